@@ -1,0 +1,90 @@
+// What leaves the clickstream topology: session and incident versions, late events, dead letters. One JSON record each
+// on its topic; times are ms since epoch; ids are 32 lower-case hex digits. Field order is fixed (engine/actor/rows writes
+// by these lists). The sinks add lineage, partition and offset: the record's position in its topic.
+
+/** A version of a session, on `events.sessionized`. Consumers keep the largest version per session_id. */
+export interface SessionRow {
+  org_id: string
+  product_id: string
+  /** `u:` + userId or `a:` + anonymousId. */
+  user_id: string
+  session_id: string
+  /** 1, 2, … per session_id. */
+  version: number
+  /** 1: this id no longer exists; the other fields are those of the version before. */
+  deleted: 0 | 1
+  /** The session that now holds the first event of a deleted one, else ''. */
+  replaced_by: string
+  closed: 0 | 1
+  /** 1: ended by a cap (sessionMaxMs, sessionEventsMax), not by a gap. */
+  cut: 0 | 1
+  started_at: number
+  ended_at: number
+  duration_ms: number
+  event_count: number
+  click_count: number
+  /** Distinct screens of its screen views. */
+  unique_screens: number
+  rage_clicks: number
+  backtracks: number
+  tasks_started: number
+  /** task_completed events with success other than false. */
+  tasks_completed: number
+  /** task_completed events with success false. */
+  tasks_failed: number
+  error_count: number
+  /** Screens of its screen views, repeats collapsed, at most 64. */
+  screen_sequence: string[]
+  /** The largest receivedAt of the events seen for it. */
+  received_at: number
+}
+
+/** A version of an incident, on `events.incidents`. Consumers keep the largest version per incident_id. */
+export interface IncidentRow {
+  org_id: string
+  product_id: string
+  user_id: string
+  incident_id: string
+  session_id: string
+  kind: 'rage_click' | 'backtrack'
+  /** Which definition found it (`default`). */
+  profile: string
+  version: number
+  deleted: 0 | 1
+  /** 1 while the burst goes on. */
+  open: 0 | 1
+  screen: string
+  element: string
+  count: number
+  first_at: number
+  last_at: number
+  /** Its events as [partition, offset] pairs in `events.raw`, at most 64. */
+  evidence: [number, number][]
+  received_at: number
+}
+
+/** An event that came too late, on `events.late`: the record as it was, with the reason. */
+export interface LateRow {
+  reason: 'late' | 'cap'
+  partition: number
+  offset: number
+  watermark: number
+  record: string
+}
+
+/** A record that could not be processed, on `events.dlq`. */
+export interface DeadLetterRow {
+  code: string
+  message: string
+  partition: number
+  offset: number
+  record: string
+}
+
+export const TOPICS = {
+  raw: 'events.raw',
+  sessions: 'events.sessionized',
+  incidents: 'events.incidents',
+  deadLetters: 'events.dlq',
+  late: 'events.late',
+} as const

@@ -1,0 +1,95 @@
+// The operator's contract: a deterministic fold over one session's ordered events.
+//
+// The engine owns keys, order, duplicates, lateness, corrections, timers, copies and offsets. An operator sees a session's events in
+// event-time order, once each, and may be asked to fold the session again from its start. No clock, no randomness, no I/O.
+// State is a declared record in packed memory; it reads like an object. Nothing else is kept between events: the resume law finds a closure variable.
+import type { EventType } from '../model/event.ts'
+
+/** A string as the engine holds it: equal strings of one actor are equal symbols; 0 is the empty string. Only equality means anything. */
+export type Sym = number
+
+/** Field types of a state record. 'time' is ms since epoch; 'index' is an event's position in its session. Fields start as 0 (false). */
+export type FieldType = 'time' | 'f64' | 'u32' | 'u16' | 'u8' | 'i32' | 'bool' | 'symbol' | 'index'
+/** A field, or a fixed-length array of one: `['time', 8]`. */
+export type StateFields = Readonly<Record<string, FieldType | readonly [FieldType, number]>>
+type Scalar<T> = T extends 'bool' ? boolean : number
+interface Items { [index: number]: number }
+export type StateOf<F extends StateFields> = {
+  -readonly [K in keyof F]: F[K] extends readonly [FieldType, number] ? Items : Scalar<F[K]>
+}
+
+/** The fields of a kept event that an operator can ask for in `reads`; type, timeMs and index are always there. */
+export type ReadableField = 'screen' | 'element' | 'taskType' | 'context' | 'success' | 'x' | 'y'
+
+/** One event of a session, as operators see it: one accessor, moved from event to event. Do not keep it. */
+export interface SessionEvent {
+  readonly type: EventType
+  readonly timeMs: number
+  /** Position in the session, from 0. */
+  readonly index: number
+  readonly screen: Sym
+  readonly element: Sym
+  readonly taskType: Sym
+  readonly context: Sym
+  /** undefined where absent. */
+  readonly success: boolean | undefined
+  /** NaN where absent. */
+  readonly x: number
+  readonly y: number
+}
+
+/** An incident as an operator sees it. Emitting again with the same `first` (and kind, profile) replaces what was emitted for it. */
+export interface Incident {
+  kind: 'rage_click' | 'backtrack'
+  profile: string
+  open: boolean
+  screen: Sym
+  element: Sym
+  count: number
+  firstMs: number
+  lastMs: number
+  /** Index of its first event: part of the incident's identity. */
+  first: number
+  last: number
+  /** Evidence: the events of this type with index first … last. */
+  of: EventType
+}
+
+export interface Emit {
+  incident(incident: Incident): void
+}
+
+/** A fold that runs as events come (eager), because somebody waits for what it emits. */
+export interface Fold<F extends StateFields = StateFields> {
+  readonly name: string
+  /** Raise when the meaning or layout of the state changes; then `migrate` reads the old. */
+  readonly stateVersion: number
+  readonly state: F
+  readonly reads: readonly ReadableField[]
+  onEvent(state: StateOf<F>, event: SessionEvent, emit: Emit): void
+  /** The next time at which onTimer wants to run, or Infinity. Called after every change of the state. */
+  nextTimerMs?(state: StateOf<F>): number
+  /** Runs with now = the time asked for: before the first event with ts > now, or when the watermark reaches it. */
+  onTimer?(state: StateOf<F>, nowMs: number, emit: Emit): void
+  /** The session ended (gap or cap). Nothing follows unless it is folded again from the start. When does it forget? Here: its record goes with the session. */
+  onClose?(state: StateOf<F>, emit: Emit): void
+  /** Reads a record of an older stateVersion. */
+  migrate?(old: Readonly<Record<string, number | boolean>>, fromVersion: number): Partial<Record<keyof F, number | boolean>>
+}
+
+/** Declares a fold. Only names the types; the engine lifts it. */
+export const fold = <const F extends StateFields>(definition: Fold<F>): Fold<F> => definition
+
+/** What one session amounts to: columns of its row, folded in one pass at the moment it fires (lazy), because nobody waits for it before. */
+export interface SessionFold<R> {
+  readonly name: string
+  readonly reads: readonly ReadableField[]
+  /** Folds all events of a session, in order. `text` turns symbols into strings; `incidents` counts those of a kind. */
+  run(events: Walk<SessionEvent>, text: (symbol: Sym) => string, incidents: (kind: Incident['kind']) => number): R
+}
+
+/** forEach over the one moving accessor. */
+export interface Walk<T> {
+  readonly length: number
+  forEach(visit: (item: T) => void): void
+}
