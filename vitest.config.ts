@@ -1,0 +1,14 @@
+// Forks, not threads: chdb and lmdb are native addons that are loaded once per process and not unloaded.
+// Two workers: the limit of 10 minutes for the whole run holds on two cores.
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['**/*.test.ts'],
+    exclude: ['node_modules/**', 'dist/**', '.cache/**'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
+})
