@@ -33,10 +33,13 @@ export const ANONYMOUS_ID = 1
  * Columns over bytes. Row r's record is bytes[start[r] … end[r]) (without the newline).
  * The string field f of row r is bytes[spans[(r * FIELD_COUNT + f) * 2] … + spans[… + 1]) (position, length in bytes);
  * absent: length 0 at position 0 (an empty string equals absent, on both scanning paths).
- * Decoded strings of fallback rows lie behind the records, in the same `bytes`.
+ * Decoded strings of fallback rows lie behind the records, in the same `bytes`: scanning may replace `bytes` by a larger copy, so
+ * take it from the batch after scanning. A row that is no valid event has type 255 and absent fields.
  */
 export interface EventBatch {
   bytes: Uint8Array
+  /** The first byte behind the records and the decoded strings: bytes from here on are free to be overwritten. */
+  tail: number
   count: number
   offset: Float64Array
   start: Uint32Array
@@ -60,6 +63,8 @@ export interface EventBatch {
   /** How many rows each path decided, since the batch was made. */
   scannedRows: number
   fallbackRows: number
+  /** The fallback rows by reason, indexed like FALLBACK_REASONS of model/scan.ts. */
+  fallbackReasons: Uint32Array
 }
 
 /** Why a record is no event. `code` is stable, for people and programs; `message` names the field and the limit. */
@@ -77,6 +82,7 @@ export interface EventError {
     | 'INVALID_TIME'
     | 'UNKNOWN_TYPE'
     | 'LONE_SURROGATE'
+    | 'FORBIDDEN_CHARACTER'
   field?: string
   message: string
 }

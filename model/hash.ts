@@ -5,6 +5,11 @@
 export const h128 = new Uint32Array(4)
 
 const rotl = (x: number, r: number) => (x << r) | (x >>> (32 - r))
+const C1 = 0x239b961b
+const C2 = 0xab0e9789
+const C3 = 0x38b34ae5
+const C4 = 0xa1e38b93
+const mix = (k: number, a: number, r: number, b: number) => Math.imul(rotl(Math.imul(k, a), r), b)
 const fmix = (h: number) => {
   h ^= h >>> 16
   h = Math.imul(h, 0x85ebca6b)
@@ -13,55 +18,88 @@ const fmix = (h: number) => {
   return h ^ (h >>> 16)
 }
 
-/** MurmurHash3_x86_128 of bytes[pos … pos + length), left in `h128`. Source: Austin Appleby's public-domain definition. */
-export function hash128(bytes: Uint8Array, pos: number, length: number, seed = 0): void {
-  let h1 = seed, h2 = seed, h3 = seed, h4 = seed
-  const c1 = 0x239b961b, c2 = 0xab0e9789, c3 = 0x38b34ae5, c4 = 0xa1e38b93
+/** How many bytes behind the text `hash128View` may read (and ignore). */
+export const HASH_SLACK = 16
+
+/**
+ * MurmurHash3_x86_128 of length bytes at pos, left in `h128`, in words of four bytes: up to HASH_SLACK bytes behind the text are
+ * read and ignored, so they must exist. Source: Austin Appleby's public-domain definition.
+ */
+export function hash128View(view: DataView, pos: number, length: number, seed = 0): void {
+  let h1 = seed
+  let h2 = seed
+  let h3 = seed
+  let h4 = seed
   const end = pos + (length & ~15)
   let i = pos
   for (; i < end; i += 16) {
-    let k1 = bytes[i] | (bytes[i + 1] << 8) | (bytes[i + 2] << 16) | (bytes[i + 3] << 24)
-    let k2 = bytes[i + 4] | (bytes[i + 5] << 8) | (bytes[i + 6] << 16) | (bytes[i + 7] << 24)
-    let k3 = bytes[i + 8] | (bytes[i + 9] << 8) | (bytes[i + 10] << 16) | (bytes[i + 11] << 24)
-    let k4 = bytes[i + 12] | (bytes[i + 13] << 8) | (bytes[i + 14] << 16) | (bytes[i + 15] << 24)
-    k1 = Math.imul(rotl(Math.imul(k1, c1), 15), c2)
-    h1 = (Math.imul(rotl(h1 ^ k1, 19) + h2, 5) + 0x561ccd1b) | 0
-    k2 = Math.imul(rotl(Math.imul(k2, c2), 16), c3)
-    h2 = (Math.imul(rotl(h2 ^ k2, 17) + h3, 5) + 0x0bcaa747) | 0
-    k3 = Math.imul(rotl(Math.imul(k3, c3), 17), c4)
-    h3 = (Math.imul(rotl(h3 ^ k3, 15) + h4, 5) + 0x96cd1c35) | 0
-    k4 = Math.imul(rotl(Math.imul(k4, c4), 18), c1)
-    h4 = (Math.imul(rotl(h4 ^ k4, 13) + h1, 5) + 0x32ac3b17) | 0
+    h1 ^= mix(view.getInt32(i, true), C1, 15, C2)
+    h1 = (Math.imul(rotl(h1, 19) + h2, 5) + 0x561ccd1b) | 0
+    h2 ^= mix(view.getInt32(i + 4, true), C2, 16, C3)
+    h2 = (Math.imul(rotl(h2, 17) + h3, 5) + 0x0bcaa747) | 0
+    h3 ^= mix(view.getInt32(i + 8, true), C3, 17, C4)
+    h3 = (Math.imul(rotl(h3, 15) + h4, 5) + 0x96cd1c35) | 0
+    h4 ^= mix(view.getInt32(i + 12, true), C4, 18, C1)
+    h4 = (Math.imul(rotl(h4, 13) + h1, 5) + 0x32ac3b17) | 0
   }
-  const tail = length & 15
-  if (tail) {
-    let k1 = 0, k2 = 0, k3 = 0, k4 = 0
-    for (let t = tail - 1; t >= 0; t--) {
-      const b = bytes[i + t] << ((t & 3) * 8)
-      if (t >= 12) k4 |= b
-      else if (t >= 8) k3 |= b
-      else if (t >= 4) k2 |= b
-      else k1 |= b
-    }
-    if (tail > 12) h4 ^= Math.imul(rotl(Math.imul(k4, c4), 18), c1)
-    if (tail > 8) h3 ^= Math.imul(rotl(Math.imul(k3, c3), 17), c4)
-    if (tail > 4) h2 ^= Math.imul(rotl(Math.imul(k2, c2), 16), c3)
-    h1 ^= Math.imul(rotl(Math.imul(k1, c1), 15), c2)
-  }
-  h1 ^= length; h2 ^= length; h3 ^= length; h4 ^= length
+  const rest = length & 15
+  // Of the last word only the text's own bytes count.
+  const mask = (1 << ((rest & 3) << 3)) - 1
+  if (rest > 12) h4 ^= mix(view.getInt32(i + 12, true) & mask, C4, 18, C1)
+  if (rest > 8) h3 ^= mix(view.getInt32(i + 8, true) & (rest < 12 ? mask : -1), C3, 17, C4)
+  if (rest > 4) h2 ^= mix(view.getInt32(i + 4, true) & (rest < 8 ? mask : -1), C2, 16, C3)
+  if (rest > 0) h1 ^= mix(view.getInt32(i, true) & (rest < 4 ? mask : -1), C1, 15, C2)
+  h1 ^= length
+  h2 ^= length
+  h3 ^= length
+  h4 ^= length
   h1 = (h1 + h2 + h3 + h4) | 0
-  h2 = (h2 + h1) | 0; h3 = (h3 + h1) | 0; h4 = (h4 + h1) | 0
-  h1 = fmix(h1); h2 = fmix(h2); h3 = fmix(h3); h4 = fmix(h4)
+  h2 = (h2 + h1) | 0
+  h3 = (h3 + h1) | 0
+  h4 = (h4 + h1) | 0
+  h1 = fmix(h1)
+  h2 = fmix(h2)
+  h3 = fmix(h3)
+  h4 = fmix(h4)
   h1 = (h1 + h2 + h3 + h4) | 0
-  h2 = (h2 + h1) | 0; h3 = (h3 + h1) | 0; h4 = (h4 + h1) | 0
-  h128[0] = h1; h128[1] = h2; h128[2] = h3; h128[3] = h4
+  h128[0] = h1
+  h128[1] = h2 + h1
+  h128[2] = h3 + h1
+  h128[3] = h4 + h1
 }
 
-/** A fast 32-bit hash of a short string for tables that compare the bytes afterwards. Never 0. */
+const scratch = new Uint8Array(1024)
+const scratchView = new DataView(scratch.buffer)
+
+/** MurmurHash3_x86_128 of bytes[pos … pos + length), left in `h128`. */
+export function hash128(bytes: Uint8Array, pos: number, length: number, seed = 0): void {
+  // Copied to where whole words can be read behind the text.
+  const copy = length <= scratch.length - HASH_SLACK ? scratch : new Uint8Array(length + HASH_SLACK)
+  for (let i = 0; i < length; i++) copy[i] = bytes[pos + i]
+  hash128View(copy === scratch ? scratchView : new DataView(copy.buffer), 0, length, seed)
+}
+
+/** The steps of hash32, for the scanner, which takes them while it looks for the end of a string. */
+export const HASH32_SEED = 0x1e3779b9
+export const HASH32_FACTOR = 0x2c9277b5
+
+/** A fast 32-bit hash of a short string, four bytes at a time, for tables that compare the bytes afterwards. Never 0. */
 export function hash32(bytes: Uint8Array, pos: number, length: number): number {
-  let h = length ^ 0x9e3779b9
+  let h = HASH32_SEED
   const end = pos + length
-  for (let i = pos; i < end; i++) h = Math.imul(h ^ bytes[i], 0x01000193)
+  let i = pos
+  for (; i + 4 <= end; i += 4) {
+    h = Math.imul(h ^ (bytes[i] | (bytes[i + 1] << 8) | (bytes[i + 2] << 16) | (bytes[i + 3] << 24)), HASH32_FACTOR)
+    h = (h << 13) | (h >>> 19)
+  }
+  let rest = 0
+  for (let shift = 0; i < end; i++, shift += 8) rest |= bytes[i] << shift
+  return hash32End(h, rest, length)
+}
+
+/** The last step: `rest` holds the zero to three bytes behind the last whole word. */
+export const hash32End = (h: number, rest: number, length: number): number => {
+  h = Math.imul(h ^ rest, HASH32_FACTOR) ^ length
   h ^= h >>> 15
   h = Math.imul(h, 0x2c1b3c6d)
   h ^= h >>> 13
