@@ -22,5 +22,7 @@ test('a missing thing is named with its cure, and the suite is skipped', () => {
 
 test('PACKMILL_REQUIRE_ALL=1 makes a missing thing a failure', () => {
   vi.stubEnv('PACKMILL_REQUIRE_ALL', '1')
-  expect(() => needs('a server', false, 'start it')).toThrow('PACKMILL_REQUIRE_ALL=1: needs a server, which is missing. To have it: start it')
+  expect(() => needs('a server', false, 'start it')).toThrow(
+    'PACKMILL_REQUIRE_ALL=1: needs a server, which is missing. To have it: start it',
+  )
 })

@@ -34,7 +34,7 @@ export function missingInstall() {
   for (const [path, entry] of Object.entries(wanted)) {
     // Optional packages are those of other platforms; the entry '' is the project itself.
     if (path === '' || entry.optional || entry.devOptional) continue
-    if (!installed[path] || installed[path].version !== entry.version) return path + ' is not the version of package-lock.json'
+    if (!installed[path] || installed[path].version !== entry.version) return `${path} is not the version of package-lock.json`
   }
   return existsSync(node24) ? undefined : 'node_modules/node has no binary'
 }
@@ -43,12 +43,16 @@ export function missingInstall() {
 export async function install() {
   const reason = missingInstall()
   if (reason === undefined) return
-  console.error('packmill: installing (' + reason + ')')
+  console.error(`packmill: installing (${reason})`)
   // `npm ci` empties node_modules first: right for a fresh clone, rude to a checkout in use.
   const verb = existsSync(join(root, 'node_modules')) ? 'install' : 'ci'
-  const code = await run('npm', [verb, '--no-audit', '--no-fund'], { stdio: ['ignore', 2, 2], shell: process.platform === 'win32', cwd: root })
+  const code = await run('npm', [verb, '--no-audit', '--no-fund'], {
+    stdio: ['ignore', 2, 2],
+    shell: process.platform === 'win32',
+    cwd: root,
+  })
   if (code !== 0 || missingInstall() !== undefined) {
-    console.error('packmill: npm ' + verb + ' did not install everything (' + missingInstall() + '). Run `npm ci` here and read what it says.')
+    console.error(`packmill: npm ${verb} did not install everything (${missingInstall()}). Run \`npm ci\` here and read what it says.`)
     process.exit(code || 1)
   }
 }
@@ -62,7 +66,7 @@ export function run(command, args, options) {
     process.on('SIGINT', ignore)
     process.on('SIGTERM', passOn)
     child.on('error', (error) => {
-      console.error('packmill: cannot run ' + command + ': ' + error.message)
+      console.error(`packmill: cannot run ${command}: ${error.message}`)
       resolve(1)
     })
     child.on('exit', (code, signal) => {
@@ -81,7 +85,7 @@ export function runNode(args, options) {
 async function main(name, extra) {
   const steps = scripts[name]
   if (steps === undefined) {
-    console.error('packmill: no script ' + name + '; there are ' + Object.keys(scripts).join(', '))
+    console.error(`packmill: no script ${name}; there are ${Object.keys(scripts).join(', ')}`)
     process.exit(2)
   }
   await install()

@@ -1,0 +1,47 @@
+// What the house tests look at: the project's own files. Owns: which files count, and how a tool of node_modules is run.
+import { spawnSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+
+export const root = join(import.meta.dirname, '..', '..')
+
+/** The folders of architecture §8 that exist so far, with what stands beside them. */
+export const folders = [
+  'config',
+  'model',
+  'operators',
+  'engine',
+  'stores',
+  'packs',
+  'topologies',
+  'services',
+  'cli',
+  'bench',
+  'tests',
+  'tools',
+]
+
+/** Source files of the project as paths from its root, with `/`. */
+export function sourceFiles(within: readonly string[] = folders): string[] {
+  const found: string[] = []
+  const walk = (folder: string) => {
+    for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
+      const path = `${folder}/${entry.name}`
+      if (entry.isDirectory()) walk(path)
+      else if (/\.(ts|mjs)$/.test(entry.name)) found.push(path)
+    }
+  }
+  for (const folder of within) walk(folder)
+  return found
+}
+
+/** Runs a program of node_modules under this Node in the project's root; returns its exit code and all that it printed. */
+export function runTool(...args: string[]): { code: number | null; output: string } {
+  const done = spawnSync(process.execPath, args, {
+    cwd: root,
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+    env: { ...process.env, NO_COLOR: '1' },
+  })
+  return { code: done.status, output: `${done.stdout}${done.stderr}` }
+}
