@@ -10,12 +10,16 @@ export type Sym = number
 
 /** Field types of a state record. 'time' is ms since epoch; 'index' is an event's position in its session. Fields start as 0 (false). */
 export type FieldType = 'time' | 'f64' | 'u32' | 'u16' | 'u8' | 'i32' | 'bool' | 'symbol' | 'index'
-/** A field, or a fixed-length array of one: `['time', 8]`. */
+/** A field, or a fixed-length array of one: `['time', 8]` (read with at(i), written with set(i, value)). */
 export type StateFields = Readonly<Record<string, FieldType | readonly [FieldType, number]>>
 type Scalar<T> = T extends 'bool' ? boolean : number
-interface Items { [index: number]: number }
+/** A fixed-length array field. Plain indexing would cost a keyed accessor per access. */
+export interface Slots {
+  at(index: number): number
+  set(index: number, value: number): void
+}
 export type StateOf<F extends StateFields> = {
-  -readonly [K in keyof F]: F[K] extends readonly [FieldType, number] ? Items : Scalar<F[K]>
+  -readonly [K in keyof F]: F[K] extends readonly [FieldType, number] ? Slots : Scalar<F[K]>
 }
 
 /** The fields of a kept event that an operator can ask for in `reads`; type, timeMs and index are always there. */

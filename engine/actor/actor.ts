@@ -1,0 +1,106 @@
+// An actor: one (org, product) in one partition. Routing and isolation, not identity: state is keyed by (org, product, user).
+//
+// Actor owns its watermark, its counters, its symbols and its timers. Its turn is turn.ts's; its sessions are in the task's keyed state.
+import type { EventBatch } from '../../model/batch.ts'
+import { Symbols } from '../state/symbols.ts'
+import { TimerHeap } from '../time/timer-heap.ts'
+
+/** Events by what became of them: accepted = open + closed + duplicates + late + deadLettered + filtered, at every epoch. */
+export interface Counters {
+  accepted: number
+  open: number
+  closed: number
+  duplicates: number
+  late: number
+  deadLettered: number
+  filtered: number
+}
+export const noCounters = (): Counters => ({ accepted: 0, open: 0, closed: 0, duplicates: 0, late: 0, deadLettered: 0, filtered: 0 })
+
+export class Actor {
+  /** Its number in its task: in memory only. */
+  readonly index: number
+  readonly org: string
+  readonly product: string
+  /** UTF-8 of org 0x00 product 0x00: what state keys and content ids begin with. */
+  readonly prefix: Uint8Array
+  /** The fields `"org_id":…,"product_id":…,` of its outputs. */
+  readonly json: string
+  readonly symbols = new Symbols()
+  readonly timers = new TimerHeap()
+  counters = noCounters()
+  /** Largest event time, or -Infinity before the first. */
+  maxMs = Number.NEGATIVE_INFINITY
+  watermark = Number.NEGATIVE_INFINITY
+  /** Processing time of the epoch of its last row, where epochs record one. */
+  lastRowMs = 0
+  /** Changed since the last checkpoint began. */
+  dirty = false
+  /** The mailbox: rows of the open epoch's batch that wait for its turn. */
+  rows = new Uint32Array(64)
+  rowCount = 0
+
+  constructor(index: number, org: string, product: string) {
+    this.index = index
+    this.org = org
+    this.product = product
+    this.prefix = new TextEncoder().encode(`${org}\0${product}\0`)
+    this.json = `"org_id":${JSON.stringify(org)},"product_id":${JSON.stringify(product)},`
+  }
+
+  enqueue(row: number): void {
+    if (this.rowCount === this.rows.length) {
+      const bigger = new Uint32Array(this.rows.length * 2)
+      bigger.set(this.rows)
+      this.rows = bigger
+    }
+    this.rows[this.rowCount++] = row
+  }
+
+  /** A row moved event time: the watermark follows, and never goes back. */
+  advance(tsMs: number, allowedDisorderMs: number): void {
+    if (tsMs <= this.maxMs) return
+    this.maxMs = tsMs
+    if (tsMs - allowedDisorderMs > this.watermark) this.watermark = tsMs - allowedDisorderMs
+  }
+}
+
+/** Finds the actor of a row by the bytes of its org and product; remembers the last one, because rows come in runs. */
+export class ActorTable {
+  readonly list: Actor[] = []
+  private readonly byHash = new Map<number, Actor[]>()
+  private last: Actor | undefined
+  private readonly decoder = new TextDecoder()
+
+  of(batch: EventBatch, orgPos: number, orgLength: number, orgHash: number, productPos: number, productLength: number, productHash: number): Actor {
+    const { bytes } = batch
+    if (this.last && same(this.last, bytes, orgPos, orgLength, productPos, productLength)) return this.last
+    const hash = (Math.imul(orgHash, 0x9e3779b1) ^ productHash) >>> 0
+    for (const actor of this.byHash.get(hash) ?? [])
+      if (same(actor, bytes, orgPos, orgLength, productPos, productLength)) {
+        this.last = actor
+        return actor
+      }
+    const org = this.decoder.decode(bytes.subarray(orgPos, orgPos + orgLength))
+    const product = this.decoder.decode(bytes.subarray(productPos, productPos + productLength))
+    this.last = this.add(org, product, hash)
+    return this.last
+  }
+
+  add(org: string, product: string, hash: number): Actor {
+    const actor = new Actor(this.list.length, org, product)
+    this.list.push(actor)
+    const bucket = this.byHash.get(hash)
+    if (bucket) bucket.push(actor)
+    else this.byHash.set(hash, [actor])
+    return actor
+  }
+}
+
+function same(actor: Actor, bytes: Uint8Array, orgPos: number, orgLength: number, productPos: number, productLength: number): boolean {
+  const prefix = actor.prefix
+  if (prefix.length !== orgLength + productLength + 2 || prefix[orgLength] !== 0) return false
+  for (let i = 0; i < orgLength; i++) if (prefix[i] !== bytes[orgPos + i]) return false
+  for (let i = 0; i < productLength; i++) if (prefix[orgLength + 1 + i] !== bytes[productPos + i]) return false
+  return true
+}

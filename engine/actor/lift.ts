@@ -1,0 +1,119 @@
+// Lifts an operator's fold into an RxJS OperatorFunction over turns: one pass over the sessions that the turn touched.
+//
+// A hop through RxJS costs per batch, never per event. Each lifted fold runs a copy of the loop of its own: its call sites see one
+// operator only. Pipelines hold no state: after a throw the actor builds a new one (protocol 19).
+import { map, type OperatorFunction } from 'rxjs'
+import type { Emit, Fold, Incident, StateFields } from '../../operators/contract.ts'
+import type { Arena } from '../state/arena.ts'
+import type { EventCursor } from '../state/kept.ts'
+import { type KeyedState, type LiftedFold, S, SESSION_FLAG } from '../state/keyed-state.ts'
+import { ownCopy, type RecordAccessor } from '../state/record.ts'
+import type { Draft, Turn } from './turn.ts'
+
+/** Where folds emit to: it stamps the session and keeps the draft for the end of the turn. */
+export class DraftEmit implements Emit {
+  session = 0
+  drafts: Draft[] = []
+
+  incident(incident: Incident): void {
+    const draft = incident as Draft
+    draft.session = this.session
+    this.drafts.push(draft)
+  }
+}
+
+// Runs from its own source (ownCopy): it may use its parameters only. F = [words, COUNT, FOLDED, FOLD_CHUNK].
+function foldSessions(
+  sessions: readonly number[],
+  records: Arena<unknown>,
+  F: readonly number[],
+  event: EventCursor,
+  state: RecordAccessor & object,
+  fold: Fold<StateFields>,
+  emit: DraftEmit,
+): void {
+  const nextTimerMs = fold.nextTimerMs
+  const u32 = records.u32
+  for (let i = 0; i < sessions.length; i++) {
+    const session = sessions[i]
+    const at = session * F[0]
+    const count = u32[at + F[1]]
+    const from = u32[at + F[2]]
+    if (from === count) continue
+    state.move(session)
+    emit.session = session
+    event.begin(u32[at + F[3]], from)
+    if (nextTimerMs === undefined) {
+      for (let n = from; n < count; n++) {
+        event.next()
+        fold.onEvent(state as never, event, emit)
+      }
+    } else {
+      let timer = nextTimerMs(state as never)
+      for (let n = from; n < count; n++) {
+        event.next()
+        while (timer < event.timeMs) {
+          fold.onTimer?.(state as never, timer, emit)
+          const next = nextTimerMs(state as never)
+          if (!(next > timer)) throw new Error(`${fold.name}: nextTimerMs must move on after onTimer, and stays at ${next}`)
+          timer = next
+        }
+        fold.onEvent(state as never, event, emit)
+        timer = nextTimerMs(state as never)
+      }
+    }
+  }
+}
+
+/** The operator for the pipeline of one task's actors. */
+export function lift(state: KeyedState, { fold, state: accessor }: LiftedFold, emit: DraftEmit): OperatorFunction<Turn, Turn> {
+  const loop = ownCopy(foldSessions)
+  const fields = [state.sessions.words, S.COUNT, S.FOLDED, S.FOLD_CHUNK]
+  return map((turn) => {
+    emit.drafts = turn.drafts
+    loop(turn.sessions, state.sessions as Arena<unknown>, fields, state.cursor, accessor, fold, emit)
+    return turn
+  })
+}
+
+/** Before the folds: lists what was touched since the last pass, and clears what is to be folded from its start. */
+export function gather(state: KeyedState, orphan: (turn: Turn, user: number, session: number) => void): OperatorFunction<Turn, Turn> {
+  return map((turn) => {
+    turn.sessions.length = 0
+    const { words } = state.sessions
+    const own: number[] = []
+    for (const user of state.touched) {
+      for (const session of state.listSessions(user, own)) {
+        const at = session * words
+        const { u32, f64 } = state.sessions
+        const flags = u32[at + S.FLAGS]
+        if ((flags & SESSION_FLAG.TOUCHED) === 0) continue
+        if (flags & SESSION_FLAG.REFOLD) {
+          state.sessions.touch(session)
+          if (state.sessions.side[session]?.session) state.sessions.u32[at + S.FLAGS] |= SESSION_FLAG.CORRECTS
+          orphan(turn, user, session)
+          state.sessions.u32[at + S.FLAGS] &= ~(SESSION_FLAG.REFOLD | SESSION_FLAG.CLOSED)
+          state.sessions.u32[at + S.FOLDED] = 0
+          state.sessions.u32[at + S.FOLD_CHUNK] = u32[at + S.HEAD]
+          f64[(at >> 1) + S.HORIZON] = Number.NEGATIVE_INFINITY
+          state.sessions.u32.fill(0, at + S.WORDS, at + words)
+        }
+        if (state.sessions.u32[at + S.FOLDED] < state.sessions.u32[at + S.COUNT]) turn.sessions.push(session)
+      }
+    }
+    return turn
+  })
+}
+
+/** After the folds: what was folded is not folded again. */
+export function folded(state: KeyedState): OperatorFunction<Turn, Turn> {
+  return map((turn) => {
+    const { u32, words } = state.sessions
+    for (const session of turn.sessions) {
+      const at = session * words
+      u32[at + S.FOLDED] = u32[at + S.COUNT]
+      u32[at + S.FOLD_CHUNK] = u32[at + S.TAIL]
+    }
+    return turn
+  })
+}

@@ -1,0 +1,106 @@
+// The outputs of a task's open epoch: JSON records per topic, and the sums that a receipt proves them by.
+//
+// Outputs owns the buffers. Per topic: records (each ended by a newline), their count, and the sum modulo 2^128 over output keys of an
+// ordered hash of that key's records (protocol 6). Records of a key are written together, between `beginKey` and `endKey`.
+import { h128, hash128 } from '../../model/hash.ts'
+
+export class TopicOutput {
+  readonly topic: string
+  private buffer = Buffer.allocUnsafe(1 << 16)
+  end = 0
+  count = 0
+  readonly sum = new Uint32Array(4)
+  private keyStart = 0
+
+  constructor(topic: string) {
+    this.topic = topic
+  }
+
+  beginKey(): void {
+    this.keyStart = this.end
+  }
+
+  /** Appends a record (without its newline). */
+  write(record: string): void {
+    const most = record.length * 3 + 1
+    if (this.end + most > this.buffer.length) this.grow(most)
+    this.end += this.buffer.write(record, this.end)
+    this.buffer[this.end++] = 10
+    this.count++
+  }
+
+  endKey(): void {
+    if (this.end === this.keyStart) return
+    hash128(this.buffer, this.keyStart, this.end - this.keyStart)
+    addTo(this.sum, h128)
+  }
+
+  /** The records; the topic starts afresh with a buffer of its own. */
+  take(): Uint8Array {
+    const bytes = this.buffer.subarray(0, this.end)
+    if (this.end > 0) this.buffer = Buffer.allocUnsafe(Math.max(1 << 16, this.end))
+    this.clear()
+    return bytes
+  }
+
+  clear(): void {
+    this.end = this.count = 0
+    this.sum.fill(0)
+  }
+
+  private grow(need: number): void {
+    const bigger = Buffer.allocUnsafe(Math.max(this.buffer.length * 2, this.end + need))
+    this.buffer.copy(bigger, 0, 0, this.end)
+    this.buffer = bigger
+  }
+}
+
+/** a += b modulo 2^128; word 0 is the lowest. */
+export function addTo(a: Uint32Array, b: Uint32Array): void {
+  let carry = 0
+  for (let i = 0; i < 4; i++) {
+    const sum = a[i] + b[i] + carry
+    a[i] = sum
+    carry = sum > 0xffff_ffff ? 1 : 0
+  }
+}
+
+export const hex128 = (words: Uint32Array | number[]): string =>
+  hex(words[0]) + hex(words[1]) + hex(words[2]) + hex(words[3])
+
+const hex = (word: number) => (word >>> 0).toString(16).padStart(8, '0')
+
+interface OutputMark {
+  end: number
+  count: number
+  sum: Uint32Array
+}
+
+export class Outputs {
+  private readonly topics = new Map<string, TopicOutput>()
+  readonly list: TopicOutput[] = []
+
+  to(topic: string): TopicOutput {
+    let output = this.topics.get(topic)
+    if (output === undefined) {
+      output = new TopicOutput(topic)
+      this.topics.set(topic, output)
+      this.list.push(output)
+    }
+    return output
+  }
+
+  mark(): OutputMark[] {
+    return this.list.map(({ end, count, sum }) => ({ end, count, sum: sum.slice() }))
+  }
+
+  rollback(marks: OutputMark[]): void {
+    this.list.forEach((output, i) => {
+      const mark = marks[i] as OutputMark | undefined
+      output.end = mark?.end ?? 0
+      output.count = mark?.count ?? 0
+      if (mark) output.sum.set(mark.sum)
+      else output.sum.fill(0)
+    })
+  }
+}

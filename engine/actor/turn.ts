@@ -1,0 +1,56 @@
+// What one actor's turn at its rows of the open epoch leaves behind before it is settled or undone. Data only.
+import type { Incident } from '../../operators/contract.ts'
+import type { EventBatch } from '../../model/batch.ts'
+import type { Published } from '../state/keyed-state.ts'
+import type { Actor, Counters } from './actor.ts'
+
+/** An incident that a fold emitted in this turn; the last one of the same (session, kind, profile, first) counts. */
+export interface Draft extends Incident {
+  session: number
+}
+
+/** Something published whose session is folded anew: adopted by the same id, or retracted at the end of the turn. */
+export interface Orphan extends Published {
+  kind: 'session' | Incident['kind']
+  user: number
+}
+
+export interface Turn {
+  actor: Actor
+  batch: EventBatch
+  /** Rows of the batch: rows[from … to). */
+  rows: Uint32Array
+  from: number
+  to: number
+  /** Rows to leave out (dead letters of a receipt). */
+  skip: ReadonlySet<number> | undefined
+  /** Sessions that the folds must look at, oldest of a user first. */
+  sessions: number[]
+  drafts: Draft[]
+  orphans: Orphan[]
+}
+
+export interface TurnMark {
+  drafts: number
+  orphans: number
+  counters: Counters
+  maxMs: number
+  watermark: number
+}
+
+export const markTurn = (turn: Turn): TurnMark => ({
+  drafts: turn.drafts.length,
+  orphans: turn.orphans.length,
+  counters: { ...turn.actor.counters },
+  maxMs: turn.actor.maxMs,
+  watermark: turn.actor.watermark,
+})
+
+export function rollbackTurn(turn: Turn, mark: TurnMark): void {
+  turn.drafts.length = mark.drafts
+  turn.orphans.length = mark.orphans
+  turn.sessions.length = 0
+  turn.actor.counters = { ...mark.counters }
+  turn.actor.maxMs = mark.maxMs
+  turn.actor.watermark = mark.watermark
+}

@@ -1,0 +1,338 @@
+// The session window: puts rows in their place among a user's kept events. Definitions: docs/events.md.
+//
+// SessionWindow decides late, duplicate and cap, row by row, and keeps each user's sessions in order. It emits nothing but late events;
+// the folds see what it touched. The common row is an append to the user's newest session; everything else takes the slow road.
+// 1. A row's lateness is decided by its actor's rows before it (protocol 3).
+// 2. Pieces of a capped run are sessions linked by CUT and AFTER_CUT; a final cut never moves.
+import { type EventBatch, FIELD, FIELD_COUNT, USER_ID } from '../../model/batch.ts'
+import { CHUNK_EVENTS } from '../state/kept.ts'
+import { type KeyedState, S, SESSION_FLAG, type WindowSettings } from '../state/keyed-state.ts'
+import { USER } from '../state/users.ts'
+import type { Actor } from './actor.ts'
+import type { Turn } from './turn.ts'
+
+const ID_SET_FROM = 64
+const PREFIX_USER = 117
+const PREFIX_ANONYMOUS = 97
+
+export class SessionWindow {
+  private readonly state: KeyedState
+  private readonly settings: WindowSettings
+  private readonly writeLate: (turn: Turn, row: number, reason: 'late' | 'cap') => void
+  private readonly pieces: number[] = []
+  private readonly places: number[] = []
+
+  constructor(state: KeyedState, settings: WindowSettings, writeLate: (turn: Turn, row: number, reason: 'late' | 'cap') => void) {
+    this.state = state
+    this.settings = settings
+    this.writeLate = writeLate
+  }
+
+  /** Puts the turn's rows in place. */
+  place(turn: Turn): void {
+    const { actor, batch, rows } = turn
+    for (let i = turn.from; i < turn.to; i++) {
+      const row = rows[i]
+      if (turn.skip?.has(row)) {
+        actor.counters.accepted++
+        actor.counters.deadLettered++
+        continue
+      }
+      this.placeRow(turn, row)
+      actor.advance(batch.ts[row], this.settings.allowedDisorderMs)
+    }
+  }
+
+  private placeRow(turn: Turn, row: number): void {
+    const { actor, batch } = turn
+    const { state, settings } = this
+    const ts = batch.ts[row]
+    actor.counters.accepted++
+    if (ts < actor.watermark - settings.correctionMs) {
+      this.late(turn, row, 'late')
+      return
+    }
+    const cell = row * FIELD_COUNT + FIELD.user
+    const prefix = batch.userKind[row] === USER_ID ? PREFIX_USER : PREFIX_ANONYMOUS
+    const pos = batch.spans[cell * 2]
+    const length = batch.spans[cell * 2 + 1]
+    const hash = batch.hash[cell]
+    const user =
+      state.users.find(actor.index, prefix, batch.bytes, pos, length, hash) ||
+      state.users.add(actor.index, prefix, batch.bytes, pos, length, hash)
+    state.touchUser(user)
+    const newest = state.newest(user)
+    if (newest === 0) {
+      this.begin(actor, user, 0, 0, batch, row, 0)
+      return
+    }
+    const { f64, u32, words } = state.sessions
+    const at = newest * words
+    const last = f64[(at >> 1) + S.LAST]
+    if (ts - last > settings.gapMs) {
+      this.begin(actor, user, newest, 0, batch, row, 0)
+      return
+    }
+    if (
+      ts > last &&
+      ts > f64[(at >> 1) + S.HORIZON] &&
+      (u32[at + S.FLAGS] & SESSION_FLAG.AFTER_CUT) === 0 &&
+      u32[at + S.COUNT] < settings.sessionEventsMax &&
+      ts - f64[(at >> 1) + S.FIRST] <= settings.sessionMaxMs
+    ) {
+      if (this.holds(newest, batch, row)) actor.counters.duplicates++
+      else this.append(actor, newest, batch, row)
+      return
+    }
+    this.placeSlowly(turn, user, row)
+  }
+
+  /** Rows that tie, come out of order, meet a closed session, a cap, or more than one session. */
+  private placeSlowly(turn: Turn, user: number, row: number): void {
+    const { actor, batch } = turn
+    const { state, settings } = this
+    const ts = batch.ts[row]
+    const gap = settings.gapMs
+    const pieces = state.listSessions(user, this.pieces)
+    let a = -1
+    let b = -1
+    for (let i = 0; i < pieces.length; i++)
+      if (ts >= state.time(pieces[i], S.FIRST) - gap && ts <= state.time(pieces[i], S.LAST) + gap) {
+        if (a < 0) a = i
+        b = i
+      }
+    if (a < 0) {
+      let older = pieces.length - 1
+      while (older >= 0 && state.time(pieces[older], S.FIRST) > ts) older--
+      this.begin(actor, user, pieces[older] ?? 0, pieces[older + 1] ?? 0, batch, row, 0)
+      return
+    }
+    const joinedTo = b
+    while (b + 1 < pieces.length && state.flags(pieces[b + 1]) & SESSION_FLAG.AFTER_CUT) b++
+    for (let i = a; i <= b; i++)
+      if (
+        state.flags(pieces[i]) & SESSION_FLAG.AFTER_CUT &&
+        state.time(pieces[i], S.FIRST) < actor.watermark &&
+        state.kept.rowBefore(batch, row, state.kept.at(state.word(pieces[i], S.HEAD), 0))
+      ) {
+        this.late(turn, row, 'cap')
+        return
+      }
+    for (let i = a; i <= joinedTo; i++)
+      if (this.holds(pieces[i], batch, row)) {
+        actor.counters.duplicates++
+        return
+      }
+    let p = a
+    while (p < b && !state.kept.rowBefore(batch, row, state.kept.at(state.word(pieces[p + 1], S.HEAD), 0))) p++
+    const piece = pieces[p]
+    const tail = (state.word(piece, S.COUNT) - 1) % CHUNK_EVENTS
+    if (p === b && !state.kept.rowBefore(batch, row, state.kept.at(state.word(piece, S.TAIL), tail))) {
+      if (this.fits(piece, ts)) {
+        state.touchSession(piece)
+        if (ts <= state.time(piece, S.HORIZON)) state.sessions.u32[piece * state.sessions.words + S.FLAGS] |= SESSION_FLAG.REFOLD
+        this.append(actor, piece, batch, row)
+      } else {
+        this.refold(piece, SESSION_FLAG.CUT)
+        this.begin(actor, user, piece, pieces[p + 1] ?? 0, batch, row, SESSION_FLAG.AFTER_CUT)
+      }
+      return
+    }
+    this.rebuild(turn, user, pieces, p, b, row)
+  }
+
+  private fits(session: number, ts: number): boolean {
+    return (
+      this.state.word(session, S.COUNT) < this.settings.sessionEventsMax &&
+      ts - this.state.time(session, S.FIRST) <= this.settings.sessionMaxMs
+    )
+  }
+
+  /** A session that ends otherwise than its folds thought: flags are set, and it is folded from its start. */
+  private refold(session: number, flag: number): void {
+    this.state.touchSession(session)
+    this.state.sessions.u32[session * this.state.sessions.words + S.FLAGS] |= flag | SESSION_FLAG.REFOLD
+  }
+
+  /** A new session of one row between two others (0 for none). */
+  private begin(actor: Actor, user: number, older: number, newer: number, batch: EventBatch, row: number, flags: number): number {
+    const session = this.insert(user, older, newer)
+    const { u32, words } = this.state.sessions
+    u32[session * words + S.FLAGS] |= flags
+    this.append(actor, session, batch, row)
+    return session
+  }
+
+  /** An empty session, linked in. */
+  private insert(user: number, older: number, newer: number): number {
+    const { state } = this
+    const session = state.sessions.alloc()
+    const { u32, f64, words } = state.sessions
+    const at = session * words
+    u32[at + S.USER] = user
+    u32[at + S.OLDER] = older
+    u32[at + S.FLAGS] = SESSION_FLAG.TOUCHED
+    f64[(at >> 1) + S.HORIZON] = Number.NEGATIVE_INFINITY
+    if (newer === 0) {
+      state.users.arena.u32[user * state.users.arena.words + USER.HEAD] = session
+    } else {
+      state.sessions.touch(newer)
+      state.sessions.u32[newer * words + S.OLDER] = session
+    }
+    return session
+  }
+
+  private append(actor: Actor, session: number, batch: EventBatch, row: number): void {
+    const { state } = this
+    state.touchSession(session)
+    const { kept } = state
+    const { words } = state.sessions
+    const at = session * words
+    const count = state.sessions.u32[at + S.COUNT]
+    const slot = count % CHUNK_EVENTS
+    let chunk = state.sessions.u32[at + S.TAIL]
+    if (slot === 0) {
+      const next = kept.arena.alloc()
+      if (count === 0) state.sessions.u32[at + S.HEAD] = state.sessions.u32[at + S.FOLD_CHUNK] = next
+      else {
+        kept.link(chunk, next)
+        if (state.sessions.u32[at + S.FOLDED] === count) state.sessions.u32[at + S.FOLD_CHUNK] = next
+      }
+      chunk = next
+      state.sessions.u32[at + S.TAIL] = chunk
+    }
+    kept.write(kept.at(chunk, slot), batch, row, actor.symbols)
+    const { u32, f64 } = state.sessions
+    u32[at + S.COUNT] = count + 1
+    if (count === 0) f64[(at >> 1) + S.FIRST] = batch.ts[row]
+    f64[(at >> 1) + S.LAST] = batch.ts[row]
+    if (batch.receivedAt[row] > f64[(at >> 1) + S.RECEIVED]) f64[(at >> 1) + S.RECEIVED] = batch.receivedAt[row]
+    const word = batch.id[row * 4]
+    u32[at + S.BLOOM + ((word >>> 5) & 3)] |= 1 << (word & 31)
+    state.idSets.get(session)?.add(idKey(word, batch.id[row * 4 + 1]))
+  }
+
+  /** Whether the row's id is among the session's. */
+  private holds(session: number, batch: EventBatch, row: number): boolean {
+    const { state } = this
+    const word = batch.id[row * 4]
+    if ((state.word(session, S.BLOOM + ((word >>> 5) & 3)) & (1 << (word & 31))) === 0) return false
+    const head = state.word(session, S.HEAD)
+    const count = state.word(session, S.COUNT)
+    if (count > ID_SET_FROM && !this.idSet(session, head, count).has(idKey(word, batch.id[row * 4 + 1]))) return false
+    return state.kept.hasId(head, count, batch, row)
+  }
+
+  private idSet(session: number, head: number, count: number): Set<number> {
+    const { state } = this
+    let set = state.idSets.get(session)
+    if (set === undefined) {
+      set = new Set()
+      this.places.length = 0
+      state.kept.places(head, count, this.places)
+      for (const at of this.places) set.add(idKey(state.kept.idWord(at, 0), state.kept.idWord(at, 1)))
+      state.idSets.set(session, set)
+    }
+    return set
+  }
+
+  /** The events of pieces[from … to] and the row, in order, cut anew from the first of them. */
+  private rebuild(turn: Turn, user: number, pieces: number[], from: number, to: number, row: number): void {
+    const { actor, batch } = turn
+    const { state, settings } = this
+    const { kept } = state
+    const places = this.places
+    places.length = 0
+    let received = batch.receivedAt[row]
+    let snapshot = 0
+    let published = false
+    const afterCut = state.flags(pieces[from]) & SESSION_FLAG.AFTER_CUT
+    for (let i = from; i <= to; i++) {
+      const piece = pieces[i]
+      kept.places(state.word(piece, S.HEAD), state.word(piece, S.COUNT), places)
+      received = Math.max(received, state.time(piece, S.RECEIVED))
+      snapshot = Math.max(snapshot, state.time(piece, S.SNAPSHOT))
+      if (state.sessions.side[piece]?.session || state.flags(piece) & SESSION_FLAG.CORRECTS) published = true
+      orphan(state, turn, user, piece)
+      uncount(state, actor, piece)
+      state.dropSession(piece)
+    }
+    // The row goes into a chunk of its own first, so that from here on there are only kept events.
+    const own = kept.arena.alloc()
+    const ownAt = kept.at(own, 0)
+    kept.write(ownAt, batch, row, actor.symbols)
+    kept.arena.drop(own)
+    let low = 0
+    let high = places.length
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (kept.compare(places[middle], ownAt) < 0) low = middle + 1
+      else high = middle
+    }
+    places.splice(low, 0, ownAt)
+
+    let older = pieces[from - 1] ?? 0
+    const newer = pieces[to + 1] ?? 0
+    let session = 0
+    for (const place of places) {
+      const ts = kept.time(place)
+      if (session === 0 || !this.fits(session, ts)) {
+        let flags: number = session === 0 ? afterCut : SESSION_FLAG.AFTER_CUT
+        if (session !== 0) state.sessions.u32[session * state.sessions.words + S.FLAGS] |= SESSION_FLAG.CUT
+        if (published) flags |= SESSION_FLAG.CORRECTS
+        if (session !== 0) older = session
+        session = this.insert(user, older, newer)
+        state.sessions.u32[session * state.sessions.words + S.FLAGS] |= flags
+        state.sessions.f64[((session * state.sessions.words) >> 1) + S.SNAPSHOT] = snapshot
+        state.sessions.f64[((session * state.sessions.words) >> 1) + S.RECEIVED] = received
+      }
+      this.appendKept(session, place)
+    }
+    if (settings.sessionEventsMax < places.length) state.idSets.delete(session)
+  }
+
+  private appendKept(session: number, place: number): void {
+    const { kept, sessions } = this.state
+    const at = session * sessions.words
+    const count = sessions.u32[at + S.COUNT]
+    const slot = count % CHUNK_EVENTS
+    let chunk = sessions.u32[at + S.TAIL]
+    if (slot === 0) {
+      const next = kept.arena.alloc()
+      if (count === 0) sessions.u32[at + S.HEAD] = sessions.u32[at + S.FOLD_CHUNK] = next
+      else kept.link(chunk, next)
+      chunk = next
+      sessions.u32[at + S.TAIL] = chunk
+    }
+    kept.copy(place, kept.at(chunk, slot))
+    sessions.u32[at + S.COUNT] = count + 1
+    const ts = kept.time(place)
+    if (count === 0) sessions.f64[(at >> 1) + S.FIRST] = ts
+    sessions.f64[(at >> 1) + S.LAST] = ts
+    const word = kept.idWord(place, 0)
+    sessions.u32[at + S.BLOOM + ((word >>> 5) & 3)] |= 1 << (word & 31)
+  }
+
+  private late(turn: Turn, row: number, reason: 'late' | 'cap'): void {
+    turn.actor.counters.late++
+    this.writeLate(turn, row, reason)
+  }
+}
+
+const idKey = (word0: number, word1: number) => word0 * 0x20_0000 + (word1 >>> 11)
+
+/** Gives up what was published for a session that is to be folded anew: adopted by id later in the turn, or retracted. */
+export function orphan(state: KeyedState, turn: Turn, user: number, session: number): void {
+  const side = state.sessions.side[session]
+  if (side === undefined) return
+  if (side.session) turn.orphans.push({ ...side.session, kind: 'session', user })
+  for (const incident of side.incidents) turn.orphans.push({ ...(incident as (typeof side.incidents)[number]), user } as Turn['orphans'][number])
+  state.sessions.side[session] = undefined
+}
+
+/** Takes a session's events out of the actor's counters. */
+export function uncount(state: KeyedState, actor: Actor, session: number): void {
+  const counted = state.word(session, S.COUNTED)
+  if (state.flags(session) & SESSION_FLAG.COUNTED_CLOSED) actor.counters.closed -= counted
+  else actor.counters.open -= counted
+}

@@ -1,0 +1,149 @@
+// Records of one layout in one packed buffer. An index names a record; 0 is none.
+//
+// Arena owns the bytes, the free list, and what a turn needs to be undone. It does not know what a field means.
+// 1. A turn is a transaction: touch(i) before the first change of record i leaves a copy in a spare record; what was allocated
+//    in the turn goes on rollback, what was dropped goes on settle (protocol 10, 19).
+// 2. While a checkpoint is open (hold), dropped records keep their bytes, because its list may still refer to them.
+// 3. Views are replaced when the arena grows: hold the arena, not its views, across an allocation.
+// 4. A `side` value (plain immutable data by reference) travels with its record through copies and undo.
+
+export interface Mark {
+  touched: number
+  allocated: number
+  dropped: number
+}
+
+export class Arena<Side = undefined> {
+  f64!: Float64Array
+  u32!: Uint32Array
+  /** Words (4 bytes) of a record: even, so that every record is aligned for f64. */
+  readonly words: number
+  readonly side: (Side | undefined)[] = []
+  private stamps!: Uint32Array
+  private capacity = 0
+  private top = 1
+  private readonly free: number[] = []
+  private readonly touched: number[] = []
+  private readonly copies: number[] = []
+  private readonly allocated: number[] = []
+  private readonly dropped: number[] = []
+  private readonly held: number[] = []
+  private holding = false
+  private stamp = 1
+
+  constructor(words: number, capacity = 1024) {
+    this.words = words + (words & 1)
+    this.grow(capacity)
+  }
+
+  /** One past the largest index ever used: for walks over all records (a free one is all zero). */
+  get end(): number {
+    return this.top
+  }
+
+  get bytesUsed(): number {
+    return (this.top - 1 - this.free.length) * this.words * 4
+  }
+
+  /** A zeroed record that a rollback takes back. May replace the views. */
+  alloc(): number {
+    const index = this.take()
+    this.allocated.push(index)
+    return index
+  }
+
+  /** Gives the record back when the turn settles. */
+  drop(index: number): void {
+    this.dropped.push(index)
+  }
+
+  /** A copy of the record, side value included, outside of any turn; `release` gives it back. */
+  copy(index: number): number {
+    const spare = this.take()
+    const at = index * this.words
+    this.u32.copyWithin(spare * this.words, at, at + this.words)
+    if (this.side[index] !== undefined) this.side[spare] = this.side[index]
+    return spare
+  }
+
+  /** Gives a record back at once. */
+  release(index: number): void {
+    const at = index * this.words
+    this.u32.fill(0, at, at + this.words)
+    if (this.side[index] !== undefined) this.side[index] = undefined
+    this.free.push(index)
+  }
+
+  /** Opens a turn, or a savepoint inside one: from here on the first touch of a record copies it. */
+  savepoint(): Mark {
+    this.stamp++
+    return { touched: this.touched.length, allocated: this.allocated.length, dropped: this.dropped.length }
+  }
+
+  touch(index: number): void {
+    if (this.stamps[index] === this.stamp) return
+    this.stamps[index] = this.stamp
+    this.copies.push(this.copy(index))
+    this.touched.push(index)
+  }
+
+  /** Everything as it was at the mark. */
+  rollback(mark: Mark): void {
+    while (this.touched.length > mark.touched) {
+      const index = this.touched.pop() as number
+      const spare = this.copies.pop() as number
+      const at = spare * this.words
+      this.u32.copyWithin(index * this.words, at, at + this.words)
+      this.side[index] = this.side[spare]
+      this.release(spare)
+    }
+    this.dropped.length = mark.dropped
+    while (this.allocated.length > mark.allocated) this.release(this.allocated.pop() as number)
+    this.stamp++
+  }
+
+  /** Ends the turn: it cannot be undone any more. */
+  settle(): void {
+    for (const spare of this.copies) this.release(spare)
+    this.touched.length = this.copies.length = this.allocated.length = 0
+    if (this.dropped.length > 0) {
+      for (const index of this.dropped)
+        if (this.holding) this.held.push(index)
+        else this.release(index)
+      this.dropped.length = 0
+    }
+    this.stamp++
+  }
+
+  /** A checkpoint opened. */
+  hold(): void {
+    this.holding = true
+  }
+
+  /** The checkpoint no longer refers to anything. */
+  unhold(): void {
+    this.holding = false
+    for (const index of this.held) this.release(index)
+    this.held.length = 0
+  }
+
+  /** A zeroed record that no rollback takes back. May replace the views. */
+  take(): number {
+    const index = this.free.pop()
+    if (index !== undefined) return index
+    if (this.top === this.capacity) this.grow(Math.ceil(this.capacity * 1.6))
+    return this.top++
+  }
+
+  private grow(capacity: number): void {
+    const bytes = capacity * this.words * 4
+    // transfer() reallocates in place where the allocator can, and leaves untouched pages untouched.
+    const buffer = this.u32 ? (this.u32.buffer as ArrayBuffer).transfer(bytes) : new ArrayBuffer(bytes)
+    this.u32 = new Uint32Array(buffer)
+    this.f64 = new Float64Array(buffer)
+    const stamps = new Uint32Array(capacity)
+    if (this.stamps) stamps.set(this.stamps)
+    this.stamps = stamps
+    this.capacity = capacity
+  }
+}

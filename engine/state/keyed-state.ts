@@ -1,0 +1,209 @@
+// One task's keyed state: users → sessions → kept events, and each operator's record inside its session's.
+//
+// KeyedState owns the arenas and the rules of touching them. What a row means is window.ts's and fire.ts's; what a checkpoint
+// writes is snapshot.ts's. Nothing here is visible to operators except through accessors.
+// 1. A user is touched before any of its records changes: it is loaded if evicted, its old state is left to an open checkpoint,
+//    it is marked dirty, and a copy goes to the undo (protocol 10, 13, 14).
+// 2. A session is touched before its record changes.
+import type { Fold, ReadableField, SessionFold, StateFields } from '../../operators/contract.ts'
+import { Arena, type Mark } from './arena.ts'
+import { EventCursor, Kept } from './kept.ts'
+import { type RecordAccessor, type RecordLayout, recordAccessor, recordLayout } from './record.ts'
+import { USER, USER_FLAG, Users } from './users.ts'
+
+/** Fields of a session record: the first five count f64, the others words. Operator state follows. */
+export const S = {
+  FIRST: 0,
+  LAST: 1,
+  /** Time of its last snapshot, 0 for none. */
+  SNAPSHOT: 2,
+  /** The latest time at which a timer ran because the watermark got there; Infinity once closed. What comes before it is a refold. */
+  HORIZON: 3,
+  RECEIVED: 4,
+  HEAD: 10,
+  TAIL: 11,
+  COUNT: 12,
+  /** Events folded so far, and the chunk that holds the next one. */
+  FOLDED: 13,
+  FOLD_CHUNK: 14,
+  OLDER: 15,
+  USER: 16,
+  FLAGS: 17,
+  /** Events of it in the actor's counters, as open or closed by the flag COUNTED_CLOSED. */
+  COUNTED: 18,
+  /** A small Bloom filter of its ids: four words. */
+  BLOOM: 19,
+  WORDS: 24,
+} as const
+export const SESSION_FLAG = {
+  CLOSED: 1,
+  /** Ended by a cap; the next newer session goes on from it. */
+  CUT: 2,
+  /** Begins at a cap of the next older session. */
+  AFTER_CUT: 4,
+  TOUCHED: 8,
+  /** To be folded from its start. */
+  REFOLD: 16,
+  COUNTED_CLOSED: 32,
+  /** What it was made of had been published: publish it at the next cut. */
+  CORRECTS: 64,
+} as const
+
+/** What was emitted last for an id: immutable, so that copies may share it. */
+export interface Published {
+  id: string
+  version: number
+  /** The content fields as JSON text, without braces. */
+  content: string
+}
+export interface SessionSide {
+  session: Published | undefined
+  incidents: readonly (Published & { kind: string })[]
+}
+
+/** The clickstream's window over a user's events. Times in ms. */
+export interface WindowSettings {
+  gapMs: number
+  allowedDisorderMs: number
+  idleTimeoutMs: number
+  correctionMs: number
+  snapshotMs: number
+  sessionMaxMs: number
+  sessionEventsMax: number
+}
+
+export interface LiftedFold {
+  fold: Fold<StateFields>
+  layout: RecordLayout
+  state: RecordAccessor
+  /** Word of its record inside a session's. */
+  base: number
+}
+
+export class KeyedState {
+  readonly users = new Users()
+  readonly kept: Kept
+  readonly sessions: Arena<SessionSide>
+  readonly folds: LiftedFold[]
+  readonly cursor: EventCursor
+  /** Users touched in this turn. */
+  readonly touched: number[] = []
+  /** Users changed since the last checkpoint began. */
+  dirty: number[] = []
+  /** Ids of sessions with more than 64 events, by session: 53 bits of each, a filter before the exact comparison. */
+  readonly idSets = new Map<number, Set<number>>()
+  /** Advances with every epoch; what eviction goes by. */
+  epoch = 0
+  /** Brings an evicted user's sessions back. Set by the state cache. */
+  load: (user: number) => void = () => undefined
+  /** Leaves the user's present state to the open checkpoint. Set while one is open. */
+  freeze: (user: number) => void = () => undefined
+
+  constructor(folds: readonly Fold<StateFields>[], sessionFold: SessionFold<object>) {
+    const reads = new Set<ReadableField>([...folds, sessionFold].flatMap((f) => f.reads))
+    this.kept = new Kept(reads)
+    this.cursor = new EventCursor(this.kept)
+    let words: number = S.WORDS
+    const layouts = folds.map((fold) => {
+      const layout = recordLayout(fold.state)
+      const base = words
+      words += layout.words
+      return { fold, layout, base }
+    })
+    this.sessions = new Arena<SessionSide>(words)
+    this.folds = layouts.map((lifted) => ({ ...lifted, state: recordAccessor(lifted.layout, this.sessions, lifted.base) }))
+  }
+
+  get bytesUsed(): number {
+    return this.sessions.bytesUsed + this.kept.arena.bytesUsed
+  }
+
+  touchUser(user: number): void {
+    const at = user * this.users.arena.words
+    const flags = this.users.arena.u32[at + USER.FLAGS]
+    if (flags & USER_FLAG.TOUCHED) {
+      this.users.arena.touch(user)
+      return
+    }
+    if (flags & USER_FLAG.EVICTED) this.load(user)
+    if (flags & USER_FLAG.LISTED) this.freeze(user)
+    const { u32 } = this.users.arena
+    if ((flags & USER_FLAG.DIRTY) === 0) this.dirty.push(user)
+    // Set before the undo copy: a turn that is undone leaves the user dirty, which costs a write, never a loss.
+    u32[at + USER.FLAGS] = (u32[at + USER.FLAGS] & ~(USER_FLAG.LISTED | USER_FLAG.EVICTED)) | USER_FLAG.DIRTY
+    u32[at + USER.USED] = this.epoch
+    this.users.arena.touch(user)
+    this.users.arena.u32[at + USER.FLAGS] |= USER_FLAG.TOUCHED
+    this.touched.push(user)
+  }
+
+  touchSession(session: number): void {
+    this.sessions.touch(session)
+    this.sessions.u32[session * this.sessions.words + S.FLAGS] |= SESSION_FLAG.TOUCHED
+  }
+
+  /** The user's newest session, 0 for none. */
+  newest(user: number): number {
+    return this.users.arena.u32[user * this.users.arena.words + USER.HEAD]
+  }
+
+  older(session: number): number {
+    return this.sessions.u32[session * this.sessions.words + S.OLDER]
+  }
+
+  flags(session: number): number {
+    return this.sessions.u32[session * this.sessions.words + S.FLAGS]
+  }
+
+  time(session: number, field: 0 | 1 | 2 | 3 | 4): number {
+    return this.sessions.f64[((session * this.sessions.words) >> 1) + field]
+  }
+
+  word(session: number, field: number): number {
+    return this.sessions.u32[session * this.sessions.words + field]
+  }
+
+  /** A user's sessions, oldest first. */
+  listSessions(user: number, into: number[]): number[] {
+    into.length = 0
+    for (let session = this.newest(user); session !== 0; session = this.older(session)) into.push(session)
+    return into.reverse()
+  }
+
+  /** Drops a session's record and its chunks; its user's list is the caller's. */
+  dropSession(session: number): void {
+    for (let chunk = this.word(session, S.HEAD), left = this.word(session, S.COUNT); left > 0; left -= 8) {
+      this.kept.arena.drop(chunk)
+      chunk = this.kept.next(chunk)
+    }
+    this.idSets.delete(session)
+    this.sessions.drop(session)
+  }
+
+  savepoint(): { users: Mark; sessions: Mark; chunks: Mark; touched: number } {
+    return {
+      users: this.users.arena.savepoint(),
+      sessions: this.sessions.savepoint(),
+      chunks: this.kept.arena.savepoint(),
+      touched: this.touched.length,
+    }
+  }
+
+  rollback(mark: ReturnType<KeyedState['savepoint']>): void {
+    this.users.arena.rollback(mark.users)
+    this.sessions.rollback(mark.sessions)
+    this.kept.arena.rollback(mark.chunks)
+    this.touched.length = mark.touched
+    this.idSets.clear()
+  }
+
+  /** Ends the turn. */
+  settle(): void {
+    const { u32, words } = this.users.arena
+    for (const user of this.touched) u32[user * words + USER.FLAGS] &= ~USER_FLAG.TOUCHED
+    this.touched.length = 0
+    this.users.arena.settle()
+    this.sessions.settle()
+    this.kept.arena.settle()
+  }
+}

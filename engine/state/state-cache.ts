@@ -1,0 +1,293 @@
+// The write-back cache over a task's state store: checkpointing, eviction and loading at a first touch are one mechanism.
+//
+// StateCache owns the dirty list, the open checkpoint's list, and who is in memory. KeyedState owns the records; StateStore owns the files.
+// 1. At begin the dirty users become the list; a listed user that changes first leaves a copy of its records (protocol 10).
+// 2. A user stays dirty until a checkpoint that holds it has finished; an aborted one gives its list back (protocol 13).
+// 3. Only clean users are evicted: what they had is in a finished checkpoint (protocol 14).
+// 4. A user without sessions is written as deleted in the same unit (protocol 12).
+import type { Actor, Counters } from '../actor/actor.ts'
+import { EngineError } from '../errors.ts'
+import { type KeyedState, S } from './keyed-state.ts'
+import type { CheckpointHeader, OpenCheckpoint, StateStore } from './store.ts'
+import { UserCodec } from './user-codec.ts'
+import { USER, USER_FLAG } from './users.ts'
+
+/** A symbol table past this many strings is swept at the next checkpoint. */
+const SYMBOLS_MAX = 1 << 16
+const ACTOR_SPACE = 0x61
+const USER_SPACE = 0x75
+
+interface Open {
+  file: OpenCheckpoint
+  list: number[]
+  next: number
+  frozen: Map<number, Frozen>
+  emptied: number[]
+  epoch: number
+}
+interface Frozen {
+  sessions: number[]
+  dueMs: number
+  endsMs: number
+}
+
+export class StateCache {
+  private readonly state: KeyedState
+  private readonly store: StateStore
+  private readonly actors: readonly Actor[]
+  private readonly codec: UserCodec
+  private readonly correctionMs: number
+  private open: Open | undefined
+  private clock = 0
+  loads = 0
+  evictions = 0
+
+  constructor(state: KeyedState, store: StateStore, actors: readonly Actor[], correctionMs: number) {
+    this.state = state
+    this.store = store
+    this.actors = actors
+    this.correctionMs = correctionMs
+    this.codec = new UserCodec(state)
+    state.load = (user) => this.load(user)
+  }
+
+  /** The epoch of the open checkpoint. */
+  get openEpoch(): number | undefined {
+    return this.open?.epoch
+  }
+
+  get dirtyUsers(): number {
+    return this.state.dirty.length
+  }
+
+  /** Brings actors and the directory of users back from the newest finished checkpoint. `actor` finds or makes one. */
+  restore(actor: (org: string, product: string) => Actor): void {
+    const decoder = new TextDecoder()
+    const users: [Uint8Array, number, number][] = []
+    for (const [key, value] of this.store.entries('index')) {
+      if (key[0] === ACTOR_SPACE) {
+        const [org, product] = decoder.decode(key.subarray(1)).split('\0')
+        const saved = JSON.parse(decoder.decode(value)) as { maxMs: number | null; watermark: number | null; lastRowMs: number; counters: Counters }
+        const own = actor(org, product)
+        own.maxMs = saved.maxMs ?? Number.NEGATIVE_INFINITY
+        own.watermark = saved.watermark ?? Number.NEGATIVE_INFINITY
+        own.lastRowMs = saved.lastRowMs
+        own.counters = saved.counters
+      } else {
+        const times = new DataView(value.buffer, value.byteOffset, 16)
+        users.push([key.slice(1), times.getFloat64(0, true), times.getFloat64(8, true)])
+      }
+    }
+    const { users: directory } = this.state
+    for (const [key, dueMs, endsMs] of users) {
+      const second = key.indexOf(0, key.indexOf(0) + 1)
+      const [org, product] = decoder.decode(key.subarray(0, second)).split('\0')
+      const own = actor(org, product)
+      const user = directory.addKey(own.index, key.subarray(second + 1))
+      const at = user * directory.arena.words
+      directory.arena.u32[at + USER.FLAGS] |= USER_FLAG.EVICTED
+      directory.arena.f64[(at >> 1) + USER.DUE] = dueMs
+      directory.arena.f64[(at >> 1) + USER.ENDS] = endsMs
+      if (dueMs < Number.POSITIVE_INFINITY) own.timers.push(dueMs, user)
+    }
+  }
+
+  /** Begins a checkpoint of the state as it is now: after an epoch, outside of any turn. */
+  begin(header: CheckpointHeader): void {
+    const { state } = this
+    this.sweep()
+    const list = state.dirty
+    state.dirty = []
+    const { u32, words } = state.users.arena
+    for (const user of list) u32[user * words + USER.FLAGS] = (u32[user * words + USER.FLAGS] & ~USER_FLAG.DIRTY) | USER_FLAG.LISTED
+    state.sessions.hold()
+    state.kept.arena.hold()
+    const open: Open = { file: this.store.begin(header), list, next: 0, frozen: new Map(), emptied: [], epoch: header.epoch }
+    this.open = open
+    state.freeze = (user) => {
+      const sessions = state.listSessions(user, []).map((session) => state.sessions.copy(session))
+      const at = (user * state.users.arena.words) >> 1
+      open.frozen.set(user, { sessions, dueMs: state.users.arena.f64[at + USER.DUE], endsMs: state.users.arena.f64[at + USER.ENDS] })
+    }
+    const encoder = new TextEncoder()
+    for (const actor of this.actors) {
+      if (!actor.dirty) continue
+      actor.dirty = false
+      const saved = { maxMs: finite(actor.maxMs), watermark: finite(actor.watermark), lastRowMs: actor.lastRowMs, counters: actor.counters }
+      open.file.put('index', actorKey(actor), encoder.encode(JSON.stringify(saved)))
+    }
+  }
+
+  /** Writes up to about maxBytes of the open checkpoint; true when its whole list is written. */
+  async slice(maxBytes: number): Promise<boolean> {
+    const { open } = this
+    if (open === undefined) return true
+    const until = open.file.bytes + maxBytes
+    while (open.next < open.list.length && open.file.bytes < until) this.write(open, open.list[open.next++])
+    await open.file.flush()
+    if (this.open !== open) return true
+    return open.next === open.list.length
+  }
+
+  /** Makes the open checkpoint the newest finished one. Its epoch is durable in the log. */
+  async finish(): Promise<void> {
+    const open = this.open as Open
+    await open.file.finish()
+    this.end(open)
+    for (const user of open.emptied) {
+      const flags = this.state.users.arena.u32[user * this.state.users.arena.words + USER.FLAGS]
+      if (this.state.newest(user) === 0 && (flags & (USER_FLAG.DIRTY | USER_FLAG.LISTED | USER_FLAG.EVICTED | USER_FLAG.TOUCHED)) === 0)
+        this.state.users.remove(user)
+    }
+  }
+
+  async abort(): Promise<void> {
+    const { open, state } = this
+    if (open === undefined) return
+    await open.file.abort()
+    const { u32, words } = state.users.arena
+    for (const user of open.list) {
+      const at = user * words + USER.FLAGS
+      if ((u32[at] & USER_FLAG.DIRTY) === 0) state.dirty.push(user)
+      u32[at] = (u32[at] & ~USER_FLAG.LISTED) | USER_FLAG.DIRTY
+    }
+    for (const actor of this.actors) actor.dirty = true
+    this.end(open)
+  }
+
+  /** Evicts clean users, those not touched lately first, until the records in memory take at most maxBytes or none is left to evict. */
+  evict(maxBytes: number): void {
+    const { state } = this
+    const { arena } = state.users
+    for (let round = 0; round < 2 && state.bytesUsed > maxBytes; round++) {
+      const recent = round === 0 ? 8 : -1
+      for (let seen = 1; seen < arena.end && state.bytesUsed > maxBytes; seen++) {
+        this.clock = this.clock + 1 < arena.end ? this.clock + 1 : 1
+        const at = this.clock * arena.words
+        const flags = arena.u32[at + USER.FLAGS]
+        const busy = USER_FLAG.DIRTY | USER_FLAG.LISTED | USER_FLAG.EVICTED | USER_FLAG.TOUCHED
+        if ((flags & USER_FLAG.LIVE) === 0 || (flags & busy) !== 0 || arena.u32[at + USER.HEAD] === 0) continue
+        if (state.epoch - arena.u32[at + USER.USED] <= recent) continue
+        for (let session = state.newest(this.clock); session !== 0; ) {
+          const older = state.older(session)
+          this.releaseSession(session)
+          session = older
+        }
+        arena.u32[at + USER.HEAD] = 0
+        arena.u32[at + USER.FLAGS] |= USER_FLAG.EVICTED
+        this.evictions++
+      }
+    }
+  }
+
+  private load(user: number): void {
+    const actor = this.actors[this.state.users.arena.u32[user * this.state.users.arena.words + USER.ACTOR]]
+    const value = this.store.get('state', this.key(actor, user))
+    if (value === undefined)
+      throw new EngineError(
+        'STATE_CORRUPT',
+        `the state of a user of ${actor.org}/${actor.product} is in the index and not in the state store`,
+        'Stop, move the state folder away and start again: the state is recomputed from the log if the log still reaches back that far.',
+      )
+    this.codec.decode(user, value, actor.symbols)
+    this.loads++
+  }
+
+  private write(open: Open, user: number): void {
+    const { state } = this
+    const { arena } = state.users
+    const at = user * arena.words
+    const actor = this.actors[arena.u32[at + USER.ACTOR]]
+    const frozen = open.frozen.get(user)
+    const sessions = frozen?.sessions ?? state.listSessions(user, [])
+    const key = this.key(actor, user)
+    arena.u32[at + USER.FLAGS] &= ~USER_FLAG.LISTED
+    if (sessions.length === 0) {
+      open.file.delete('state', key)
+      open.file.delete('index', concat(USER_SPACE, key))
+      open.emptied.push(user)
+      return
+    }
+    open.file.put('state', key, this.codec.encode(sessions, actor.symbols))
+    const times = new Uint8Array(16)
+    const view = new DataView(times.buffer)
+    view.setFloat64(0, frozen?.dueMs ?? arena.f64[(at >> 1) + USER.DUE], true)
+    view.setFloat64(8, frozen?.endsMs ?? arena.f64[(at >> 1) + USER.ENDS], true)
+    open.file.put('index', concat(USER_SPACE, key), times)
+    if (frozen) {
+      for (const copy of frozen.sessions) state.sessions.release(copy)
+      open.frozen.delete(user)
+    }
+  }
+
+  private end(open: Open): void {
+    const { state } = this
+    for (const { sessions } of open.frozen.values()) for (const copy of sessions) state.sessions.release(copy)
+    state.freeze = () => undefined
+    state.sessions.unhold()
+    state.kept.arena.unhold()
+    this.open = undefined
+  }
+
+  /** Frees what can no longer be joined: expiry is decided by comparing times wherever a session is read, this only gives memory back. */
+  private sweep(): void {
+    const { state } = this
+    const { arena } = state.users
+    for (const user of state.users) {
+      const at = user * arena.words
+      const flags = arena.u32[at + USER.FLAGS]
+      const actor = this.actors[arena.u32[at + USER.ACTOR]]
+      if (arena.f64[(at >> 1) + USER.DUE] < Number.POSITIVE_INFINITY) continue
+      if (!(arena.f64[(at >> 1) + USER.ENDS] < actor.watermark - this.correctionMs)) continue
+      for (let session = state.newest(user); session !== 0; ) {
+        const older = state.older(session)
+        this.releaseSession(session)
+        session = older
+      }
+      arena.u32[at + USER.HEAD] = 0
+      if ((flags & USER_FLAG.DIRTY) === 0) state.dirty.push(user)
+      arena.u32[at + USER.FLAGS] = (flags & ~USER_FLAG.EVICTED) | USER_FLAG.DIRTY
+    }
+    state.users.compact()
+    for (const actor of this.actors) if (actor.symbols.count > SYMBOLS_MAX) this.sweepSymbols(actor)
+  }
+
+  private sweepSymbols(actor: Actor): void {
+    const { state } = this
+    const inUse = new Set<number>()
+    for (const user of state.users)
+      if (state.users.arena.u32[user * state.users.arena.words + USER.ACTOR] === actor.index)
+        for (let session = state.newest(user); session !== 0; session = state.older(session)) this.codec.symbolsOf(session, inUse)
+    actor.symbols.sweep(inUse)
+  }
+
+  private releaseSession(session: number): void {
+    const { state } = this
+    for (let chunk = state.word(session, S.HEAD), left = state.word(session, S.COUNT); left > 0; left -= 8) {
+      const next = state.kept.next(chunk)
+      state.kept.arena.release(chunk)
+      chunk = next
+    }
+    state.idSets.delete(session)
+    state.sessions.release(session)
+  }
+
+  private key(actor: Actor, user: number): Uint8Array {
+    const own = this.state.users.key(user)
+    const key = new Uint8Array(actor.prefix.length + own.length)
+    key.set(actor.prefix)
+    key.set(own, actor.prefix.length)
+    return key
+  }
+}
+
+const finite = (value: number) => (Number.isFinite(value) ? value : null)
+const actorKey = (actor: Actor) => concat(ACTOR_SPACE, actor.prefix.subarray(0, -1))
+
+function concat(first: number, rest: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(rest.length + 1)
+  bytes[0] = first
+  bytes.set(rest, 1)
+  return bytes
+}
+

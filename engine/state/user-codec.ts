@@ -1,0 +1,162 @@
+// A user's sessions as bytes and back: what a checkpoint writes, what eviction leaves and a first touch loads.
+//
+// Records and kept events are copied as they are; links are rebuilt; symbols travel with their strings, because a symbol
+// means nothing outside its actor's table in memory. Words are little-endian (every machine this runs on).
+//   [format, sessions, symbols, side bytes] · per session: record, events · per symbol: symbol, length, bytes · side values as JSON
+import { CHUNK_EVENTS } from './kept.ts'
+import { type KeyedState, S, type SessionSide } from './keyed-state.ts'
+import type { Symbols } from './symbols.ts'
+import { USER } from './users.ts'
+
+const FORMAT = 1
+const HEAD_WORDS = 4
+
+export class UserCodec {
+  private readonly state: KeyedState
+  private words = new Uint32Array(1 << 14)
+  private end = 0
+  private seen = new Uint8Array(1 << 10)
+  private readonly inOrder: number[] = []
+  private readonly symbolWords: number[]
+
+  constructor(state: KeyedState) {
+    this.state = state
+    this.symbolWords = state.folds.flatMap(({ layout, base }) => layout.symbolWords.map((word) => base + word))
+  }
+
+  /** The sessions (oldest first: records of the session arena) as bytes of their own. */
+  encode(sessions: readonly number[], symbols: Symbols): Uint8Array {
+    const { state } = this
+    const { kept } = state
+    const own = state.sessions
+    this.end = HEAD_WORDS
+    this.inOrder.length = 0
+    for (const session of sessions) {
+      const count = state.word(session, S.COUNT)
+      this.room(own.words + count * kept.eventWords)
+      const at = this.end
+      this.words.set(own.u32.subarray(session * own.words, (session + 1) * own.words), at)
+      for (const link of [S.HEAD, S.TAIL, S.FOLD_CHUNK, S.OLDER, S.USER]) this.words[at + link] = 0
+      for (const word of this.symbolWords) this.mark(this.words[at + word])
+      this.end += own.words
+      const chunkWords = CHUNK_EVENTS * kept.eventWords
+      for (let chunk = state.word(session, S.HEAD), left = count; left > 0; left -= CHUNK_EVENTS, chunk = kept.next(chunk)) {
+        const from = kept.at(chunk, 0)
+        const length = left < CHUNK_EVENTS ? left * kept.eventWords : chunkWords
+        this.words.set(kept.arena.u32.subarray(from, from + length), this.end)
+        for (const word of kept.symbolWords) for (let e = word; e < length; e += kept.eventWords) this.mark(this.words[this.end + e])
+        this.end += length
+      }
+    }
+    for (const symbol of this.inOrder) {
+      this.seen[symbol] = 0
+      const text = symbols.bytesOf(symbol)
+      this.room(2 + ((text.length + 3) >> 2))
+      this.words[this.end++] = symbol
+      this.words[this.end++] = text.length
+      new Uint8Array(this.words.buffer, this.end * 4, text.length).set(text)
+      this.end += (text.length + 3) >> 2
+    }
+    const sides = sessions.map((session) => own.side[session] ?? null)
+    const json = sides.some((side) => side !== null) ? Buffer.from(JSON.stringify(sides)) : undefined
+    this.words[0] = FORMAT
+    this.words[1] = sessions.length
+    this.words[2] = this.inOrder.length
+    this.words[3] = json?.length ?? 0
+    const bytes = new Uint8Array(this.end * 4 + (json?.length ?? 0))
+    bytes.set(new Uint8Array(this.words.buffer, 0, this.end * 4))
+    if (json) bytes.set(json, this.end * 4)
+    return bytes
+  }
+
+  /** Brings the sessions of `user` back from bytes, outside of any turn's undo. */
+  decode(user: number, bytes: Uint8Array, symbols: Symbols): void {
+    const { state } = this
+    const { kept } = state
+    const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice()
+    const words = new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.length >> 2)
+    if (words[0] !== FORMAT) throw new RangeError(`stored state has format ${words[0]}, this version reads ${FORMAT}`)
+    const sessions: number[] = []
+    let at = HEAD_WORDS
+    let older = 0
+    for (let n = 0; n < words[1]; n++) {
+      const session = state.sessions.take()
+      const own = state.sessions
+      const base = session * own.words
+      own.u32.set(words.subarray(at, at + own.words), base)
+      at += own.words
+      const count = own.u32[base + S.COUNT]
+      const folded = own.u32[base + S.FOLDED]
+      own.u32[base + S.USER] = user
+      own.u32[base + S.OLDER] = older
+      let tail = 0
+      for (let i = 0; i < count; i += CHUNK_EVENTS) {
+        const chunk = kept.arena.take()
+        if (tail === 0) own.u32[base + S.HEAD] = own.u32[base + S.FOLD_CHUNK] = chunk
+        else kept.link(tail, chunk)
+        tail = chunk
+        const length = Math.min(CHUNK_EVENTS, count - i) * kept.eventWords
+        kept.arena.u32.set(words.subarray(at, at + length), kept.at(chunk, 0))
+        at += length
+        if (folded >= i) own.u32[base + S.FOLD_CHUNK] = chunk
+      }
+      own.u32[base + S.TAIL] = tail
+      sessions.push(session)
+      older = session
+    }
+    const moved = new Map<number, number>()
+    for (let n = 0; n < words[2]; n++) {
+      const length = words[at + 1]
+      const symbol = symbols.internBytes(aligned.subarray((at + 2) * 4, (at + 2) * 4 + length))
+      if (symbol !== words[at]) moved.set(words[at], symbol)
+      at += 2 + ((length + 3) >> 2)
+    }
+    if (moved.size > 0) for (const session of sessions) this.rename(session, moved)
+    if (words[3] > 0) {
+      const sides = JSON.parse(Buffer.from(aligned.subarray(at * 4, at * 4 + words[3])).toString()) as (SessionSide | null)[]
+      sides.forEach((side, i) => {
+        if (side) state.sessions.side[sessions[i]] = side
+      })
+    }
+    state.users.arena.u32[user * state.users.arena.words + USER.HEAD] = older
+  }
+
+  /** Every symbol that a session's records and kept events refer to. */
+  symbolsOf(session: number, into: Set<number>): void {
+    this.eachSymbol(session, (buffer, at) => into.add(buffer[at]))
+  }
+
+  private rename(session: number, moved: ReadonlyMap<number, number>): void {
+    this.eachSymbol(session, (buffer, at) => {
+      const to = moved.get(buffer[at])
+      if (to !== undefined) buffer[at] = to
+    })
+  }
+
+  private eachSymbol(session: number, visit: (buffer: Uint32Array, at: number) => void): void {
+    const { state } = this
+    for (const word of this.symbolWords) visit(state.sessions.u32, session * state.sessions.words + word)
+    const places: number[] = []
+    state.kept.places(state.word(session, S.HEAD), state.word(session, S.COUNT), places)
+    for (const place of places) for (const word of state.kept.symbolWords) visit(state.kept.arena.u32, place + word)
+  }
+
+  private mark(symbol: number): void {
+    if (symbol === 0) return
+    if (symbol >= this.seen.length) {
+      const bigger = new Uint8Array(Math.max(this.seen.length * 2, symbol + 1))
+      bigger.set(this.seen)
+      this.seen = bigger
+    }
+    if (this.seen[symbol]) return
+    this.seen[symbol] = 1
+    this.inOrder.push(symbol)
+  }
+
+  private room(need: number): void {
+    if (this.end + need <= this.words.length) return
+    const bigger = new Uint32Array(Math.max(this.words.length * 2, this.end + need))
+    bigger.set(this.words.subarray(0, this.end))
+    this.words = bigger
+  }
+}

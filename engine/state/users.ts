@@ -1,0 +1,177 @@
+// The directory of users: one small record for every (actor, user) with kept state, resident or evicted.
+//
+// Users owns the key bytes and the table from key to record. Sessions hang off a record's HEAD; who changes HEAD or DUE touches first.
+import { hash32 } from '../../model/hash.ts'
+import { Arena } from './arena.ts'
+
+/** Fields of a user record. DUE and ENDS count f64, the others words. */
+export const USER = {
+  /** Its next timer, Infinity for none. */
+  DUE: 0,
+  /** Largest last + gap of its sessions: what sweeping goes by. */
+  ENDS: 1,
+  HEAD: 4,
+  ACTOR: 5,
+  HASH: 6,
+  KEY_POS: 7,
+  KEY_LENGTH: 8,
+  FLAGS: 9,
+  USED: 10,
+  WORDS: 12,
+} as const
+export const USER_FLAG = {
+  /** Changed since the last checkpoint began (protocol 13). */
+  DIRTY: 1,
+  /** In the open checkpoint's list and not written yet. */
+  LISTED: 2,
+  /** Its sessions are in the state store, not in memory (protocol 14). */
+  EVICTED: 4,
+  /** On the list of users touched in this turn. */
+  TOUCHED: 8,
+  /** The record is in use. */
+  LIVE: 16,
+} as const
+
+export class Users {
+  readonly arena = new Arena(USER.WORDS)
+  private slots = new Uint32Array(1024)
+  private keys = new Uint8Array(1 << 16)
+  private keysEnd = 0
+  private keysDead = 0
+  count = 0
+
+  get bytesUsed(): number {
+    return this.arena.bytesUsed + this.slots.byteLength + this.keysEnd
+  }
+
+  /** The record of user bytes (with the `u:` or `a:` prefix given as one byte) of an actor; 0 where unknown. */
+  find(actor: number, prefix: number, bytes: Uint8Array, pos: number, length: number, hash: number): number {
+    const mixed = mix(actor, prefix, hash)
+    const mask = this.slots.length - 1
+    const { words, u32 } = this.arena
+    let slot = mixed & mask
+    for (;;) {
+      const user = this.slots[slot]
+      if (user === 0) return 0
+      const at = user * words
+      if (
+        u32[at + USER.HASH] === mixed &&
+        u32[at + USER.ACTOR] === actor &&
+        u32[at + USER.KEY_LENGTH] === length + 2 &&
+        this.sameKey(u32[at + USER.KEY_POS], prefix, bytes, pos, length)
+      )
+        return user
+      slot = (slot + 1) & mask
+    }
+  }
+
+  /** Makes a record for a user that find did not know. It stays when the turn is undone (without sessions; the next checkpoint removes it). */
+  add(actor: number, prefix: number, bytes: Uint8Array, pos: number, length: number, hash: number): number {
+    if ((this.count + 1) * 2 > this.slots.length) this.rehash(this.slots.length * 2)
+    const user = this.arena.take()
+    const need = length + 2
+    if (this.keysEnd + need > this.keys.length) this.makeRoom(need)
+    const keyPos = this.keysEnd
+    this.keys[keyPos] = prefix
+    this.keys[keyPos + 1] = 58
+    this.keys.set(bytes.subarray(pos, pos + length), keyPos + 2)
+    this.keysEnd += need
+    const at = user * this.arena.words
+    const { u32, f64 } = this.arena
+    f64[(at >> 1) + USER.DUE] = Number.POSITIVE_INFINITY
+    u32[at + USER.ACTOR] = actor
+    u32[at + USER.HASH] = mix(actor, prefix, hash)
+    u32[at + USER.KEY_POS] = keyPos
+    u32[at + USER.KEY_LENGTH] = need
+    u32[at + USER.FLAGS] = USER_FLAG.LIVE
+    this.place(user)
+    this.count++
+    return user
+  }
+
+  /** The same from a whole key (`u:name`). */
+  addKey(actor: number, key: Uint8Array): number {
+    return this.add(actor, key[0], key, 2, key.length - 2, hash32(key, 2, key.length - 2))
+  }
+
+  findKey(actor: number, key: Uint8Array): number {
+    return this.find(actor, key[0], key, 2, key.length - 2, hash32(key, 2, key.length - 2))
+  }
+
+  /** The user's key bytes (`u:name`); valid until the next add. */
+  key(user: number): Uint8Array {
+    const at = user * this.arena.words
+    const pos = this.arena.u32[at + USER.KEY_POS]
+    return this.keys.subarray(pos, pos + this.arena.u32[at + USER.KEY_LENGTH])
+  }
+
+  remove(user: number): void {
+    const mask = this.slots.length - 1
+    let slot = this.arena.u32[user * this.arena.words + USER.HASH] & mask
+    while (this.slots[slot] !== user) slot = (slot + 1) & mask
+    this.keysDead += this.arena.u32[user * this.arena.words + USER.KEY_LENGTH]
+    this.slots[slot] = 0
+    // Linear probing: what follows in the cluster is put in again, so that no search stops short.
+    for (slot = (slot + 1) & mask; this.slots[slot] !== 0; slot = (slot + 1) & mask) {
+      const moved = this.slots[slot]
+      this.slots[slot] = 0
+      this.place(moved)
+    }
+    this.arena.release(user)
+    this.count--
+  }
+
+  /** All users, in no order that means anything. Do not add or remove meanwhile. */
+  *[Symbol.iterator](): Generator<number> {
+    for (const user of this.slots) if (user !== 0) yield user
+  }
+
+  private sameKey(keyPos: number, prefix: number, bytes: Uint8Array, pos: number, length: number): boolean {
+    const keys = this.keys
+    if (keys[keyPos] !== prefix) return false
+    for (let i = 0; i < length; i++) if (keys[keyPos + 2 + i] !== bytes[pos + i]) return false
+    return true
+  }
+
+  private place(user: number): void {
+    const mask = this.slots.length - 1
+    let slot = this.arena.u32[user * this.arena.words + USER.HASH] & mask
+    while (this.slots[slot] !== 0) slot = (slot + 1) & mask
+    this.slots[slot] = user
+  }
+
+  private rehash(size: number): void {
+    const old = this.slots
+    this.slots = new Uint32Array(size)
+    for (const user of old) if (user !== 0) this.place(user)
+  }
+
+  private makeRoom(need: number): void {
+    const keys = new Uint8Array(Math.max(this.keys.length * 2, this.keysEnd + need))
+    keys.set(this.keys)
+    this.keys = keys
+  }
+
+  /** Reclaims the key bytes of removed users. Between turns only: undo copies know where keys were. */
+  compact(): void {
+    if (this.keysDead * 2 < this.keysEnd || this.keysDead < 1 << 16) return
+    const keys = new Uint8Array(this.keys.length)
+    let end = 0
+    for (const user of this.slots) {
+      if (user === 0) continue
+      const key = this.key(user)
+      keys.set(key, end)
+      this.arena.u32[user * this.arena.words + USER.KEY_POS] = end
+      end += key.length
+    }
+    this.keys = keys
+    this.keysEnd = end
+    this.keysDead = 0
+  }
+}
+
+const mix = (actor: number, prefix: number, hash: number) => {
+  let h = Math.imul(hash ^ Math.imul(actor, 0x9e3779b1) ^ prefix, 0x85ebca6b)
+  h ^= h >>> 15
+  return h >>> 0
+}

@@ -1,0 +1,68 @@
+// Session metrics: what a session amounts to. Folded when the session fires, because nobody waits for it before. Definitions: docs/events.md.
+import type { SessionFold } from './contract.ts'
+
+export interface SessionMetrics {
+  click_count: number
+  unique_screens: number
+  rage_clicks: number
+  backtracks: number
+  tasks_started: number
+  tasks_completed: number
+  tasks_failed: number
+  error_count: number
+  screen_sequence: string[]
+}
+
+export const SCREEN_SEQUENCE_MAX = 64
+
+/** Counts of a session's events by what they mean, and its screens in order (repeats collapsed, the first 64). Keeps nothing. */
+export const sessionMetrics = (): SessionFold<SessionMetrics> => ({
+  name: 'session-metrics',
+  reads: ['screen', 'success'],
+  run(events, text, incidents) {
+    let clicks = 0
+    let started = 0
+    let completed = 0
+    let failed = 0
+    let errors = 0
+    let lastScreen = 0
+    const screens: number[] = []
+    const sequence: string[] = []
+    events.forEach((event) => {
+      switch (event.type) {
+        case 'click':
+          clicks++
+          break
+        case 'screen_view': {
+          const screen = event.screen
+          if (screen === 0 || screen === lastScreen) break
+          lastScreen = screen
+          if (sequence.length < SCREEN_SEQUENCE_MAX) sequence.push(text(screen))
+          if (!screens.includes(screen)) screens.push(screen)
+          break
+        }
+        case 'task_started':
+          started++
+          break
+        case 'task_completed':
+          if (event.success === false) failed++
+          else completed++
+          break
+        case 'error':
+          errors++
+          break
+      }
+    })
+    return {
+      click_count: clicks,
+      unique_screens: screens.length,
+      rage_clicks: incidents('rage_click'),
+      backtracks: incidents('backtrack'),
+      tasks_started: started,
+      tasks_completed: completed,
+      tasks_failed: failed,
+      error_count: errors,
+      screen_sequence: sequence,
+    }
+  },
+})
