@@ -139,15 +139,41 @@ export const productKinds: readonly ProductKind[] = [
 
 /** Element selectors of a screen; % stands for the screen's last segment. */
 export const elementPatterns: readonly string[] = [
-  'button#%-submit', 'button#%-save', 'a#%-details', 'input#%-search', 'select#%-sort', 'button.nav-next', 'button.nav-prev',
-  'a.breadcrumb-home', 'div.card[data-index=0]', 'div.card[data-index=3]', 'li.menu-item:nth-child(4)', 'button#%-add', 'label.toggle-%',
-  'a.help-link', 'button[aria-label=Close]', 'td.row-action',
+  'button#%-submit',
+  'button#%-save',
+  'a#%-details',
+  'input#%-search',
+  'select#%-sort',
+  'button.nav-next',
+  'button.nav-prev',
+  'a.breadcrumb-home',
+  'div.card[data-index=0]',
+  'div.card[data-index=3]',
+  'li.menu-item:nth-child(4)',
+  'button#%-add',
+  'label.toggle-%',
+  'a.help-link',
+  'button[aria-label=Close]',
+  'td.row-action',
 ]
 
 export const orgNames: readonly string[] = [
-  'harbour-and-sons', 'kestrel-retail', 'lumen-mutual', 'osprey-travel', 'birchwood-bank', 'tidewater-lines', 'quarry-software',
-  'meadow-market', 'ferrous-works', 'juniper-direct', 'saltmarsh-rail', 'copper-credit', 'violet-desk', 'northfold-goods',
-  'ember-insurance', 'wren-airways',
+  'harbour-and-sons',
+  'kestrel-retail',
+  'lumen-mutual',
+  'osprey-travel',
+  'birchwood-bank',
+  'tidewater-lines',
+  'quarry-software',
+  'meadow-market',
+  'ferrous-works',
+  'juniper-direct',
+  'saltmarsh-rail',
+  'copper-credit',
+  'violet-desk',
+  'northfold-goods',
+  'ember-insurance',
+  'wren-airways',
 ]
 
 export const errorProperties: readonly string[] = [

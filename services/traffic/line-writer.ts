@@ -42,9 +42,10 @@ export class LineWriter {
   /** A non-negative integer below 10^16 (times in ms). */
   long(value: number): void {
     const high = Math.floor(value / 10_000_000)
-    if (high === 0) return this.integer(value)
-    this.integer(high)
-    this.#digits(value - high * 10_000_000, 7)
+    if (high > 0) {
+      this.integer(high)
+      this.#digits(value - high * 10_000_000, 7)
+    } else this.integer(value)
   }
 
   /** 36 characters in the form of a version 4 UUID. */

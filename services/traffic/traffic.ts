@@ -69,8 +69,16 @@ type Fate = 'duplicates' | 'disordered' | 'lateBeyondDisorder' | 'late'
 
 class Traffic implements Iterable<Uint8Array> {
   readonly truth: TrafficTruth = {
-    lines: 0, duplicates: 0, disordered: 0, lateBeyondDisorder: 0, late: 0,
-    visits: 0, rageBursts: 0, backtracks: 0, tasksStarted: 0, tasksCompleted: 0,
+    lines: 0,
+    duplicates: 0,
+    disordered: 0,
+    lateBeyondDisorder: 0,
+    late: 0,
+    visits: 0,
+    rageBursts: 0,
+    backtracks: 0,
+    tasksStarted: 0,
+    tasksCompleted: 0,
   }
   #options: TrafficOptions
   #random: Random

@@ -46,16 +46,26 @@ const LOAD: Template = [fragment(',"properties":{"loadMs":'), fragment(',"viewpo
 
 /** Between two events of a person, ms: one of these and up to half of it more. */
 const PAUSES_MS = [
-  0, 0, 90, 400, 700, 900, 1200, 1500, 1900, 2400, 2900, 3500,
-  4200, 5000, 6000, 7200, 8500, 10_000, 13_000, 17_000, 23_000, 32_000, 48_000, 75_000,
+  0, 0, 90, 400, 700, 900, 1200, 1500, 1900, 2400, 2900, 3500, 4200, 5000, 6000, 7200, 8500, 10_000, 13_000, 17_000, 23_000, 32_000, 48_000,
+  75_000,
 ]
 const VISIT_EVENTS = [5, 7, 8, 10, 12, 14, 16, 18, 20, 22, 25, 28, 31, 35, 40, 46, 53, 60]
 export const VISIT_EVENTS_MEAN = VISIT_EVENTS.reduce((sum, count) => sum + count, 0) / VISIT_EVENTS.length
 
 export function beginVisit(user: number, head: Uint8Array, product: Product, startMs: number, random: Random): Visit {
   return {
-    user, head, product, screen: -1, left: random.pick(VISIT_EVENTS), nextMs: startMs,
-    task: -1, step: 0, burst: 0, burstElement: 0, detour: 0, detourFrom: 0,
+    user,
+    head,
+    product,
+    screen: -1,
+    left: random.pick(VISIT_EVENTS),
+    nextMs: startMs,
+    task: -1,
+    step: 0,
+    burst: 0,
+    burstElement: 0,
+    detour: 0,
+    detourFrom: 0,
   }
 }
 
@@ -122,7 +132,8 @@ function navigate(visit: Visit, random: Random, to: LineWriter, planted: Planted
     view(visit, visit.detourFrom, random, to)
     visit.detour = 0
     planted.backtracks++
-    return pause(visit, random)
+    pause(visit, random)
+    return
   }
   const before = visit.screen
   let next = before < 0 ? random.pick(product.entries) : random.chance(0.04) ? before : away(visit, random)
