@@ -5,8 +5,8 @@
 // Blocks go in as files (`INSERT … SELECT FROM file(…, Native)`): the client's request bodies are text here, and a file costs a copy.
 import { closeSync, mkdirSync, openSync, rmSync, writevSync } from 'node:fs'
 import { join } from 'node:path'
-import { createClient } from '@clickhouse/client'
 import type { ClickHouseClient } from '@clickhouse/client'
+import { createClient } from '@clickhouse/client'
 import { drainPending, Session } from 'chdb'
 import { createChdbConnection } from 'chdb/connection'
 import { AnalyticsError } from './analytics-error.ts'
@@ -42,12 +42,20 @@ export async function openChdbStore(options: ChdbOptions): Promise<AnalyticsStor
     mkdirSync(staging, { recursive: true })
     mkdirSync(engine, { recursive: true })
   } catch (error) {
-    throw new AnalyticsError('ANALYTICS_UNREADABLE', `the analytics folder ${options.folder} cannot be used: ${(error as Error).message}`,
-      'Give this user the right to read and write the folder, or choose another with --data.', error)
+    throw new AnalyticsError(
+      'ANALYTICS_UNREADABLE',
+      `the analytics folder ${options.folder} cannot be used: ${(error as Error).message}`,
+      'Give this user the right to read and write the folder, or choose another with --data.',
+      error,
+    )
   }
   const corrupt = (reason: string, cause?: unknown) =>
-    new AnalyticsError('ANALYTICS_CORRUPT', `the analytics folder ${engine} is damaged: ${reason}`,
-      'Restore the data folder from a backup, or move it away and import again.', cause)
+    new AnalyticsError(
+      'ANALYTICS_CORRUPT',
+      `the analytics folder ${engine} is damaged: ${reason}`,
+      'Restore the data folder from a backup, or move it away and import again.',
+      cause,
+    )
 
   let session: Session
   try {
@@ -76,8 +84,10 @@ export async function openChdbStore(options: ChdbOptions): Promise<AnalyticsStor
     writer = await connect({ async_insert: 0, max_threads: 1, max_insert_threads: 1 })
     sinkReader = await connect({ ...threads, max_threads: 1 })
     reader = await connect({ ...threads, readonly: 2 })
-    const broken = await rowsOf<{ table: string; name: string }>(sinkReader,
-      "SELECT table, name FROM system.detached_parts WHERE startsWith(reason, 'broken') LIMIT 5")
+    const broken = await rowsOf<{ table: string; name: string }>(
+      sinkReader,
+      "SELECT table, name FROM system.detached_parts WHERE startsWith(reason, 'broken') LIMIT 5",
+    )
     if (broken.length) throw corrupt(`unreadable parts ${broken.map((part) => `${part.table}/${part.name}`).join(', ')}`)
   } catch (error) {
     await close()
@@ -111,8 +121,12 @@ export async function openChdbStore(options: ChdbOptions): Promise<AnalyticsStor
       }
     } catch (error) {
       rmSync(file, { force: true })
-      throw new AnalyticsError('INSERT_FAILED', `a block for ${schema.table} could not be staged in ${staging}: ${(error as Error).message}`,
-        'Free disk space; it is tried again.', error)
+      throw new AnalyticsError(
+        'INSERT_FAILED',
+        `a block for ${schema.table} could not be staged in ${staging}: ${(error as Error).message}`,
+        'Free disk space; it is tried again.',
+        error,
+      )
     } finally {
       closeSync(handle)
     }
@@ -124,8 +138,14 @@ export async function openChdbStore(options: ChdbOptions): Promise<AnalyticsStor
         } catch (error) {
           const code = String((error as { code?: unknown }).code ?? '')
           const message = `insert into ${schema.table} failed: ${(error as Error).message}`
-          if (RETRYABLE.has(code)) throw new AnalyticsError('INSERT_FAILED', message, 'It is tried again; look at disk space and memory if it stays.', error)
-          throw new AnalyticsError('INSERT_REFUSED', message, 'Nothing is lost: the rows stay in the log. Mend the cause and start again.', error)
+          if (RETRYABLE.has(code))
+            throw new AnalyticsError('INSERT_FAILED', message, 'It is tried again; look at disk space and memory if it stays.', error)
+          throw new AnalyticsError(
+            'INSERT_REFUSED',
+            message,
+            'Nothing is lost: the rows stay in the log. Mend the cause and start again.',
+            error,
+          )
         }
       },
       discard: () => rmSync(file, { force: true }),
@@ -145,7 +165,10 @@ export async function openChdbStore(options: ChdbOptions): Promise<AnalyticsStor
     },
     queryText: async (sql, format, params) => {
       try {
-        const result = await reader.exec({ query: `${sql.trim().replace(/;$/, '')}\nFORMAT ${format.replace(/\W/g, '')}`, query_params: params })
+        const result = await reader.exec({
+          query: `${sql.trim().replace(/;$/, '')}\nFORMAT ${format.replace(/\W/g, '')}`,
+          query_params: params,
+        })
         const chunks: Buffer[] = []
         for await (const chunk of result.stream) chunks.push(Buffer.from(chunk as Uint8Array))
         return Buffer.concat(chunks).toString('utf8')
@@ -155,23 +178,41 @@ export async function openChdbStore(options: ChdbOptions): Promise<AnalyticsStor
     },
     stageNative,
     present: (table, lineage, partition, from, to) =>
-      rowsOf<OffsetRange>(sinkReader, `SELECT min(o) AS from, max(o) + 1 AS to FROM (
+      rowsOf<OffsetRange>(
+        sinkReader,
+        `SELECT min(o) AS from, max(o) + 1 AS to FROM (
           SELECT o, o - row_number() OVER (ORDER BY o) AS island FROM (
             SELECT DISTINCT offset AS o FROM ${quotedName(table)}
             WHERE lineage = {lineage:String} AND partition = {partition:UInt16} AND offset >= {from:UInt64} AND offset < {to:UInt64}))
-        GROUP BY island ORDER BY from`, { lineage, partition, from, to }),
+        GROUP BY island ORDER BY from`,
+        { lineage, partition, from, to },
+      ),
     checkTable: async (schema) => {
-      const wrong = (what: string) => new AnalyticsError('TARGET_TABLE_WRONG', `table ${schema.table} ${what}: rows could be lost or doubled`,
-        'Exactly-once needs the table as the migrations make it. Undo the change, or move the data folder away and import again.')
-      const [table] = await rowsOf<{ engine: string; full: string }>(sinkReader,
-        'SELECT engine, engine_full AS full FROM system.tables WHERE database = currentDatabase() AND name = {table:String}', { table: schema.table })
+      const wrong = (what: string) =>
+        new AnalyticsError(
+          'TARGET_TABLE_WRONG',
+          `table ${schema.table} ${what}: rows could be lost or doubled`,
+          'Exactly-once needs the table as the migrations make it. Undo the change, or move the data folder away and import again.',
+        )
+      const [table] = await rowsOf<{ engine: string; full: string }>(
+        sinkReader,
+        'SELECT engine, engine_full AS full FROM system.tables WHERE database = currentDatabase() AND name = {table:String}',
+        { table: schema.table },
+      )
       if (!table) throw wrong('does not exist')
       if (!table.engine.endsWith('MergeTree')) throw wrong(`has the engine ${table.engine}, which knows no insert tokens`)
       const window = Number(/non_replicated_deduplication_window = (\d+)/.exec(table.full)?.[1] ?? 0)
-      if (window < DEDUPLICATION_WINDOW_MIN) throw wrong(`remembers the tokens of ${window} inserts (non_replicated_deduplication_window), not ${DEDUPLICATION_WINDOW_MIN}`)
-      const columns = new Map((await rowsOf<{ name: string; type: string }>(sinkReader,
-        'SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = {table:String}', { table: schema.table },
-      )).map((column) => [column.name, column.type]))
+      if (window < DEDUPLICATION_WINDOW_MIN)
+        throw wrong(`remembers the tokens of ${window} inserts (non_replicated_deduplication_window), not ${DEDUPLICATION_WINDOW_MIN}`)
+      const columns = new Map(
+        (
+          await rowsOf<{ name: string; type: string }>(
+            sinkReader,
+            'SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = {table:String}',
+            { table: schema.table },
+          )
+        ).map((column) => [column.name, column.type]),
+      )
       for (const [name, type] of schema.columns) {
         if (columns.get(name) !== type) throw wrong(`has the column ${name} as ${columns.get(name) ?? 'nothing'}, not ${type}`)
       }
@@ -179,12 +220,21 @@ export async function openChdbStore(options: ChdbOptions): Promise<AnalyticsStor
     migrate: async (onStep) => {
       const command = async (sql: string) => void (await writer.command({ query: sql }))
       await runMigrations({ command, query: (sql) => rowsOf(sinkReader, sql) }, migrationFiles(), onStep)
-      identity = (await rowsOf<{ id: string }>(sinkReader,
-        "SELECT toString(uuid) AS id FROM system.tables WHERE database = currentDatabase() AND name = '_migrations'"))[0].id
+      identity = (
+        await rowsOf<{ id: string }>(
+          sinkReader,
+          "SELECT toString(uuid) AS id FROM system.tables WHERE database = currentDatabase() AND name = '_migrations'",
+        )
+      )[0].id
     },
     close,
   }
 }
 
 const queryFailed = (error: unknown) =>
-  new AnalyticsError('QUERY_FAILED', (error as Error).message, 'Mend the statement; `SHOW TABLES` and `DESCRIBE sessions` say what is there.', error)
+  new AnalyticsError(
+    'QUERY_FAILED',
+    (error as Error).message,
+    'Mend the statement; `SHOW TABLES` and `DESCRIBE sessions` say what is there.',
+    error,
+  )

@@ -35,17 +35,27 @@ const statements = (sql: string) =>
     .filter(Boolean)
 
 /** Applies what is missing. Rejects with MIGRATION_CHANGED where an applied file differs from its record. */
-export async function runMigrations(target: MigrationTarget, files: readonly MigrationFile[], onStep?: (name: string) => void): Promise<void> {
+export async function runMigrations(
+  target: MigrationTarget,
+  files: readonly MigrationFile[],
+  onStep?: (name: string) => void,
+): Promise<void> {
   await target.command(`CREATE TABLE IF NOT EXISTS _migrations (name String, checksum String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3))
     ENGINE = MergeTree ORDER BY name SETTINGS fsync_after_insert = 1, fsync_part_directory = 1`)
   const applied = new Map(
-    (await target.query<{ name: string; checksum: string }>('SELECT name, checksum FROM _migrations')).map((row) => [row.name, row.checksum]),
+    (await target.query<{ name: string; checksum: string }>('SELECT name, checksum FROM _migrations')).map((row) => [
+      row.name,
+      row.checksum,
+    ]),
   )
   for (const file of files) {
     const recorded = applied.get(file.name)
     if (recorded !== undefined && recorded !== checksumOf(file.sql)) {
-      throw new AnalyticsError('MIGRATION_CHANGED', `migration ${file.name} differs from the one that was applied to this store`,
-        'Put the file back as it was and write the change as a new migration.')
+      throw new AnalyticsError(
+        'MIGRATION_CHANGED',
+        `migration ${file.name} differs from the one that was applied to this store`,
+        'Put the file back as it was and write the change as a new migration.',
+      )
     }
   }
   const umzug = new Umzug({
@@ -54,7 +64,8 @@ export async function runMigrations(target: MigrationTarget, files: readonly Mig
       up: async () => {
         onStep?.(file.name)
         // A crash inside a file leaves some of its statements done: they are made repeatable here, once, instead of in every file.
-        for (const sql of statements(file.sql)) await target.command(sql.replace(/^CREATE (TABLE|VIEW) (?!IF NOT EXISTS)/, 'CREATE $1 IF NOT EXISTS '))
+        for (const sql of statements(file.sql))
+          await target.command(sql.replace(/^CREATE (TABLE|VIEW) (?!IF NOT EXISTS)/, 'CREATE $1 IF NOT EXISTS '))
       },
     })),
     storage: {
@@ -72,7 +83,11 @@ export async function runMigrations(target: MigrationTarget, files: readonly Mig
     await umzug.up()
   } catch (error) {
     const cause = (error as { cause?: unknown }).cause ?? error
-    throw new AnalyticsError('MIGRATION_FAILED', `the analytics store could not be brought up to date: ${(cause as Error).message}`,
-      'Look at the statement that the message names. Started again, it goes on with the migration that failed.', error)
+    throw new AnalyticsError(
+      'MIGRATION_FAILED',
+      `the analytics store could not be brought up to date: ${(cause as Error).message}`,
+      'Look at the statement that the message names. Started again, it goes on with the migration that failed.',
+      error,
+    )
   }
 }
