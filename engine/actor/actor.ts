@@ -1,7 +1,6 @@
 // An actor: one (org, product) in one partition. Routing and isolation, not identity: state is keyed by (org, product, user).
 //
 // Actor owns its watermark, its counters, its symbols and its timers. Its turn is turn.ts's; its sessions are in the task's keyed state.
-import type { EventBatch } from '../../model/batch.ts'
 import { Symbols } from '../state/symbols.ts'
 import { TimerHeap } from '../time/timer-heap.ts'
 
@@ -70,32 +69,38 @@ export class ActorTable {
   readonly list: Actor[] = []
   private readonly byHash = new Map<number, Actor[]>()
   private last: Actor | undefined
-  private readonly decoder = new TextDecoder()
 
-  of(batch: EventBatch, orgPos: number, orgLength: number, orgHash: number, productPos: number, productLength: number, productHash: number): Actor {
-    const { bytes } = batch
+  of(bytes: Uint8Array, orgPos: number, orgLength: number, orgHash: number, productPos: number, productLength: number, productHash: number): Actor {
     if (this.last && same(this.last, bytes, orgPos, orgLength, productPos, productLength)) return this.last
-    const hash = (Math.imul(orgHash, 0x9e3779b1) ^ productHash) >>> 0
-    for (const actor of this.byHash.get(hash) ?? [])
-      if (same(actor, bytes, orgPos, orgLength, productPos, productLength)) {
-        this.last = actor
-        return actor
-      }
-    const org = this.decoder.decode(bytes.subarray(orgPos, orgPos + orgLength))
-    const product = this.decoder.decode(bytes.subarray(productPos, productPos + productLength))
-    this.last = this.add(org, product, hash)
+    const bucket = this.byHash.get(mix(orgHash, productHash))
+    const known = bucket?.find((actor) => same(actor, bytes, orgPos, orgLength, productPos, productLength))
+    this.last =
+      known ??
+      this.named(
+        decoder.decode(bytes.subarray(orgPos, orgPos + orgLength)),
+        decoder.decode(bytes.subarray(productPos, productPos + productLength)),
+        orgHash,
+        productHash,
+      )
     return this.last
   }
 
-  add(org: string, product: string, hash: number): Actor {
+  /** The actor of an org and product, whose hash32 the caller has; made where unknown. */
+  named(org: string, product: string, orgHash: number, productHash: number): Actor {
+    const hash = mix(orgHash, productHash)
+    const bucket = this.byHash.get(hash) ?? []
+    const known = bucket.find((actor) => actor.org === org && actor.product === product)
+    if (known) return known
     const actor = new Actor(this.list.length, org, product)
     this.list.push(actor)
-    const bucket = this.byHash.get(hash)
-    if (bucket) bucket.push(actor)
-    else this.byHash.set(hash, [actor])
+    bucket.push(actor)
+    this.byHash.set(hash, bucket)
     return actor
   }
 }
+
+const decoder = new TextDecoder()
+const mix = (orgHash: number, productHash: number) => (Math.imul(orgHash, 0x9e3779b1) ^ productHash) >>> 0
 
 function same(actor: Actor, bytes: Uint8Array, orgPos: number, orgLength: number, productPos: number, productLength: number): boolean {
   const prefix = actor.prefix

@@ -6,14 +6,13 @@
 // 2. All outputs of a user are written together, so that the receipt can hash them per key (protocol 6).
 import type { Incident, SessionFold, Sym, Walk } from '../../operators/contract.ts'
 import type { SessionEvent } from '../../operators/contract.ts'
-import { TOPICS } from '../../model/rows.ts'
 import { h128, hash128 } from '../../model/hash.ts'
 
 import { type KeyedState, type Published, S, SESSION_FLAG, type SessionSide, type WindowSettings } from '../state/keyed-state.ts'
 import { USER } from '../state/users.ts'
 import type { Actor } from './actor.ts'
 import type { DraftEmit } from './lift.ts'
-import { hex128, type Outputs, type TopicOutput } from './outputs.ts'
+import { hex128, type TopicOutput } from './outputs.ts'
 import type { Draft, Orphan, Turn } from './turn.ts'
 import { uncount } from './window.ts'
 
@@ -33,13 +32,13 @@ export class Fire {
   private readonly list: number[] = []
   private readonly walk: SessionWalk
 
-  constructor(state: KeyedState, settings: WindowSettings, sessionFold: SessionFold<object>, emit: DraftEmit, outputs: Outputs, partition: number) {
+  constructor(state: KeyedState, settings: WindowSettings, sessionFold: SessionFold<object>, emit: DraftEmit, sessionsOut: TopicOutput, incidentsOut: TopicOutput, partition: number) {
     this.state = state
     this.settings = settings
     this.sessionFold = sessionFold
     this.emit = emit
-    this.sessionsOut = outputs.to(TOPICS.sessions)
-    this.incidentsOut = outputs.to(TOPICS.incidents)
+    this.sessionsOut = sessionsOut
+    this.incidentsOut = incidentsOut
     this.partition = partition
     this.walk = new SessionWalk(state)
   }

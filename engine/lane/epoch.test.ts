@@ -1,0 +1,22 @@
+import { describe, expect, it } from 'vitest'
+import { trafficEvents } from '../../services/traffic/traffic.ts'
+import { differences } from '../../tests/oracle/in-memory.ts'
+
+describe('epochs against the batch evaluator, in memory', () => {
+  const traffic = [...trafficEvents({ seed: 7, events: 20_000, orgs: 4, users: 200, lateBeyondDisorder: 0.01, late: 0.005 })]
+
+  it('agrees on generated traffic with disorder, duplicates and late events', () => {
+    expect(differences(traffic)).toEqual([])
+  })
+  it('agrees when all is closed at the end', () => {
+    expect(differences(traffic, { close: true })).toEqual([])
+  })
+  it('agrees whatever the epochs are cut to', () => {
+    expect(differences(traffic.slice(0, 3000), { rows: () => 1 })).toEqual([])
+    expect(differences(traffic, { rows: (n) => (n * 7919) % 500 })).toEqual([])
+  })
+  it('agrees with small gaps and caps', () => {
+    expect(differences(traffic, { settings: { gapMs: 5_000, sessionEventsMax: 7, sessionMaxMs: 20_000 } })).toEqual([])
+    expect(differences(traffic, { settings: { sessionEventsMax: 5, snapshotMs: 1_000, correctionMs: 120_000 }, rows: () => 13 })).toEqual([])
+  })
+})

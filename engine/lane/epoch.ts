@@ -1,0 +1,264 @@
+// Computes epochs: rows of a batch → actors' turns → outputs and receipt. Synchronous; no log, no clock, no store of its own.
+//
+// EpochComputer owns the task's memory (actors, keyed state). Committing is task.ts's. Whether an epoch is computed for the first time
+// or again from its receipt, this is the code that runs.
+//   inputs → route rows in offset order → each actor's turn → receipt (protocol 5)
+import { type EventBatch, FIELD, FIELD_COUNT } from '../../model/batch.ts'
+import { h128, HASH_SLACK, hash128, hash32 } from '../../model/hash.ts'
+import { type Actor, ActorTable, noCounters } from '../actor/actor.ts'
+import { Fire } from '../actor/fire.ts'
+import { DraftEmit } from '../actor/lift.ts'
+import { addTo, hex128, Outputs } from '../actor/outputs.ts'
+import type { Turn } from '../actor/turn.ts'
+import { keyText, TurnRunner } from '../actor/turn-runner.ts'
+import { SessionWindow } from '../actor/window.ts'
+import type { OutputBlock } from '../log/contract.ts'
+import { KeyedState } from '../state/keyed-state.ts'
+import { USER } from '../state/users.ts'
+import type { SessionPipeline } from '../topology/topology.ts'
+import type { EpochInputs, Receipt } from './receipt.ts'
+
+export interface EpochScope {
+  lineage: string
+  code: string
+  partition: number
+}
+
+/** One epoch, computed and not yet committed. */
+export interface Epoch {
+  receipt: Receipt
+  outputs: OutputBlock[]
+}
+
+/** What a receipt fixes when its epoch is computed again. */
+export interface Replay {
+  dead: ReadonlySet<number>
+  forgotten: Receipt['forgotten']
+}
+
+export class EpochComputer {
+  readonly state: KeyedState
+  readonly actors = new ActorTable()
+  private readonly pipeline: SessionPipeline
+  private readonly scope: EpochScope
+  private readonly outputs = new Outputs()
+  private readonly deadLetters = new Outputs()
+  private readonly runner: TurnRunner
+  private readonly watermarks = new Uint32Array(4)
+  private readonly watermarkOf: Uint32Array[] = []
+  private readonly scratch = new Uint8Array(1024)
+  private claimedAt = 0
+  private invalid = 0
+
+  constructor(pipeline: SessionPipeline, scope: EpochScope) {
+    this.pipeline = pipeline
+    this.scope = scope
+    this.state = new KeyedState(pipeline.folds, pipeline.sessionFold)
+    const emit = new DraftEmit()
+    const late = this.outputs.to(pipeline.outputs.late)
+    const window = new SessionWindow(this.state, pipeline.window, (turn, row, reason) => {
+      late.beginKey()
+      late.write(lateRecord(turn, row, reason, scope.partition))
+      late.endKey()
+    })
+    const sessionsOut = this.outputs.to(pipeline.outputs.sessions)
+    const incidentsOut = this.outputs.to(pipeline.outputs.incidents)
+    this.outputs.to(pipeline.outputs.deadLetters)
+    const fire = new Fire(this.state, pipeline.window, pipeline.sessionFold, emit, sessionsOut, incidentsOut, scope.partition)
+    this.runner = new TurnRunner(this.state, window, fire, emit, this.outputs)
+  }
+
+  /** Turns that were undone and run again, since the start. */
+  get restarts(): number {
+    return this.runner.restarts
+  }
+
+  actor(org: string, product: string): Actor {
+    const o = withSlack(org)
+    const p = withSlack(product)
+    const known = this.actors.list.length
+    const actor = this.actors.named(org, product, hash32(o, 0, o.length - HASH_SLACK), hash32(p, 0, p.length - HASH_SLACK))
+    if (this.actors.list.length > known) this.watermarkOf.push(new Uint32Array(4))
+    return actor
+  }
+
+  /** After a restore: the sums that receipts carry. */
+  restored(claimedAt: number, invalid: number): void {
+    this.claimedAt = claimedAt
+    this.invalid = invalid
+    for (const actor of this.actors.list) this.sumWatermark(actor)
+  }
+
+  get header(): { claimedAt: number; invalid: number } {
+    return { claimedAt: this.claimedAt, invalid: this.invalid }
+  }
+
+  /** The epoch over the batch's rows. `from` and `to` are the input range; the rows lie within it. */
+  compute(epoch: number, from: number, to: number, batch: EventBatch, inputs: EpochInputs, replay: Replay | undefined): Epoch {
+    const { state, outputs } = this
+    state.epoch = epoch
+    const ready = new Set<Actor>()
+    this.enter(inputs, ready)
+    const dead: number[] = []
+    const invalid = this.outputs.to(this.pipeline.outputs.deadLetters)
+    for (let row = 0; row < batch.count; row++) {
+      if (batch.type[row] === 255) {
+        this.invalid++
+        const error = batch.errors.get(row)
+        invalid.beginKey()
+        invalid.write(deadLetter(batch, row, this.scope.partition, error?.code ?? 'INVALID', error?.message ?? 'not an event'))
+        invalid.endKey()
+        continue
+      }
+      const actor = this.actorOf(batch, row)
+      if (actor.rowCount === 0) {
+        ready.add(actor)
+        if (inputs.now !== undefined) actor.lastRowMs = inputs.now
+      }
+      actor.enqueue(row)
+    }
+    const skip = replay && replay.dead.size > 0 ? rowsAt(batch, replay.dead) : undefined
+    const forgotten: Receipt['forgotten'] = []
+    const thrown = this.deadLetters.to(this.pipeline.outputs.deadLetters)
+    for (const actor of ready) {
+      const own = replay?.forgotten.filter(([org, product]) => org === actor.org && product === actor.product)
+      const forget = own && own.length > 0 ? new Set(own.map(([, , user]) => Buffer.from(user).toString('latin1'))) : undefined
+      const failures = this.runner.run(actor, batch, { snapshots: inputs.snapshots === true, skip, forget })
+      for (const { row, error } of failures.dead) {
+        dead.push(batch.offset[row])
+        thrown.write(deadLetter(batch, row, this.scope.partition, 'OPERATOR_THREW', messageOf(error)))
+      }
+      for (const { user, error } of failures.forgotten) {
+        const name = Buffer.from(keyText(state, user), 'latin1').toString()
+        forgotten.push([actor.org, actor.product, name])
+        thrown.write(JSON.stringify({ code: 'KEY_FORGOTTEN', message: messageOf(error), partition: this.scope.partition, offset: to, record: JSON.stringify({ orgId: actor.org, productId: actor.product, user: name }) }))
+      }
+      if (own) forgotten.push(...own)
+      this.sumWatermark(actor)
+    }
+    if (replay) dead.push(...replay.dead)
+    const receipt: Receipt = {
+      epoch,
+      lineage: this.scope.lineage,
+      topic: this.pipeline.source.topic,
+      partition: this.scope.partition,
+      code: this.scope.code,
+      from,
+      to,
+      rows: batch.count,
+      inputs,
+      dead: dead.sort((a, b) => a - b),
+      forgotten,
+      watermarks: hex128([...this.watermarks].reverse()),
+      counters: { ...this.sumCounters(), invalid: this.invalid },
+      outputs: {},
+    }
+    const blocks: OutputBlock[] = []
+    for (const list of [outputs.list, this.deadLetters.list])
+      for (const output of list) {
+        if (output.count === 0) continue
+        // What a throw left is proven by the offsets in `dead`: its message need not be the same twice.
+        if (list === outputs.list) receipt.outputs[output.topic] = { count: output.count, sum: hex128([...output.sum].reverse()) }
+        const count = output.count
+        blocks.push({ topic: output.topic, partition: this.scope.partition, count, bytes: output.take() })
+      }
+    return { receipt, outputs: blocks }
+  }
+
+  /** When processing time alone would fire the first timer of an idle actor, ms since epoch; Infinity for never. */
+  nextIdleMs(): number {
+    const { allowedDisorderMs, idleTimeoutMs } = this.pipeline.window
+    let next = Number.POSITIVE_INFINITY
+    for (const actor of this.actors.list) {
+      if (actor.timers.size === 0) continue
+      const since = Math.max(actor.lastRowMs, this.claimedAt)
+      next = Math.min(next, actor.timers.firstMs - (actor.maxMs - allowedDisorderMs) + since + idleTimeoutMs + 1)
+    }
+    return next
+  }
+
+  private enter(inputs: EpochInputs, ready: Set<Actor>): void {
+    const { allowedDisorderMs, idleTimeoutMs, gapMs } = this.pipeline.window
+    if (inputs.claimedAt !== undefined) this.claimedAt = inputs.claimedAt
+    for (const actor of this.actors.list) {
+      if (inputs.now !== undefined && inputs.atEnd) {
+        const idle = inputs.now - Math.max(actor.lastRowMs, this.claimedAt) - idleTimeoutMs
+        if (idle > 0 && actor.maxMs - allowedDisorderMs + idle > actor.watermark) actor.watermark = actor.maxMs - allowedDisorderMs + idle
+      }
+      if (inputs.close && Number.isFinite(actor.maxMs)) actor.watermark = Math.max(actor.watermark, actor.maxMs + gapMs + 1)
+      if (actor.timers.firstMs <= actor.watermark) ready.add(actor)
+      else if (inputs.now !== undefined && inputs.atEnd) this.sumWatermark(actor)
+    }
+    if (!inputs.snapshots) return
+    const { users } = this.state
+    for (const user of users) {
+      const at = user * users.arena.words
+      if (users.arena.f64[(at >> 1) + USER.DUE] === Number.POSITIVE_INFINITY) continue
+      const actor = this.actors.list[users.arena.u32[at + USER.ACTOR]]
+      ready.add(actor)
+      // Due at once: the end of its actor's turn looks at every session of a user that is due.
+      users.arena.f64[(at >> 1) + USER.DUE] = Number.NEGATIVE_INFINITY
+      actor.timers.push(Number.NEGATIVE_INFINITY, user)
+    }
+  }
+
+  private actorOf(batch: EventBatch, row: number): Actor {
+    const { spans, hash } = batch
+    const org = row * FIELD_COUNT + FIELD.org
+    const product = row * FIELD_COUNT + FIELD.product
+    const known = this.actors.list.length
+    const actor = this.actors.of(
+      batch.bytes,
+      spans[org * 2],
+      spans[org * 2 + 1],
+      hash[org],
+      spans[product * 2],
+      spans[product * 2 + 1],
+      hash[product],
+    )
+    if (this.actors.list.length > known) this.watermarkOf.push(new Uint32Array(4))
+    return actor
+  }
+
+  private sumWatermark(actor: Actor): void {
+    const own = this.watermarkOf[actor.index]
+    // Minus the old: adding its two's complement modulo 2^128.
+    const minus = new Uint32Array([~own[0], ~own[1], ~own[2], ~own[3]])
+    addTo(minus, ONE)
+    addTo(this.watermarks, minus)
+    const { scratch } = this
+    scratch.set(actor.prefix)
+    new DataView(scratch.buffer).setFloat64(actor.prefix.length, actor.watermark)
+    hash128(scratch, 0, actor.prefix.length + 8)
+    own.set(h128)
+    addTo(this.watermarks, own)
+  }
+
+  private sumCounters() {
+    const sum = noCounters()
+    for (const { counters } of this.actors.list)
+      for (const name of Object.keys(sum) as (keyof typeof sum)[]) sum[name] += counters[name]
+    return sum
+  }
+}
+
+const withSlack = (text: string) => Buffer.concat([Buffer.from(text), Buffer.alloc(HASH_SLACK)])
+const ONE = new Uint32Array([1, 0, 0, 0])
+const decoder = new TextDecoder()
+const recordOf = (batch: EventBatch, row: number) => decoder.decode(batch.bytes.subarray(batch.start[row], batch.end[row]))
+const messageOf = (error: unknown) => {
+  const cause = (error as { cause?: unknown }).cause ?? error
+  return cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)
+}
+
+const deadLetter = (batch: EventBatch, row: number, partition: number, code: string, message: string) =>
+  JSON.stringify({ code, message, partition, offset: batch.offset[row], record: recordOf(batch, row) })
+
+const lateRecord = ({ actor, batch }: Turn, row: number, reason: 'late' | 'cap', partition: number) =>
+  JSON.stringify({ reason, partition, offset: batch.offset[row], watermark: actor.watermark, record: recordOf(batch, row) })
+
+function rowsAt(batch: EventBatch, offsets: ReadonlySet<number>): Set<number> {
+  const rows = new Set<number>()
+  for (let row = 0; row < batch.count; row++) if (offsets.has(batch.offset[row])) rows.add(row)
+  return rows
+}

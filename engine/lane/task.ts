@@ -1,0 +1,340 @@
+// A partition task: owns one partition of one topology. Reads blocks in offset order, computes epochs, commits them, takes checkpoints,
+// and recovers by computing again what it had committed (protocol 5–16, 20, 22, 23).
+//
+// Task owns its claim, its reader and its memory (EpochComputer, StateCache). The lane owns when: it calls `next`, `commit`, `tend` in turn.
+// 1. Epoch n+1 may be computed while n commits; a commit that fails ends the task's memory (protocol 8): the lane recovers it anew.
+// 2. A checkpoint is of the epoch last computed, and finished only when that epoch is committed (protocol 9, 11).
+// 3. Input and receipts are given up only with a commit after the checkpoint that no longer needs them has finished (protocol 23).
+import type { EventBatch } from '../../model/batch.ts'
+import { newBatch, resetBatch, scanBlock, truncateBatch } from '../../model/scan.ts'
+import { EngineError } from '../errors.ts'
+import type { BlockRange, Claim, Log, Reader, ReadResult } from '../log/contract.ts'
+import { StateCache } from '../state/state-cache.ts'
+import type { StateStore } from '../state/store.ts'
+import type { Topology } from '../topology/topology.ts'
+import { type Epoch, EpochComputer } from './epoch.ts'
+import { difference, type EpochInputs, type Receipt } from './receipt.ts'
+
+export interface TaskOptions {
+  topology: Topology
+  lineage: string
+  code: string
+  partition: number
+  epochBytes: number
+  checkpointBytes: number
+  /** Bounds of this task's share of memory, bytes. */
+  cacheBytes: number
+  /** false: the binary without exactly-once, for the bench that prices it: no receipts, offsets stored now and then, no checkpoint. */
+  exactlyOnce: boolean
+}
+
+/** Rows an epoch may take after one claim without a commit; a sixteenth after each further one (protocol 22). */
+const ROWS_MAX = 1 << 20
+/** Claims without a commit after which a lone row is taken to be what kills the process. */
+const CLAIMS_MAX = 8
+const SLICE_BYTES = 2 << 20
+
+export class PartitionTask {
+  readonly partition: number
+  private readonly options: TaskOptions
+  private readonly log: Log
+  private readonly store: StateStore
+  private readonly batch: EventBatch
+  private computer!: EpochComputer
+  private cache!: StateCache
+  private claim!: Claim<Receipt>
+  private reader!: Reader
+  private claims = 1
+  /** The last epoch computed, and where the next begins. */
+  private epoch = 0
+  private position = 0
+  private committed = 0
+  private committedTo = 0
+  private bytesSinceCheckpoint = 0
+  private listWritten = false
+  private release: { receiptsThrough: number; inputBefore: number } | undefined
+  private checkpointTo = 0
+  private justClaimed: number | undefined
+  checkpoints = 0
+
+  constructor(options: TaskOptions, log: Log, store: StateStore, batch: EventBatch = newBatch()) {
+    this.options = options
+    this.partition = options.partition
+    this.log = log
+    this.store = store
+    this.batch = batch
+  }
+
+  get name(): string {
+    const { topology, lineage } = this.options
+    return `task.${lineage}.${topology.name}.${topology.pipeline.source.topic}.${this.partition}`
+  }
+
+  get stats() {
+    const counters = this.computer.actors.list.reduce(
+      (sum, { counters }) => ({
+        accepted: sum.accepted + counters.accepted,
+        open: sum.open + counters.open,
+        closed: sum.closed + counters.closed,
+        duplicates: sum.duplicates + counters.duplicates,
+        late: sum.late + counters.late,
+        deadLettered: sum.deadLettered + counters.deadLettered,
+      }),
+      { accepted: 0, open: 0, closed: 0, duplicates: 0, late: 0, deadLettered: 0 },
+    )
+    return {
+      partition: this.partition,
+      position: this.committedTo,
+      epoch: this.committed,
+      ...counters,
+      invalid: this.computer.header.invalid,
+      users: this.computer.state.users.count,
+      stateBytes: this.computer.state.bytesUsed,
+      checkpoints: this.checkpoints,
+      restarts: this.computer.restarts,
+      loads: this.cache.loads,
+      evictions: this.cache.evictions,
+      fallbackRows: this.batch.fallbackRows,
+    }
+  }
+
+  /** Watermark of the slowest actor, for displays only. */
+  get watermark(): number {
+    return this.computer.actors.list.reduce((least, { watermark }) => Math.min(least, watermark), Number.POSITIVE_INFINITY)
+  }
+
+  /** Claims, loads the last finished checkpoint, and computes again to the end of the last committed epoch. */
+  async recover(nowMs: number, onProgress?: (done: number, of: number) => void): Promise<void> {
+    const { topology, lineage, code, partition } = this.options
+    const at = { topic: topology.pipeline.source.topic, partition }
+    this.claim = await this.log.claim<Receipt>(this.name, at)
+    this.claims = this.claim.claimsSinceCommit
+    this.reader = this.log.reader(at)
+    this.computer = new EpochComputer(topology.pipeline, { lineage, code, partition })
+    this.cache = new StateCache(this.computer.state, this.store, this.computer.actors.list, topology.pipeline.window.correctionMs)
+    this.cache.restore((org, product) => this.computer.actor(org, product))
+    const header = this.store.header
+    const bounds = await this.log.bounds(at)
+    this.epoch = header?.epoch ?? 0
+    this.position = (header?.to as number | undefined) ?? 0
+    this.checkpointTo = this.position
+    this.computer.restored((header?.claimedAt as number | undefined) ?? 0, (header?.invalid as number | undefined) ?? 0)
+    const last = this.claim.last
+    this.committed = last?.epoch ?? 0
+    this.committedTo = last?.to ?? 0
+    if (header && header.layout !== this.layout) throw await this.refuse(header.code as string)
+    if (this.epoch > this.committed) {
+      if (await this.stillHeld())
+        throw new EngineError(
+          'CHECKPOINT_AHEAD',
+          `partition ${partition}: the checkpoint is of epoch ${this.epoch}, the log ends at epoch ${this.committed}`,
+          'The log lost committed epochs (a restored backup, a removed file?). Restore it, or move the state folder away to recompute from the log.',
+        )
+      throw fenced(this.name)
+    }
+    if (last && this.epoch < last.epoch) {
+      if (last.to > bounds.end || (this.position < bounds.start && last.to > this.position)) throw await this.missing(bounds)
+      for await (const receipt of this.claim.receipts(this.epoch)) {
+        await this.recompute(receipt)
+        onProgress?.(receipt.epoch, last.epoch)
+      }
+      if (this.epoch !== last.epoch) throw await this.missing(bounds)
+    }
+    this.justClaimed = nowMs
+  }
+
+  /** Computes the next epoch: at most epochBytes of input. Undefined where there is neither input nor anything else to do. */
+  async next(live: { nowMs: number } | undefined, asked: { snapshots?: true; close?: true } = {}): Promise<Epoch | undefined> {
+    const { options } = this
+    // What is asked for stands in an epoch of its own: before any row that comes after it.
+    const nothing = { bytes: new Uint8Array(0), blocks: [], next: this.position }
+    const read = asked.snapshots || asked.close ? nothing : await this.reader.read(this.position, options.epochBytes)
+    const caughtUp = read.blocks.length === 0 || (live !== undefined && sizeOf(read.blocks) < options.epochBytes)
+    const idleDue = live !== undefined && caughtUp && this.computer.nextIdleMs() <= live.nowMs
+    if (read.blocks.length === 0 && !asked.snapshots && !asked.close && !idleDue) return undefined
+    const inputs: EpochInputs = {}
+    if (live) {
+      inputs.now = live.nowMs
+      if (caughtUp) inputs.atEnd = true
+      if (this.justClaimed !== undefined) inputs.claimedAt = this.justClaimed
+    }
+    this.justClaimed = undefined
+    if (asked.snapshots) inputs.snapshots = true
+    if (asked.close) inputs.close = true
+    const from = this.position
+    let to = this.load(read, from, Number.POSITIVE_INFINITY)
+    const dead = new Set<number>()
+    if (this.claims > 1) {
+      const rowsMax = Math.max(1, ROWS_MAX >> Math.min(30, 4 * (this.claims - 1)))
+      if (this.batch.count > rowsMax) {
+        truncateBatch(this.batch, rowsMax)
+        to = this.batch.offset[rowsMax - 1] + 1
+      }
+      if (rowsMax === 1 && this.claims >= CLAIMS_MAX && this.batch.count === 1) dead.add(this.batch.offset[0])
+    }
+    this.bytesSinceCheckpoint += sizeOf(read.blocks)
+    const replay = dead.size > 0 ? { dead, forgotten: [] } : undefined
+    const epoch = this.computer.compute(this.epoch + 1, from, to, this.batch, inputs, replay)
+    this.epoch++
+    this.position = to
+    return epoch
+  }
+
+  /** Commits an epoch, in the order in which they were computed. Rejects if the task's memory must be dropped. */
+  async commit({ receipt, outputs }: Epoch): Promise<void> {
+    const { release } = this
+    this.release = undefined
+    await this.claim.commit(release ? { outputs, receipt, release } : { outputs, receipt })
+    this.committed = receipt.epoch
+    this.committedTo = receipt.to
+    this.claims = 1
+  }
+
+  /** Between two epochs: begins, continues or finishes a checkpoint, evicts, and keeps the state store in order. True while there is more of it to do. */
+  async tend(): Promise<boolean> {
+    if (!this.options.exactlyOnce) return false
+    const { cacheBytes, checkpointBytes } = this.options
+    const bytes = this.computer.state.bytesUsed
+    if (this.cache.openEpoch === undefined) {
+      if (this.bytesSinceCheckpoint >= checkpointBytes || (bytes > cacheBytes && this.cache.dirtyUsers > 0)) this.beginCheckpoint()
+    }
+    if (this.cache.openEpoch !== undefined) {
+      this.listWritten ||= await this.cache.slice(SLICE_BYTES)
+      if (this.listWritten && this.committed >= this.cache.openEpoch) await this.finishCheckpoint()
+    }
+    if (bytes > cacheBytes) this.cache.evict(cacheBytes)
+    const more = await this.store.maintain()
+    return more || this.cache.openEpoch !== undefined
+  }
+
+  /** Past twice the bound reading waits for the checkpoint (protocol 14). */
+  get mustWait(): boolean {
+    return this.computer.state.bytesUsed > 2 * this.options.cacheBytes && this.cache.openEpoch !== undefined
+  }
+
+  /** When an idle actor's timers would be due by processing time alone. */
+  get nextIdleMs(): number {
+    return this.computer.nextIdleMs()
+  }
+
+  get readTo(): number {
+    return this.position
+  }
+
+  /** All epochs are committed: a checkpoint of the last one, the claim released. */
+  async stop(): Promise<void> {
+    if (this.options.exactlyOnce) {
+      if (this.cache.openEpoch !== undefined) await this.cache.abort()
+      if (this.epoch > ((this.store.header?.epoch as number | undefined) ?? 0)) {
+        this.beginCheckpoint()
+        while (!(await this.cache.slice(SLICE_BYTES)));
+        await this.finishCheckpoint()
+      }
+    }
+    this.reader.close()
+    await this.claim.release()
+    await this.store.close()
+  }
+
+  /** Drops the task's memory after a failure; `recover` starts again. */
+  async abandon(): Promise<void> {
+    this.reader.close()
+    await this.cache?.abort().catch(() => undefined)
+  }
+
+  private get layout(): string {
+    const { state } = this.computer
+    return [state.kept.signature, ...state.folds.map(({ fold, layout }) => `${fold.name}@${fold.stateVersion}(${layout.signature})`)].join(' ')
+  }
+
+  private beginCheckpoint(): void {
+    this.listWritten = false
+    this.bytesSinceCheckpoint = 0
+    this.checkpointTo = this.position
+    this.cache.begin({ epoch: this.epoch, to: this.position, code: this.options.code, layout: this.layout, ...this.computer.header })
+  }
+
+  private async finishCheckpoint(): Promise<void> {
+    await this.cache.finish()
+    this.checkpoints++
+    this.release = { receiptsThrough: this.store.header?.epoch ?? 0, inputBefore: this.checkpointTo }
+  }
+
+  private async recompute(receipt: Receipt): Promise<void> {
+    if (receipt.code !== this.options.code) throw await this.refuse(receipt.code)
+    const read = await this.readRange(receipt.from, receipt.to)
+    this.load(read, receipt.from, receipt.to)
+    this.bytesSinceCheckpoint += sizeOf(read.blocks)
+    const replay = { dead: new Set(receipt.dead), forgotten: receipt.forgotten }
+    const again = this.computer.compute(receipt.epoch, receipt.from, receipt.to, this.batch, receipt.inputs, replay).receipt
+    const differs = again.epoch !== this.epoch + 1 ? `epoch ${this.epoch + 1} has no receipt` : difference(receipt, again)
+    if (differs !== undefined) {
+      if (!(await this.stillHeld())) throw fenced(this.name)
+      throw new EngineError(
+        'REPLAY_DIVERGED',
+        `partition ${this.partition}, epoch ${receipt.epoch} (offsets ${receipt.from} to ${receipt.to}): the recomputation differs from what was committed in ${differs}`,
+        'An operator is not a function of its events (a clock, a random number, a variable outside its state), or the code changed under the same version. ' +
+          'Nothing was published. Run the code that committed this epoch to the end; or mend the operator and begin a new lineage (--set engine.lineage=NAME), which computes all output anew.',
+      )
+    }
+    this.epoch = receipt.epoch
+    this.position = receipt.to
+  }
+
+  /** Blocks that cover [from, to), in one buffer, however the log cuts them now. */
+  private async readRange(from: number, to: number): Promise<ReadResult> {
+    const first = await this.reader.read(from, this.options.epochBytes)
+    if (from === to) return { bytes: first.bytes, blocks: [], next: to }
+    if (first.next >= to || first.blocks.length === 0) return first
+    const blocks: BlockRange[] = []
+    const parts: Uint8Array[] = []
+    let size = 0
+    for (let read = first; ; read = await this.reader.read(read.next, this.options.epochBytes)) {
+      for (const block of read.blocks) {
+        parts.push(read.bytes.slice(block.pos, block.pos + block.length))
+        blocks.push({ ...block, pos: size })
+        size += block.length
+      }
+      if (read.next >= to || read.blocks.length === 0) return { bytes: Buffer.concat(parts), blocks, next: read.next }
+    }
+  }
+
+  /** Scans a read into the batch: rows of [from, to). Returns the next fetch position. */
+  private load(read: ReadResult, from: number, to: number): number {
+    const { batch } = this
+    resetBatch(batch, read.bytes)
+    for (const { pos, length, baseOffset } of read.blocks) {
+      if (baseOffset >= to) break
+      scanBlock(batch, pos, length, baseOffset, from)
+    }
+    let count = batch.count
+    while (count > 0 && batch.offset[count - 1] >= to) count--
+    truncateBatch(batch, count)
+    return read.blocks.length === 0 ? from : Math.min(read.next, to)
+  }
+
+  private stillHeld(): Promise<boolean> {
+    return this.claim.holds()
+  }
+
+  private async missing(bounds: { start: number; end: number }): Promise<EngineError> {
+    if (!(await this.stillHeld())) return fenced(this.name)
+    return new EngineError(
+      'REPLAY_IMPOSSIBLE',
+      `partition ${this.partition}: epochs ${this.epoch + 1} to ${this.committed} must be computed again from offset ${this.position} on; the log holds ${bounds.start} to ${bounds.end}`,
+      'Input or receipts that recovery needs are gone (retention below what the checkpoint needs, or removed files). Restore the log, or begin a new lineage (--set engine.lineage=NAME).',
+    )
+  }
+
+  private async refuse(other: string): Promise<EngineError> {
+    if (!(await this.stillHeld())) return fenced(this.name)
+    return new EngineError(
+      'CODE_CHANGED',
+      `partition ${this.partition}: committed by ${other}, this is ${this.options.code}, and epochs since the last checkpoint must be computed again by the code that committed them`,
+      'Start once with the version and settings of before and stop it cleanly (it checkpoints), then start the new one; or begin a new lineage (--set engine.lineage=NAME).',
+    )
+  }
+}
+
+const fenced = (name: string) => new EngineError('FENCED', `${name} was claimed by another owner`, 'Nothing to do: the other owner goes on.')
+const sizeOf = (blocks: readonly BlockRange[]) => blocks.reduce((sum, { length }) => sum + length, 0)

@@ -1,0 +1,22 @@
+// Processing time as the engine sees it: injected, so that the simulator and the tests decide when it passes.
+export interface Clock {
+  /** ms since epoch. */
+  now(): number
+  /** Resolves after `ms`; at once where the signal is aborted. Never rejects. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  sleep: (ms, signal) =>
+    new Promise((resolve) => {
+      if (signal?.aborted) return resolve()
+      const done = () => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', done)
+        resolve()
+      }
+      const timer = setTimeout(done, ms)
+      signal?.addEventListener('abort', done, { once: true })
+    }),
+}
