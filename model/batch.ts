@@ -63,7 +63,7 @@ export interface EventBatch {
   /** How many rows each path decided, since the batch was made. */
   scannedRows: number
   fallbackRows: number
-  /** The fallback rows by reason, indexed like FALLBACK_REASONS of model/scan.ts. */
+  /** The fallback rows by reason, indexed like FALLBACK_REASONS of model/fallback-reasons.ts. */
   fallbackReasons: Uint32Array
 }
 

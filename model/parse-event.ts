@@ -3,7 +3,7 @@
 // Owns the accepted set and the messages; never touches columns.
 
 import type { EventError } from './batch.ts'
-import { ANONYMOUS_ID, SUCCESS_ABSENT, SUCCESS_FALSE, SUCCESS_TRUE, USER_ID, NO_INT } from './batch.ts'
+import { ANONYMOUS_ID, NO_INT, SUCCESS_ABSENT, SUCCESS_FALSE, SUCCESS_TRUE, USER_ID } from './batch.ts'
 import {
   EVENT_BYTES_MAX,
   EVENT_ID_CHARS_MAX,

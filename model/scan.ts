@@ -14,7 +14,7 @@ import { skipSpace } from './skip-value.ts'
 const UNTERMINATED = fallbackReason('unterminated')
 const UTF8 = fallbackReason('utf8')
 /** Type of a row that is no valid event. */
-const INVALID = 255
+export const INVALID = 255
 const ROWS_MIN = 1024
 
 /** An empty batch. Reuse it: its arrays grow to the size of the largest epoch and stay. */

@@ -104,11 +104,11 @@ function skipString(bytes: Uint8Array, p: number): number {
     if (c === 34) return p + 1
     if (c < 32) return SKIP_MALFORMED
     if (c === 92) {
-      const escape = bytes[++p]
-      if (escape === 117) {
+      const escaped = bytes[++p]
+      if (escaped === 117) {
         for (let i = 1; i <= 4; i++) if (!isHexDigit(bytes[p + i])) return SKIP_MALFORMED
         p += 4
-      } else if (!isEscape(escape)) return SKIP_MALFORMED
+      } else if (!isEscape(escaped)) return SKIP_MALFORMED
     }
     p++
   }

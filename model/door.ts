@@ -1,0 +1,232 @@
+// The door: lines from outside become records of `events.raw`. A line that is an event keeps its text; what it lacks of orgId, eventId and
+// receivedAt is put in before its closing brace, and it is appended to the records of its partition. So every record behind the door is
+// a whole event on one line. Owns these buffers and the choice of the partition; never decides what an event is (scan.ts does).
+
+import type { EventBatch, EventError } from './batch.ts'
+import { FIELD, FIELD_COUNT } from './batch.ts'
+import { EVENT_BYTES_MAX, KEY_STRING_BYTES_MAX } from './event.ts'
+import { h128, hash128View, kafkaPartition } from './hash.ts'
+import { INVALID, newBatch, resetBatch, scanBlock } from './scan.ts'
+import { SLACK } from './scan-plain.ts'
+import { skipSpace } from './skip-value.ts'
+
+export interface DoorOptions {
+  /** Partitions of the topic. */
+  partitions: number
+  /** The orgId of lines that have none; without it they are rejected. */
+  org?: string
+}
+
+/** A line that is no event: which, counted from 0 in the lines of the call, where it lies in their bytes, and why. */
+export interface RejectedLine extends EventError {
+  line: number
+  pos: number
+  length: number
+}
+
+export interface Accepted {
+  /** Lines seen, empty ones included (they are neither accepted nor rejected). */
+  lines: number
+  accepted: number
+  rejected: RejectedLine[]
+}
+
+/** Records of one partition: `count` lines, each ended by a newline, with at least SLACK bytes behind them in the buffer. */
+export interface PartitionRecords {
+  partition: number
+  count: number
+  bytes: Uint8Array
+}
+
+/** `org` cannot be an orgId: over KEY_STRING_BYTES_MAX, with NUL, or no well-formed text. */
+export class DoorOrgError extends Error {
+  readonly code = 'INVALID_ORG'
+  constructor() {
+    super(`the org for lines without orgId has at most ${KEY_STRING_BYTES_MAX} bytes of UTF-8 and no character NUL: name another`)
+  }
+}
+
+/** Text that is copied word by word: readable behind its end. */
+interface Text {
+  view: DataView
+  length: number
+}
+
+/** What was accepted for one partition. */
+interface Outgoing {
+  bytes: Uint8Array
+  view: DataView
+  used: number
+  count: number
+}
+
+/** An actor that was seen: the bytes of orgId and productId, and their partition. */
+interface KnownActor {
+  org: Uint8Array
+  product: Uint8Array
+  partition: number
+}
+
+/** A power of two. Two actors that meet in one place cost hashing again, nothing else. */
+const KNOWN_ACTORS = 1024
+const OUTGOING_BYTES_MIN = 64 * 1024
+const EVENT_ID_KEY = ',"eventId":"'
+const HEX_DIGITS = '0123456789abcdef'
+const BRACE = 125
+const COLON = 58
+const NEWLINE = 10
+const MISSING_ORG: EventError = {
+  code: 'MISSING_FIELD',
+  field: 'orgId',
+  message: 'orgId is required: a string that is not empty; or name an org for the lines that have none',
+}
+
+export class Door {
+  readonly #batch: EventBatch = newBatch()
+  readonly #partitions: number
+  readonly #outgoing: Outgoing[]
+  readonly #known: (KnownActor | undefined)[] = new Array(KNOWN_ACTORS).fill(undefined)
+  readonly #org: Uint8Array
+  readonly #orgText: Text
+  readonly #idText: Text = textOf(`${EVENT_ID_KEY}${'0'.repeat(32)}"`)
+
+  /** Throws DoorOrgError. */
+  constructor({ partitions, org = '' }: DoorOptions) {
+    this.#partitions = partitions
+    this.#outgoing = Array.from({ length: partitions }, () => emptyOutgoing(OUTGOING_BYTES_MIN))
+    this.#org = new TextEncoder().encode(org)
+    if (this.#org.length > KEY_STRING_BYTES_MAX || !org.isWellFormed() || org.includes('\0')) throw new DoorOrgError()
+    this.#orgText = textOf(`,"orgId":${JSON.stringify(org)}`)
+  }
+
+  /** Takes the lines bytes[pos … pos + length), received at nowMs. `bytes` is left as it is. */
+  accept(bytes: Uint8Array, pos: number, length: number, nowMs: number): Accepted {
+    const batch = this.#batch
+    resetBatch(batch, bytes)
+    scanBlock(batch, pos, length, 0, 0, true)
+    const source = new DataView(batch.bytes.buffer, batch.bytes.byteOffset, batch.bytes.length)
+    const receivedAtText = textOf(`,"receivedAt":${nowMs}`)
+    const result: Accepted = { lines: batch.count, accepted: 0, rejected: [] }
+    for (let row = 0; row < batch.count; row++) {
+      const start = skipSpace(batch.bytes, batch.start[row])
+      if (start >= batch.end[row]) continue // an empty line
+      const error = batch.type[row] === INVALID ? batch.errors.get(row) : this.#append(row, source, start, receivedAtText)
+      if (error === undefined) result.accepted++
+      else result.rejected.push({ ...error, line: row, pos: batch.start[row], length: batch.end[row] - batch.start[row] })
+    }
+    return result
+  }
+
+  /** Hands over what was accepted since the last call, by partition, each in the order of its lines. The bytes are the caller's. */
+  take(): PartitionRecords[] {
+    const taken: PartitionRecords[] = []
+    for (const [partition, { bytes, used, count }] of this.#outgoing.entries()) {
+      if (count === 0) continue
+      taken.push({ partition, count, bytes: bytes.subarray(0, used) })
+      this.#outgoing[partition] = emptyOutgoing(bytes.length)
+    }
+    return taken
+  }
+
+  #append(row: number, source: DataView, start: number, receivedAtText: Text): EventError | undefined {
+    const batch = this.#batch
+    let brace = batch.end[row] - 1
+    while (batch.bytes[brace] !== BRACE) brace--
+    const hasOrg = batch.spans[(row * FIELD_COUNT + FIELD.org) * 2 + 1] > 0
+    if (!hasOrg && this.#org.length === 0) return MISSING_ORG
+    const hasEventId = batch.spans[(row * FIELD_COUNT + FIELD.eventId) * 2 + 1] > 0
+    const hasReceivedAt = batch.receivedAt[row] > 0
+    const length =
+      brace +
+      1 -
+      start +
+      (hasOrg ? 0 : this.#orgText.length) +
+      (hasEventId ? 0 : this.#idText.length) +
+      (hasReceivedAt ? 0 : receivedAtText.length)
+    if (length > EVENT_BYTES_MAX) {
+      return {
+        code: 'EVENT_TOO_LARGE',
+        message: `an event has at most ${EVENT_BYTES_MAX} bytes of JSON, this one has ${length} with what the door adds`,
+      }
+    }
+    const outgoing = this.#outgoing[this.#partitionOf(row, hasOrg)]
+    reserve(outgoing, length + 1)
+    put(outgoing, source, start, brace - start)
+    if (!hasOrg) put(outgoing, this.#orgText.view, 0, this.#orgText.length)
+    if (!hasEventId) {
+      hash128View(source, start, brace + 1 - start)
+      writeHex(this.#idText.view, EVENT_ID_KEY.length)
+      put(outgoing, this.#idText.view, 0, this.#idText.length)
+    }
+    if (!hasReceivedAt) put(outgoing, receivedAtText.view, 0, receivedAtText.length)
+    outgoing.bytes[outgoing.used++] = BRACE
+    outgoing.bytes[outgoing.used++] = NEWLINE
+    outgoing.count++
+    return undefined
+  }
+
+  /** Kafka's partition of `orgId:productId`, looked up by the bytes of both. */
+  #partitionOf(row: number, hasOrg: boolean): number {
+    const { bytes, spans } = this.#batch
+    const at = (row * FIELD_COUNT + FIELD.org) * 2
+    const orgBytes = hasOrg ? bytes : this.#org
+    const orgPos = hasOrg ? spans[at] : 0
+    const orgLength = hasOrg ? spans[at + 1] : this.#org.length
+    const productAt = (row * FIELD_COUNT + FIELD.product) * 2
+    const productPos = spans[productAt]
+    const productLength = spans[productAt + 1]
+    const hash = this.#batch.hash
+    const place = (hash[row * FIELD_COUNT + FIELD.org] ^ (hash[row * FIELD_COUNT + FIELD.product] >>> 7)) & (KNOWN_ACTORS - 1)
+    const known = this.#known[place]
+    if (known !== undefined && isSame(known.org, orgBytes, orgPos, orgLength) && isSame(known.product, bytes, productPos, productLength)) {
+      return known.partition
+    }
+    const org = orgBytes.slice(orgPos, orgPos + orgLength)
+    const product = bytes.slice(productPos, productPos + productLength)
+    const partition = kafkaPartition(Uint8Array.of(...org, COLON, ...product), this.#partitions)
+    this.#known[place] = { org, product, partition }
+    return partition
+  }
+}
+
+function emptyOutgoing(size: number): Outgoing {
+  const bytes = new Uint8Array(size)
+  return { bytes, view: new DataView(bytes.buffer), used: 0, count: 0 }
+}
+
+/** Makes room for `length` bytes and SLACK behind them. */
+function reserve(outgoing: Outgoing, length: number): void {
+  const needed = outgoing.used + length + SLACK
+  if (needed <= outgoing.bytes.length) return
+  const grown = new Uint8Array(Math.max(needed, outgoing.bytes.length * 2))
+  grown.set(outgoing.bytes.subarray(0, outgoing.used))
+  outgoing.bytes = grown
+  outgoing.view = new DataView(grown.buffer)
+}
+
+/** Copies by words of four bytes: reads and writes up to three bytes more than `length`, which must be there on both sides. */
+function put(outgoing: Outgoing, source: DataView, pos: number, length: number): void {
+  const { view, used } = outgoing
+  for (let i = 0; i < length; i += 4) view.setInt32(used + i, source.getInt32(pos + i, true), true)
+  outgoing.used = used + length
+}
+
+function textOf(text: string): Text {
+  const bytes = new TextEncoder().encode(text)
+  const padded = new Uint8Array(bytes.length + SLACK)
+  padded.set(bytes)
+  return { view: new DataView(padded.buffer), length: bytes.length }
+}
+
+/** The words of h128 in order, as 32 lower-case hex digits. */
+function writeHex(view: DataView, pos: number): void {
+  for (const word of h128) {
+    for (let shift = 28; shift >= 0; shift -= 4) view.setUint8(pos++, HEX_DIGITS.charCodeAt((word >>> shift) & 15))
+  }
+}
+
+function isSame(known: Uint8Array, bytes: Uint8Array, pos: number, length: number): boolean {
+  if (known.length !== length) return false
+  for (let i = 0; i < length; i++) if (known[i] !== bytes[pos + i]) return false
+  return true
+}
