@@ -1,0 +1,27 @@
+// The value of every setting that nobody gave. A laptop with nothing else installed is what they are for.
+import type { Config } from './schema.ts'
+
+const MB = 1 << 20
+
+export const defaults: Config = {
+  data: './.packmill',
+  logLevel: 'info',
+  clickstream: {
+    gapMs: 1_800_000,
+    allowedDisorderMs: 60_000,
+    idleTimeoutMs: 1_000,
+    correctionMs: 3_600_000,
+    snapshotMs: 300_000,
+    sessionMaxMs: 86_400_000,
+    sessionEventsMax: 10_000,
+    rage: { clicks: 3, withinMs: 1_000 },
+    backtrackMs: 20_000,
+  },
+  engine: { lanes: 0, epochMs: 20, epochBytes: 4 * MB, checkpointBytes: 128 * MB, cacheBytes: 512 * MB },
+  log: { partitions: 8, journalBytes: 64 * MB, retentionMs: 7 * 86_400_000, retentionBytes: 0 },
+  sink: { intervalMs: 1_000, batchBytes: 64 * MB, fsync: true },
+  analytics: { memoryBytes: 2048 * MB, threads: 0, ttlDays: { events: 400, facts: 800 }, url: '' },
+  kafka: { brokers: [] },
+  http: { port: 3000, apiKeys: [] },
+  service: 'all',
+}

@@ -1,0 +1,97 @@
+// Every setting there is: its type, its limits, what it means. The default values stand in defaults.ts, reading them is load.ts.
+//
+// A leaf says in `unit` what its number counts: ms and bytes may also be written as '30m' and '128MB'. A leaf with `comesWith` is known, so that
+// files and environments of deployments can already name it, but this version does not act on it (embedded-only.ts).
+import Type, { type Static } from 'typebox'
+
+const MINUTE_MS = 60_000
+const DAY_MS = 86_400_000
+const MB = 1 << 20
+const GB = 1 << 30
+
+const ms = (minimum: number, maximum: number, description: string) => Type.Integer({ unit: 'ms', minimum, maximum, description })
+const bytes = (minimum: number, maximum: number, description: string) => Type.Integer({ unit: 'bytes', minimum, maximum, description })
+const count = (minimum: number, maximum: number, description: string) => Type.Integer({ minimum, maximum, description })
+const group = <T extends Record<string, Type.TSchema>>(description: string, settings: T) => Type.Object(settings, { description })
+
+export const configSchema = group('Packmill', {
+  data: Type.String({
+    minLength: 1,
+    path: true,
+    description: 'folder of everything that is kept: log, checkpoints, state, analytics; one process at a time owns it',
+  }),
+  logLevel: Type.Enum(['silent', 'error', 'warn', 'info', 'debug'], { description: 'what is logged' }),
+  clickstream: group('what sessions and incidents are (docs/events.md)', {
+    gapMs: ms(1, 7 * DAY_MS, 'a session ends where the next event is further away than this'),
+    allowedDisorderMs: ms(0, 7 * DAY_MS, 'the watermark trails the largest event time by this much'),
+    idleTimeoutMs: ms(0, DAY_MS, 'an actor without events for this long has its watermark moved by processing time'),
+    correctionMs: ms(0, 7 * DAY_MS, 'events this far behind the watermark still correct what was emitted; older ones are late'),
+    snapshotMs: ms(0, 7 * DAY_MS, 'an open session is emitted at most once per this much event time; 0 = only on request'),
+    sessionMaxMs: ms(MINUTE_MS, 31 * DAY_MS, 'a longer session is cut'),
+    sessionEventsMax: count(2, 1_000_000, 'a session of more events is cut'),
+    rage: group('rage clicks', {
+      clicks: count(2, 16, 'clicks on one element that make a burst'),
+      withinMs: ms(1, MINUTE_MS, 'the time that they must fall into'),
+    }),
+    backtrackMs: ms(1, 60 * MINUTE_MS, 'screens A, B, A within this time are a backtrack'),
+  }),
+  engine: group('lanes, epochs, checkpoints', {
+    lanes: count(0, 256, 'worker threads that process events; 0 = one per core'),
+    epochMs: ms(1, MINUTE_MS, 'an epoch commits after this time when caught up'),
+    epochBytes: bytes(64 << 10, 64 * MB, 'an epoch commits after this much input when behind'),
+    checkpointBytes: bytes(MB, 64 * GB, 'a checkpoint begins after this much input of a partition'),
+    cacheBytes: bytes(16 * MB, 256 * GB, 'memory for keyed state, all lanes together; the rest is read from disk when touched'),
+  }),
+  log: group('the embedded log', {
+    partitions: count(1, 1024, 'partitions of a topic; fixed when the data folder is made'),
+    journalBytes: bytes(MB, 2 * GB, 'a journal file is followed by the next when it is this large'),
+    retentionMs: ms(MINUTE_MS, 3650 * DAY_MS, 'journal files older than this are deleted once nothing needs them'),
+    retentionBytes: bytes(0, 1024 * GB, 'journal files beyond this total are deleted, oldest first, once nothing needs them; 0 = no limit'),
+  }),
+  sink: group('from topics into tables', {
+    intervalMs: ms(1, MINUTE_MS, 'rows wait at most this long for others before they are inserted'),
+    batchBytes: bytes(64 << 10, 1024 * MB, 'the largest insert'),
+    fsync: Type.Boolean({ description: 'the analytics store flushes an insert to the disk before it counts as done' }),
+  }),
+  analytics: group('the analytics store', {
+    memoryBytes: bytes(256 * MB, 1024 * GB, 'what the embedded engine may hold in memory'),
+    threads: count(0, 256, 'threads of a query; 0 = one per core'),
+    ttlDays: group('rows are deleted this many days after they were received', {
+      events: count(1, 36_500, 'events_raw'),
+      facts: count(1, 36_500, 'fact_sessions and fact_incidents'),
+    }),
+    url: Type.String({ comesWith: 'ClickHouse over HTTP', description: 'a ClickHouse server; empty = the embedded engine' }),
+  }),
+  kafka: group('a broker in place of the embedded log', {
+    brokers: Type.Array(Type.String({ minLength: 1 }), {
+      comesWith: 'the Kafka log',
+      description: 'host:port, …; empty = the embedded log',
+    }),
+  }),
+  http: group('the HTTP services', {
+    port: Type.Integer({
+      minimum: 0,
+      maximum: 65_535,
+      comesWith: 'the HTTP services',
+      description: 'where they listen; 0 = any free port',
+    }),
+    apiKeys: Type.Array(Type.String({ minLength: 1 }), {
+      secret: true,
+      comesWith: 'the HTTP services',
+      description: 'keys that may send events',
+    }),
+  }),
+  service: Type.Enum(['all', 'ingest', 'process'], {
+    comesWith: 'the HTTP services',
+    description: 'which part of the program this process is',
+  }),
+})
+
+type DeepReadonly<T> = T extends readonly (infer U)[]
+  ? readonly U[]
+  : T extends object
+    ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+    : T
+
+/** The resolved configuration. Sizes are in bytes, times in ms, `data` is an absolute path. */
+export type Config = DeepReadonly<Static<typeof configSchema>>
