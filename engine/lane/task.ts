@@ -217,8 +217,17 @@ export class PartitionTask {
     return this.computer.nextIdleMs()
   }
 
+  /** Where the next epoch begins. */
   get readTo(): number {
     return this.position
+  }
+
+  get lastEpoch(): number {
+    return this.epoch
+  }
+
+  get committedEpoch(): number {
+    return this.committed
   }
 
   /** All epochs are committed: a checkpoint of the last one, the claim released. */
