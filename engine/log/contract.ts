@@ -73,6 +73,9 @@ export interface Log {
   reader(at: TopicPartition): Reader
   /** Oldest offset still there, and the offset after the last committed record. */
   bounds(at: TopicPartition): Promise<{ start: number; end: number }>
+  /** Declares that `consumer` needs the partition from `from` on (Infinity: no more of it): nothing at or above is deleted (protocol 24).
+   *  Durable when it resolves, and remembered over restarts. A claim's own `input` needs no declaration. */
+  need(consumer: string, at: TopicPartition, from: number): Promise<void>
   /** Resolves after anything was committed since the call (or at once if something was since the last resolved call). Never rejects. */
   changed(): Promise<void>
   close(): Promise<void>
