@@ -13,9 +13,7 @@ export interface NativeColumn {
   finish(out: Uint8Array[]): void
 }
 
-const wrong = (value: unknown, type: string): never => {
-  throw new TypeError(`${JSON.stringify(value) ?? 'an absent value'} is no ${type}`)
-}
+const misfit = (value: unknown, type: string) => new TypeError(`${JSON.stringify(value) ?? 'an absent value'} is no ${type}`)
 
 /** Integers of 1, 2, 4 or 8 bytes, little-endian; 8 bytes up to 2^53. `Bool` is one byte. Milliseconds are 8. */
 export class IntColumn implements NativeColumn {
@@ -38,7 +36,7 @@ export class IntColumn implements NativeColumn {
   add(value: unknown): void {
     const n = typeof value === 'boolean' ? Number(value) : value
     if (typeof n !== 'number' || !Number.isInteger(n) || n < this.#min || n > this.#max)
-      return wrong(value, `integer of ${this.#width} bytes`)
+      throw misfit(value, `integer of ${this.#width} bytes`)
     this.put(n)
   }
 
@@ -80,7 +78,7 @@ export class StringColumn implements NativeColumn {
   }
 
   add(value: unknown): void {
-    if (typeof value !== 'string') return wrong(value, 'string')
+    if (typeof value !== 'string') throw misfit(value, 'string')
     const room = value.length * 3
     this.data.reserve(room + 5)
     const { bytes, length } = this.data
@@ -136,7 +134,7 @@ export class LowCardinalityColumn implements NativeColumn {
   }
 
   add(value: unknown): void {
-    if (typeof value !== 'string') return wrong(value, 'string')
+    if (typeof value !== 'string') throw misfit(value, 'string')
     const bytes = this.#encoder.encode(value)
     this.addBytes(bytes, 0, bytes.length, 0)
   }
@@ -282,11 +280,11 @@ export class ArrayColumn implements NativeColumn {
   }
 
   add(value: unknown): void {
-    if (!Array.isArray(value)) return wrong(value, 'array')
+    if (!Array.isArray(value)) throw misfit(value, 'array')
     for (const item of value) {
       if (!this.#tuple) this.#items[0].add(item)
-      else if (!Array.isArray(item) || item.length !== this.#items.length) wrong(item, `tuple of ${this.#items.length}`)
-      else this.#items.forEach((column, i) => column.add(item[i]))
+      else if (!Array.isArray(item) || item.length !== this.#items.length) throw misfit(item, `tuple of ${this.#items.length}`)
+      else for (const [i, column] of this.#items.entries()) column.add(item[i])
     }
     this.#ends.put((this.#count += value.length))
   }
