@@ -22,6 +22,8 @@ export interface Files {
   /** Creates a file that must not exist; its name is durable after the first sync. */
   create(path: string): Promise<AppendFile>
   open(path: string): ReadFile
+  /** Makes a file that another (dead) process left durable, name and bytes: what is read from the page cache may never have been synced. */
+  sync(path: string): Promise<void>
   list(folder: string): string[]
   exists(path: string): boolean
   remove(path: string): Promise<void>
