@@ -12,7 +12,7 @@ const node24 = join(root, 'node_modules', 'node', 'bin', process.platform === 'w
 const biome = 'node_modules/@biomejs/biome/bin/biome'
 /** Script → the programs it runs, one after the other until one fails. Further arguments go to the last. */
 const scripts = {
-  start: [['cli/main.ts', 'demo']],
+  start: [['cli/packmill.mjs', 'demo']],
   test: [['node_modules/vitest/vitest.mjs', 'run']],
   lint: [
     [biome, 'check', '.'],

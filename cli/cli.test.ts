@@ -1,0 +1,127 @@
+// The command line as its users meet it: a process, what it prints, its exit code.
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { commands } from './commands.ts'
+
+let folder: string
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'packmill-cli-'))
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+function packmill(args: string[], environment: Record<string, string> = {}) {
+  const done = spawnSync(process.execPath, [join(import.meta.dirname, 'packmill.mjs'), ...args], {
+    cwd: folder,
+    encoding: 'utf8',
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...environment },
+  })
+  return { code: done.status, out: done.stdout, err: done.stderr }
+}
+
+describe('help', () => {
+  test('no command: the help, exit code 0, and every command in it', () => {
+    const { code, out } = packmill([])
+    expect(code).toBe(0)
+    for (const { name, summary } of commands) expect(out).toMatch(new RegExp(`^  ${name}\\s.*${summary.split(' ')[0]}`, 'm'))
+    expect(out).toContain('Examples:')
+  })
+
+  test.each(commands.map(({ name }) => name))('%s --help has examples', (name) => {
+    const { code, out } = packmill([name, '--help'])
+    expect(code).toBe(0)
+    expect(out).toContain(`Usage: packmill ${name}`)
+    expect(out).toContain(`Examples:\n  packmill ${name}`)
+    expect(packmill(['help', name]).out).toBe(out)
+  })
+
+  test('every file in commands/ is a command', () => {
+    const files = readdirSync(join(import.meta.dirname, 'commands')).filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'))
+    expect(files.sort()).toEqual(commands.map(({ name }) => `${name}.ts`).sort())
+  })
+
+  test('--version is that of package.json', () => {
+    const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '..', 'package.json'), 'utf8'))
+    expect(packmill(['--version'])).toEqual({ code: 0, out: `${version}\n`, err: '' })
+  })
+})
+
+describe('exit codes', () => {
+  test.each([
+    [['trafic'], 'Did you mean traffic?'],
+    [['config', '--jsn'], 'Did you mean --json?'],
+    [['config', 'zzz'], 'no setting is called zzz'],
+    [['traffic'], "required option '--out <file>'"],
+    [['traffic', '--out', '-', '--events', 'many'], 'It must be a whole number'],
+  ])('%j is a usage error: 2, and says what is wrong', (args, message) => {
+    const { code, out, err } = packmill(args)
+    expect([code, out]).toEqual([2, ''])
+    expect(err).toContain(message)
+  })
+
+  test('a failure is 1, with code and advice and without a stack', () => {
+    const { code, out, err } = packmill(['config', '--set', 'clickstream.gapms=1'])
+    expect([code, out]).toEqual([1, ''])
+    expect(err).toMatch(/^CONFIG_INVALID: .*did you mean clickstream\.gapMs\?\n {2}.*\n$/)
+    expect(packmill(['--verbose', 'config', '--set', 'clickstream.gapms=1']).err).toContain('\n    at ')
+  })
+})
+
+describe('config', () => {
+  test('prints value and source of every setting, as a table and as JSON', () => {
+    writeFileSync(join(folder, 'packmill.yaml'), '# ours\nclickstream:\n  gapMs: 5m\n')
+    const environment = { PACKMILL_ENGINE_LANES: '2', API_KEYS: 'hunter2' }
+    const table = packmill(['config', '--data', 'd', '--set', 'logLevel=warn'], environment)
+    expect(table.code).toBe(0)
+    expect(table.out).toMatch(/^clickstream\.gapMs +300000 \(5m\) +packmill\.yaml:3$/m)
+    expect(table.out).toMatch(/^engine\.lanes +2 +PACKMILL_ENGINE_LANES$/m)
+    expect(table.out).toMatch(/^logLevel +warn +--set$/m)
+    expect(table.out).toMatch(/^data +\/.*\/d +--data$/m)
+    expect(table.out).toMatch(/^sink\.fsync +true +default$/m)
+    expect(table.out).toMatch(/^http\.apiKeys +\(secret\) +API_KEYS +not in this version: comes with the HTTP services$/m)
+    const json = packmill(['config', '--json', 'clickstream'], environment)
+    const { settings } = JSON.parse(json.out)
+    expect(settings[0]).toMatchObject({
+      path: 'clickstream.gapMs',
+      value: 300_000,
+      source: 'packmill.yaml:3',
+      variable: 'PACKMILL_CLICKSTREAM_GAP_MS',
+    })
+    expect(table.out + json.out).not.toContain('hunter2')
+    rmSync(join(folder, 'packmill.yaml'))
+  })
+
+  test('--describe says what a setting accepts', () => {
+    const { out } = packmill(['config', 'clickstream.rage', '--describe'])
+    expect(out).toContain(
+      'clickstream.rage.clicks = 3  (default)\n  clicks on one element that make a burst\n  a whole number from 2 to 16; PACKMILL_CLICKSTREAM_RAGE_CLICKS',
+    )
+  })
+})
+
+describe('traffic', () => {
+  test('the same seed gives the same bytes, to stdout, a file and a compressed file', () => {
+    const options = ['--events', '2500', '--seed', '7', '--users', '50', '--orgs', '2']
+    const { code, out } = packmill(['traffic', '--out', '-', ...options])
+    expect(code).toBe(0)
+    expect(
+      out
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line)),
+    ).toHaveLength(2500)
+    expect(packmill(['traffic', '--out', 't.jsonl', ...options, '--json']).out).toContain('"lines":2500')
+    packmill(['traffic', '--out', 't.jsonl.gz', ...options])
+    expect(readFileSync(join(folder, 't.jsonl'), 'utf8')).toBe(out)
+    expect(gunzipSync(readFileSync(join(folder, 't.jsonl.gz'))).toString()).toBe(out)
+  })
+
+  test('a path that cannot be written is an error with a code', () => {
+    const { code, err } = packmill(['traffic', '--out', 'no/such/folder.jsonl'])
+    expect(code).toBe(1)
+    expect(err).toMatch(/^ENOENT: .*\n {2}Look at the path/m)
+  })
+})

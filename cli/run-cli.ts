@@ -1,0 +1,43 @@
+// Runs one command line. Owns: which command it is, the exit code, and that every failure is printed in one way.
+// Never imports a command that is not asked for.
+import { Command, CommanderError } from 'commander'
+import { commands } from './commands.ts'
+import { addExamples } from './common-options.ts'
+import { EXIT_FAILURE, EXIT_OK, EXIT_USAGE, reportError } from './errors.ts'
+import { version } from './version.ts'
+
+/** Resolves with the exit code: 0, 1 for a failure, 2 for a command line that makes no sense. Never rejects. */
+export async function runCli(args: readonly string[]): Promise<number> {
+  // A reader that has seen enough (`packmill … | head`) is no failure.
+  process.stdout.once('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? EXIT_OK : EXIT_FAILURE))
+  const program = new Command('packmill')
+    .description('Product events in; sessions and friction incidents out, exactly once, in one process.')
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true })
+    .option('--verbose', 'show the stack of an error')
+    .helpCommand('help [command]', 'show the help of a command')
+  if (args.includes('--version') || args.includes('-V')) program.version(version())
+  addExamples(program, [
+    ['packmill traffic --events 100000 --out events.jsonl', 'make traffic'],
+    ['packmill config --json', 'see what is configured, and where'],
+  ])
+  const named = args.find((arg) => !arg.startsWith('-') && arg !== 'help')
+  try {
+    for (const { name, summary, load } of commands) {
+      const command = program.command(name).description(summary).exitOverride()
+      if (name === named) (await load())(command)
+    }
+    if (args.length === 0) {
+      program.outputHelp()
+      return EXIT_OK
+    }
+    await program.parseAsync(args, { from: 'user' })
+    // A command that has more to say than 0 has set it.
+    return Number(process.exitCode ?? EXIT_OK)
+  } catch (error) {
+    // Commander has printed what it has to say, help included.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE
+    reportError(error, { verbose: args.includes('--verbose') })
+    return EXIT_FAILURE
+  }
+}
