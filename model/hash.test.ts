@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { h128, HASH_SLACK, hash128, hash128View, hash32, kafkaPartition } from './hash.ts'
+import { HASH_SLACK, h128, hash32, hash128, hash128View, kafkaPartition } from './hash.ts'
 
 const utf8 = (text: string) => new TextEncoder().encode(text)
 const words = () => [...h128].map((word) => word.toString(16).padStart(8, '0')).join(' ')
@@ -82,6 +82,7 @@ describe('kafkaPartition', () => {
     ['lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8', -58_897_971],
     ['abc', 479_470_107],
   ])('%s', (key, murmur2) => {
-    for (const partitions of [1, 8, 12, 0x7fff_ffff]) expect(kafkaPartition(utf8(key), partitions)).toBe((murmur2 & 0x7fff_ffff) % partitions)
+    for (const partitions of [1, 8, 12, 0x7fff_ffff])
+      expect(kafkaPartition(utf8(key), partitions)).toBe((murmur2 & 0x7fff_ffff) % partitions)
   })
 })

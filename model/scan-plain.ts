@@ -100,6 +100,7 @@ export function scanPlain(batch: EventBatch, from: number, limit: number, base: 
     let rowY = NO_INT
     let rowSuccess = SUCCESS_ABSENT
     let rowType = 0
+    if (bytes[p] !== 123) p = skipSpace(bytes, p)
     if (bytes[p] !== 123) {
       why = STRUCTURE
       break
