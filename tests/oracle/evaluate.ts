@@ -112,10 +112,12 @@ const lastOf = (events: Kept[]) => events[events.length - 1]
 class Evaluator {
   readonly result: Evaluation = { sessions: new Map(), incidents: new Map(), counters: new Map(), late: [], duplicates: [] }
   #settings: OracleSettings
+  #rowsOf: RowsOf
   #actors = new Map<string, Actor>()
 
-  constructor(settings: Partial<OracleSettings> = {}) {
+  constructor(settings: Partial<OracleSettings>, rows: RowsOf) {
     this.#settings = { ...oracleDefaults, ...settings }
+    this.#rowsOf = rows
   }
 
   /** The next record of the log. Records of different partitions may come in any order, those of one in offset order. */
@@ -210,7 +212,7 @@ class Evaluator {
   }
 
   #settle(user: User, piece: Piece, watermark: number): void {
-    const { session, incidents } = rowsOf(user, piece, watermark, this.#settings)
+    const { session, incidents } = this.#rowsOf(user, piece, watermark, this.#settings)
     this.result.sessions.set(session.session_id, session)
     for (const incident of incidents) this.result.incidents.set(incident.incident_id, incident)
     this.#counters(user.orgId)[piece.closed ? 'closed' : 'open'] += piece.events.length
@@ -287,12 +289,22 @@ function keep(event: WireEvent, partition: number, offset: number): Kept {
 
 export type { Evaluator }
 
-/** An evaluator to be fed record by record. */
-export const evaluator = (settings: Partial<OracleSettings> = {}): Evaluator => new Evaluator(settings)
+/** What a session amounts to. */
+export type RowsOf = typeof rowsOf
 
-/** The answer for a whole log. Sources that are no valid event are the caller's to leave out. */
-export function evaluate(records: Iterable<LogRecord | IdleAdvance>, settings: Partial<OracleSettings> = {}): Evaluation {
-  const it = new Evaluator(settings)
+/** An evaluator to be fed record by record. */
+export const evaluator = (settings: Partial<OracleSettings> = {}): Evaluator => new Evaluator(settings, rowsOf)
+
+/**
+ * The answer for a whole log. Records that are no valid event are the caller's to leave out. With `rows` the sessions are found
+ * here and what they amount to is asked elsewhere (fold-runner.ts: the product's operators alone, without the engine).
+ */
+export function evaluate(
+  records: Iterable<LogRecord | IdleAdvance>,
+  settings: Partial<OracleSettings> = {},
+  rows: RowsOf = rowsOf,
+): Evaluation {
+  const it = new Evaluator(settings, rows)
   for (const record of records) {
     if ('event' in record) it.add(record)
     else it.idle(record)

@@ -1,0 +1,271 @@
+// Planted bugs: what the product would be with one mistake in an operator or in a bound. Each must be caught by comparing what comes
+// out with the evaluator's answer, on the nasty logs. Each bug wraps the product's own operators, so it stays a bug of what is shipped.
+// Owns the list of mistakes; who runs them (fold-runner.ts alone, or the whole engine in the simulator) is the caller's choice.
+
+import { backtracks } from '../../operators/backtracks.ts'
+import type { Fold, Incident, SessionEvent, SessionFold } from '../../operators/contract.ts'
+import { rageClicks } from '../../operators/rage-clicks.ts'
+import { type SessionMetrics, sessionMetrics } from '../../operators/session-metrics.ts'
+import type { Operators } from './fold-runner.ts'
+import type { NastySettings } from './nasty.ts'
+
+/** The operators and bounds that a run uses. */
+export interface Planted {
+  operators: Operators
+  settings: NastySettings
+}
+
+export interface PlantedBug {
+  name: string
+  /** Where the mistake is: engine bugs are made with the bounds that the engine is given. */
+  of: 'operator' | 'engine'
+  apply(right: Planted): Planted
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a bug reaches into the state of any fold by name
+type AnyState = any
+type AnyFold = Fold<Record<string, never>>
+
+/** The operators as they are shipped. */
+export const productOperators = (): Operators => ({
+  folds: [rageClicks() as unknown as Fold, backtracks() as unknown as Fold],
+  session: sessionMetrics(),
+})
+
+const inFold = (name: string, bug: string, change: (fold: AnyFold) => AnyFold): PlantedBug => ({
+  name: `${name}: ${bug}`,
+  of: 'operator',
+  apply: (right) => {
+    const folds = right.operators.folds.map((fold) => (fold.name === name ? (change(fold as unknown as AnyFold) as unknown as Fold) : fold))
+    return { ...right, operators: { ...right.operators, folds } }
+  },
+})
+const rage = (bug: string, change: (fold: AnyFold) => AnyFold) => inFold('rage-clicks', bug, change)
+const back = (bug: string, change: (fold: AnyFold) => AnyFold) => inFold('backtracks', bug, change)
+
+/** The whole fold with other options. */
+const instead = (other: unknown) => () => other as AnyFold
+/** Every incident changed before it is emitted; null swallows it. */
+const emitting =
+  (change: (incident: Incident, state: AnyState) => Incident | null) =>
+  (fold: AnyFold): AnyFold => {
+    const through = (state: AnyState, emit: { incident(one: Incident): void }) => ({
+      incident: (one: Incident) => {
+        const changed = change(one, state)
+        if (changed) emit.incident(changed)
+      },
+    })
+    return {
+      ...fold,
+      onEvent: (state, event, emit) => fold.onEvent(state, event, through(state, emit)),
+      onTimer: fold.onTimer && ((state, nowMs, emit) => fold.onTimer!(state, nowMs, through(state, emit))),
+      onClose: fold.onClose && ((state, emit) => fold.onClose!(state, through(state, emit))),
+    }
+  }
+/** Something done before each event; it may put another event in its place, or none. */
+const before =
+  (change: (state: AnyState, event: SessionEvent) => SessionEvent | null) =>
+  (fold: AnyFold): AnyFold => ({
+    ...fold,
+    onEvent: (state, event, emit) => {
+      const changed = change(state, event)
+      if (changed) fold.onEvent(state, changed, emit)
+    },
+  })
+/** Something done after each event. */
+const after =
+  (change: (state: AnyState, event: SessionEvent) => void) =>
+  (fold: AnyFold): AnyFold => ({
+    ...fold,
+    onEvent: (state, event, emit) => {
+      fold.onEvent(state, event, emit)
+      change(state, event)
+    },
+  })
+/** Fields that only the bug keeps in the state. */
+const keeping =
+  (state: Record<string, string>) =>
+  (fold: AnyFold): AnyFold => ({ ...fold, state: { ...fold.state, ...state } as never })
+
+/** A copy: what operators are given is one accessor that moves, and an engine's may read only what was declared. */
+const copy = (event: SessionEvent, reads: readonly string[]): SessionEvent => ({
+  type: event.type,
+  timeMs: event.timeMs,
+  index: event.index,
+  screen: reads.includes('screen') ? event.screen : 0,
+  element: reads.includes('element') ? event.element : 0,
+  taskType: 0,
+  context: 0,
+  success: reads.includes('success') ? event.success : undefined,
+  x: Number.NaN,
+  y: Number.NaN,
+})
+
+type Text = (symbol: number) => string
+const metrics = (
+  bug: string,
+  change: (right: SessionMetrics, events: SessionEvent[], text: Text) => Partial<SessionMetrics>,
+  reads: SessionFold<SessionMetrics>['reads'] = ['screen', 'element', 'success'],
+): PlantedBug => ({
+  name: `session-metrics: ${bug}`,
+  of: 'operator',
+  apply: (right) => {
+    const fold = right.operators.session
+    const session: SessionFold<SessionMetrics> = {
+      ...fold,
+      reads,
+      run(events, text, incidents) {
+        const list: SessionEvent[] = []
+        events.forEach((event) => {
+          list.push(copy(event, reads))
+        })
+        const rightAnswer = fold.run(list, text, incidents)
+        return { ...rightAnswer, ...change(rightAnswer, list, text) }
+      },
+    }
+    return { ...right, operators: { ...right.operators, session } }
+  },
+})
+const views = (events: SessionEvent[]) => events.filter((event) => event.type === 'screen_view' && event.screen !== 0)
+const collapse = (events: SessionEvent[]) => events.filter((event, at) => event.screen !== events[at - 1]?.screen)
+const completions = (events: SessionEvent[]) => events.filter((event) => event.type === 'task_completed')
+
+const bound = (name: string, change: (settings: NastySettings) => Partial<NastySettings>): PlantedBug => ({
+  name,
+  of: 'engine',
+  apply: (right) => ({ ...right, settings: { ...right.settings, ...change(right.settings) } }),
+})
+
+const isElementClick = (event: SessionEvent) => event.type === 'click' && event.element !== 0
+
+export const plantedBugs: readonly PlantedBug[] = [
+  rage('≥ for > in the time bound', instead(rageClicks({ clicks: 3, withinMs: 999 }))),
+  rage('one ms too many', instead(rageClicks({ clicks: 3, withinMs: 1001 }))),
+  rage('fires one click late', instead(rageClicks({ clicks: 4, withinMs: 1000 }))),
+  rage('fires one click early', instead(rageClicks({ clicks: 2, withinMs: 1000 }))),
+  rage('the timer is lost', (fold) => ({ ...fold, nextTimerMs: undefined, onTimer: undefined })),
+  rage('the timer is one ms early', (fold) => ({ ...fold, nextTimerMs: (state) => fold.nextTimerMs!(state) - 1 })),
+  rage('the timer is one ms late', (fold) => ({ ...fold, nextTimerMs: (state) => fold.nextTimerMs!(state) + 1 })),
+  rage('the close does not end a burst', (fold) => ({ ...fold, onClose: undefined })),
+  rage(
+    'another element does not break the chain',
+    before((burst, event) => (isElementClick(event) && burst.chain > 0 && event.element !== burst.element ? null : event)),
+  ),
+  rage(
+    'a click without an element does not break the chain',
+    before((_, event) => (event.type === 'click' && event.element === 0 ? null : event)),
+  ),
+  rage(
+    'any other event breaks the chain',
+    before((_, event) => (event.type === 'click' ? event : { ...copy(event, []), type: 'click' })),
+  ),
+  rage(
+    'last for first: the time',
+    emitting((incident) => ({ ...incident, firstMs: incident.lastMs })),
+  ),
+  rage(
+    'first for last: the time',
+    emitting((incident) => ({ ...incident, lastMs: incident.firstMs })),
+  ),
+  rage(
+    'first for last: the evidence',
+    emitting((incident) => ({ ...incident, last: incident.first + 2 })),
+  ),
+  rage(
+    'the count stops at the N-th click',
+    emitting((incident) => ({ ...incident, count: 3 })),
+  ),
+  rage(
+    'only the N-th click and the end are told',
+    emitting((incident) => (incident.open && incident.count > 3 ? null : incident)),
+  ),
+  rage('the screen of the last click', (fold) =>
+    keeping({ lastScreen: 'symbol' })(
+      before((burst, event) => {
+        if (isElementClick(event) && event.element === burst.element && event.timeMs - burst.lastMs <= 1000) burst.lastScreen = event.screen
+        return event
+      })(emitting((incident, burst) => (incident.open ? { ...incident, screen: burst.lastScreen } : incident))(fold)),
+    ),
+  ),
+  rage(
+    'wrong tie: of equal times the chain begins with the second',
+    emitting((incident, burst) => {
+      const slots = [0, 1, 2]
+      const tied = slots.find((slot) => burst.ms.at(slot) === incident.firstMs && burst.index.at(slot) > incident.first)
+      return incident.open && incident.count === 3 && tied !== undefined ? { ...incident, first: burst.index.at(tied) } : incident
+    }),
+  ),
+  rage(
+    'a second incident in one chain',
+    after((burst) => {
+      if (burst.count > 3) burst.count = burst.chain = 0
+    }),
+  ),
+  back('> for ≥ in the time bound', instead(backtracks({ withinMs: 19_999 }))),
+  back('one ms too many', instead(backtracks({ withinMs: 20_001 }))),
+  back('no time bound', instead(backtracks({ withinMs: Number.MAX_SAFE_INTEGER }))),
+  back(
+    'the time of the last view of an entry instead of its first',
+    after((trail, event) => {
+      if (event.type === 'screen_view' && event.screen !== 0 && event.screen === trail.screenB) trail.msB = event.timeMs
+    }),
+  ),
+  back(
+    'the identity of the last view of an entry instead of its first',
+    after((trail, event) => {
+      if (event.type === 'screen_view' && event.screen !== 0 && event.screen === trail.screenB) trail.indexB = event.index
+    }),
+  ),
+  back(
+    'a view without a screen begins anew',
+    after((trail, event) => {
+      if (event.type === 'screen_view' && event.screen === 0) trail.screenA = trail.screenB = 0
+    }),
+  ),
+  back(
+    'first for last: the time',
+    emitting((incident) => ({ ...incident, lastMs: incident.firstMs })),
+  ),
+  back('the second of A, B, A, B is lost', (fold) =>
+    emitting((incident, trail) => {
+      trail.lost = trail.lost === incident.first - 1 ? 0 : incident.first
+      return trail.lost === 0 ? null : incident
+    })(keeping({ lost: 'index' })(fold)),
+  ),
+  metrics('65 screens in the sequence', (_, events, text) => ({
+    screen_sequence: collapse(views(events))
+      .slice(0, 65)
+      .map((event) => text(event.screen)),
+  })),
+  metrics('repeats in the sequence', (_, events, text) => ({
+    screen_sequence: views(events)
+      .slice(0, 64)
+      .map((event) => text(event.screen)),
+  })),
+  metrics('wrong tie: the younger first', (_, events, text) => ({
+    screen_sequence: collapse(views([...events].sort((a, b) => a.timeMs - b.timeMs || b.index - a.index)))
+      .slice(0, 64)
+      .map((event) => text(event.screen)),
+  })),
+  metrics('unique screens count each entry', (_, events) => ({ unique_screens: collapse(views(events)).length })),
+  metrics('unique screens stop with the sequence', (right) => ({ unique_screens: new Set(right.screen_sequence).size })),
+  metrics('screens of other events count', (_, events) => ({
+    unique_screens: new Set(events.map((event) => event.screen).filter((screen) => screen !== 0)).size,
+  })),
+  metrics('a failed task is completed, too', (_, events) => ({ tasks_completed: completions(events).length })),
+  metrics('a task without outcome is not completed', (_, events) => ({
+    tasks_completed: completions(events).filter((event) => event.success === true).length,
+  })),
+  metrics('a task without outcome has failed', (_, events) => ({
+    tasks_failed: completions(events).filter((event) => event.success !== true).length,
+  })),
+  metrics('clicks without an element do not count', (_, events) => ({ click_count: events.filter(isElementClick).length })),
+  metrics('backtracks count as rage clicks', (right) => ({ rage_clicks: right.rage_clicks + right.backtracks })),
+  bound('sessions: ≥ for > in the gap', ({ gapMs }) => ({ gapMs: gapMs - 1 })),
+  bound('sessions: one ms too many in the gap', ({ gapMs }) => ({ gapMs: gapMs + 1 })),
+  bound('late: ≤ for < at the bound', ({ correctionMs }) => ({ correctionMs: correctionMs - 1 })),
+  bound('late: one ms too many at the bound', ({ correctionMs }) => ({ correctionMs: correctionMs + 1 })),
+  bound('watermark: one ms too far', ({ allowedDisorderMs }) => ({ allowedDisorderMs: allowedDisorderMs - 1 })),
+  bound('caps: one event too many', ({ sessionEventsMax }) => ({ sessionEventsMax: sessionEventsMax + 1 })),
+  bound('caps: ≥ for > in the longest session', ({ sessionMaxMs }) => ({ sessionMaxMs: sessionMaxMs - 1 })),
+]
