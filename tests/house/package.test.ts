@@ -1,0 +1,67 @@
+// The published package: packed from this checkout, installed in a folder of its own, and used there as a stranger would.
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { needs } from '../require.ts'
+import { root } from './project.ts'
+
+let folder: string
+let installed = false
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'packmill-package-'))
+}, 10_000)
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+function run(command: string, args: string[], cwd = folder) {
+  // This Node first, as in a machine that has no other.
+  const PATH = dirname(process.execPath) + delimiter + process.env.PATH
+  const done = spawnSync(command, args, { cwd, encoding: 'utf8', env: { ...process.env, PATH, NODE_OPTIONS: '' } })
+  return { code: done.status, out: done.stdout, all: `${done.stdout}${done.stderr}` }
+}
+const packmill = (...args: string[]) => run(join(folder, 'node_modules', '.bin', 'packmill'), args)
+
+test('npm pack builds it: JavaScript, types and SQL, no sources and no tests', () => {
+  const { code, out, all } = run('npm', ['pack', '--json', '--pack-destination', folder], root)
+  expect(code, all).toBe(0)
+  const [{ files }] = JSON.parse(out.slice(out.indexOf('['))) as [{ files: { path: string }[] }]
+  const paths = files.map((file) => file.path)
+  expect(paths).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'cli/packmill.mjs', 'dist/cli/main.js', 'dist/config/index.d.ts']))
+  expect(paths.filter((path) => path.endsWith('.sql')).length).toBeGreaterThan(0)
+  expect(paths.filter((path) => /(?<!\.d)\.ts$|\.test\./.test(path))).toEqual([])
+}, 180_000)
+
+test('it installs without its install scripts', ({ skip }) => {
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'stranger', private: true, type: 'module' }))
+  const tarball = readdirSync(folder).find((name) => name.endsWith('.tgz'))
+  const flags = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', '--fetch-retries=0']
+  const { code, all } = run('npm', ['install', ...flags, `./${tarball}`])
+  if (code !== 0 && /ENOTFOUND|ECONNREFUSED|EAI_AGAIN|ETIMEDOUT|ENETUNREACH/.test(all)) {
+    needs('the npm registry', false, 'connect this machine to it, or fill npm’s cache')
+    skip()
+  }
+  expect(code, all).toBe(0)
+  installed = true
+}, 300_000)
+
+test('its command works', ({ skip }) => {
+  if (!installed) skip()
+  const help = packmill('--help')
+  expect(help.code, help.all).toBe(0)
+  expect(help.out).toContain('Usage: packmill')
+  expect(packmill('config', 'logLevel', '--json').out).toContain('"value": "info"')
+  const traffic = packmill('traffic', '--events', '100', '--out', 'events.jsonl')
+  expect(traffic.code, traffic.all).toBe(0)
+})
+
+test('TypeScript finds the types of its doors', ({ skip }) => {
+  if (!installed) skip()
+  const program = `import { type Config, loadConfig } from 'packmill/config'\nconst config: Config = loadConfig().config\nconst gap: number = config.clickstream.gapMs\nexport { gap }\n`
+  writeFileSync(join(folder, 'use.ts'), program)
+  const compilerOptions = { noEmit: true, strict: true, module: 'nodenext', target: 'es2024', types: [] }
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['use.ts'] }))
+  const { code, all } = run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', '.'])
+  expect(code, all).toBe(0)
+}, 60_000)
