@@ -9,7 +9,7 @@ const readsEnvironment =
 
 test('only config/load.ts reads process.env', () => {
   const product = sourceFiles(['config', 'model', 'operators', 'engine', 'stores', 'packs', 'topologies', 'services', 'cli']).filter(
-    (path) => !path.endsWith('.test.ts'),
+    (path) => !/\.(test|fake)\.ts$/.test(path),
   )
   expect(product.filter((path) => readsEnvironment.test(readFileSync(join(root, path), 'utf8')))).toEqual(['config/load.ts'])
 })

@@ -1,5 +1,5 @@
 // Imports run one way (docs/ARCHITECTURE.md, "Folders"): the table is what each folder's product code may reach.
-// Tests beside the code, conformance suites and tests/, bench/, tools/ may reach everything, and nothing of the product may reach them.
+// Tests beside the code, their fakes, conformance suites and tests/, bench/, tools/ may reach everything, and nothing of the product may reach them.
 import { cruise, type ICruiseResult, type IModule } from 'dependency-cruiser'
 import { beforeAll, expect, test } from 'vitest'
 import { folders, root, sourceFiles } from './project.ts'
@@ -19,7 +19,7 @@ const allowed: Record<string, readonly string[]> = {
 /** Folders whose product code is a pure function of its inputs: no module of Node's own. */
 const pure = ['operators']
 
-const isProof = (path: string) => /\.test\.ts$|\bconformance\b/.test(path)
+const isProof = (path: string) => /\.(test|fake)\.ts$|\bconformance\b/.test(path)
 const folderOf = (path: string) => path.split('/')[0]!
 
 let modules: IModule[]

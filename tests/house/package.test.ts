@@ -30,7 +30,7 @@ test('npm pack builds it: JavaScript, types and SQL, no sources and no tests', (
   const paths = files.map((file) => file.path)
   expect(paths).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'cli/packmill.mjs', 'dist/cli/main.js', 'dist/config/index.d.ts']))
   expect(paths.filter((path) => path.endsWith('.sql')).length).toBeGreaterThan(0)
-  expect(paths.filter((path) => /(?<!\.d)\.ts$|\.test\./.test(path))).toEqual([])
+  expect(paths.filter((path) => /(?<!\.d)\.ts$|\.(test|fake)\.|conformance/.test(path))).toEqual([])
 }, 180_000)
 
 test('it installs without its install scripts', ({ skip }) => {
