@@ -1,6 +1,7 @@
 // An actor: one (org, product) in one partition. Routing and isolation, not identity: state is keyed by (org, product, user).
 //
 // Actor owns its watermark, its counters, its symbols and its timers. Its turn is turn.ts's; its sessions are in the task's keyed state.
+import { type EventBatch, FIELD, FIELD_COUNT } from '../../model/batch.ts'
 import { Symbols } from '../state/symbols.ts'
 import { TimerHeap } from '../time/timer-heap.ts'
 
@@ -70,19 +71,25 @@ export class ActorTable {
   private readonly byHash = new Map<number, Actor[]>()
   private last: Actor | undefined
 
-  of(bytes: Uint8Array, orgPos: number, orgLength: number, orgHash: number, productPos: number, productLength: number, productHash: number): Actor {
-    if (this.last && same(this.last, bytes, orgPos, orgLength, productPos, productLength)) return this.last
-    const bucket = this.byHash.get(mix(orgHash, productHash))
-    const known = bucket?.find((actor) => same(actor, bytes, orgPos, orgLength, productPos, productLength))
-    this.last =
-      known ??
-      this.named(
-        decoder.decode(bytes.subarray(orgPos, orgPos + orgLength)),
-        decoder.decode(bytes.subarray(productPos, productPos + productLength)),
-        orgHash,
-        productHash,
-      )
+  /** The actor of a row; made where unknown. */
+  of(batch: EventBatch, row: number): Actor {
+    const { bytes, spans } = batch
+    const org = (row * FIELD_COUNT + FIELD.org) * 2
+    const product = (row * FIELD_COUNT + FIELD.product) * 2
+    if (this.last && same(this.last.prefix, bytes, spans[org], spans[org + 1], spans[product], spans[product + 1])) return this.last
+    this.last = this.find(batch, row, org, product)
     return this.last
+  }
+
+  private find(batch: EventBatch, row: number, org: number, product: number): Actor {
+    const { bytes, spans, hash } = batch
+    const orgHash = hash[row * FIELD_COUNT + FIELD.org]
+    const productHash = hash[row * FIELD_COUNT + FIELD.product]
+    const bucket = this.byHash.get(mix(orgHash, productHash))
+    if (bucket)
+      for (const actor of bucket) if (same(actor.prefix, bytes, spans[org], spans[org + 1], spans[product], spans[product + 1])) return actor
+    const text = (at: number) => decoder.decode(bytes.subarray(spans[at], spans[at] + spans[at + 1]))
+    return this.named(text(org), text(product), orgHash, productHash)
   }
 
   /** The actor of an org and product, whose hash32 the caller has; made where unknown. */
@@ -100,10 +107,9 @@ export class ActorTable {
 }
 
 const decoder = new TextDecoder()
-const mix = (orgHash: number, productHash: number) => (Math.imul(orgHash, 0x9e3779b1) ^ productHash) >>> 0
+const mix = (orgHash: number, productHash: number) => (Math.imul(orgHash, 0x9e3779b1) ^ productHash) >>> 2
 
-function same(actor: Actor, bytes: Uint8Array, orgPos: number, orgLength: number, productPos: number, productLength: number): boolean {
-  const prefix = actor.prefix
+function same(prefix: Uint8Array, bytes: Uint8Array, orgPos: number, orgLength: number, productPos: number, productLength: number): boolean {
   if (prefix.length !== orgLength + productLength + 2 || prefix[orgLength] !== 0) return false
   for (let i = 0; i < orgLength; i++) if (prefix[i] !== bytes[orgPos + i]) return false
   for (let i = 0; i < productLength; i++) if (prefix[orgLength + 1 + i] !== bytes[productPos + i]) return false

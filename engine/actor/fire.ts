@@ -17,6 +17,7 @@ import type { Draft, Orphan, Turn } from './turn.ts'
 import { uncount } from './window.ts'
 
 export const EVIDENCE_MAX = 64
+const NO_DRAFTS: readonly Draft[] = []
 const NONE: SessionSide = { session: undefined, incidents: [] }
 
 export class Fire {
@@ -61,7 +62,7 @@ export class Fire {
   user(turn: Turn, user: number, snapshots: boolean, drafts: ReadonlyMap<number, Draft[]>, orphans: Map<string, Orphan>): void {
     const { state, settings } = this
     const { actor } = turn
-    const sessions = state.listSessions(user, this.list).slice()
+    const sessions = state.listSessions(user, this.list)
     this.sessionsOut.beginKey()
     this.incidentsOut.beginKey()
     let dueMs = Number.POSITIVE_INFINITY
@@ -82,7 +83,8 @@ export class Fire {
       const closes = actor.watermark > endMs
       if (closes) this.close(turn, session)
       this.count(actor, session)
-      const own = [...(drafts.get(session) ?? []), ...turn.drafts.slice(before)]
+      let own = drafts.get(session) ?? NO_DRAFTS
+      if (turn.drafts.length > before) own = [...own, ...turn.drafts.slice(before)]
       this.publish(turn, user, session, snapshots, own, orphans)
       state.sessions.u32[session * state.sessions.words + S.FLAGS] &= ~SESSION_FLAG.TOUCHED
       if (!closes) dueMs = Math.min(dueMs, next, endMs)
@@ -201,11 +203,12 @@ export class Fire {
     if (!whole && own.length === 0) return
     state.touchSession(session)
     const { actor } = turn
-    this.places.length = 0
-    state.kept.places(state.word(session, S.HEAD), state.word(session, S.COUNT), this.places)
-    const sessionId = this.idOfSession(actor, user)
+    // The first event of a session that was published is still its first, or it would have been built anew.
+    const sessionId = side?.session?.id ?? this.idOfSession(actor, user, state.kept.at(state.word(session, S.HEAD), 0))
     let next = side ?? NONE
     if (own.length > 0) {
+      this.places.length = 0
+      state.kept.places(state.word(session, S.HEAD), state.word(session, S.COUNT), this.places)
       const incidents = next.incidents.slice()
       for (const draft of lastOfEach(own)) {
         const id = this.idOfIncident(actor, user, draft)
@@ -265,14 +268,9 @@ export class Fire {
       if (firstMs < state.time(session, S.FIRST) || firstMs > state.time(session, S.LAST)) continue
       this.places.length = 0
       kept.places(state.word(session, S.HEAD), state.word(session, S.COUNT), this.places)
-      const own = this.places[0]
-      for (const place of this.places) {
-        if (kept.time(place) !== firstMs) continue
-        this.places[0] = place
-        const id = this.idOfSession(actor, user)
-        this.places[0] = own
-        if (id === formerId) return this.idOfSession(actor, user)
-      }
+      for (const place of this.places)
+        if (kept.time(place) === firstMs && this.idOfSession(actor, user, place) === formerId)
+          return this.idOfSession(actor, user, this.places[0])
     }
     return ''
   }
@@ -305,9 +303,9 @@ export class Fire {
     )
   }
 
-  /** hash(org, product, user, ts and id of the first event). Uses this.places. */
-  private idOfSession(actor: Actor, user: number): string {
-    return this.hash(actor, user, '', this.places[0])
+  /** hash(org, product, user, ts and id of the first event). */
+  private idOfSession(actor: Actor, user: number, first: number): string {
+    return this.hash(actor, user, '', first)
   }
 
   private idOfIncident(actor: Actor, user: number, draft: Draft): string {

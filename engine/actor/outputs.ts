@@ -2,11 +2,12 @@
 //
 // Outputs owns the buffers. Per topic: records (each ended by a newline), their count, and the sum modulo 2^128 over output keys of an
 // ordered hash of that key's records (protocol 6). Records of a key are written together, between `beginKey` and `endKey`.
-import { h128, hash128 } from '../../model/hash.ts'
+import { h128, HASH_SLACK, hash128View } from '../../model/hash.ts'
 
 export class TopicOutput {
   readonly topic: string
-  private buffer = Buffer.allocUnsafe(1 << 16)
+  private buffer = Buffer.allocUnsafeSlow(1 << 16)
+  private view = new DataView(this.buffer.buffer)
   end = 0
   count = 0
   readonly sum = new Uint32Array(4)
@@ -22,7 +23,7 @@ export class TopicOutput {
 
   /** Appends a record (without its newline). */
   write(record: string): void {
-    const most = record.length * 3 + 1
+    const most = record.length * 3 + 1 + HASH_SLACK
     if (this.end + most > this.buffer.length) this.grow(most)
     this.end += this.buffer.write(record, this.end)
     this.buffer[this.end++] = 10
@@ -31,14 +32,14 @@ export class TopicOutput {
 
   endKey(): void {
     if (this.end === this.keyStart) return
-    hash128(this.buffer, this.keyStart, this.end - this.keyStart)
+    hash128View(this.view, this.keyStart, this.end - this.keyStart)
     addTo(this.sum, h128)
   }
 
   /** The records; the topic starts afresh with a buffer of its own. */
   take(): Uint8Array {
     const bytes = this.buffer.subarray(0, this.end)
-    if (this.end > 0) this.buffer = Buffer.allocUnsafe(Math.max(1 << 16, this.end))
+    if (this.end > 0) this.replace(Buffer.allocUnsafeSlow(Math.max(1 << 16, this.buffer.length)))
     this.clear()
     return bytes
   }
@@ -49,9 +50,14 @@ export class TopicOutput {
   }
 
   private grow(need: number): void {
-    const bigger = Buffer.allocUnsafe(Math.max(this.buffer.length * 2, this.end + need))
+    const bigger = Buffer.allocUnsafeSlow(Math.max(this.buffer.length * 2, this.end + need))
     this.buffer.copy(bigger, 0, 0, this.end)
-    this.buffer = bigger
+    this.replace(bigger)
+  }
+
+  private replace(buffer: Buffer<ArrayBuffer>): void {
+    this.buffer = buffer
+    this.view = new DataView(buffer.buffer)
   }
 }
 
@@ -65,10 +71,19 @@ export function addTo(a: Uint32Array, b: Uint32Array): void {
   }
 }
 
-export const hex128 = (words: Uint32Array | number[]): string =>
-  hex(words[0]) + hex(words[1]) + hex(words[2]) + hex(words[3])
+const hexBytes = Buffer.alloc(16)
 
-const hex = (word: number) => (word >>> 0).toString(16).padStart(8, '0')
+/** Four words as 32 lower-case hex digits. */
+export function hex128(words: ArrayLike<number>): string {
+  for (let i = 0; i < 4; i++) {
+    const word = words[i]
+    hexBytes[i * 4] = word >>> 24
+    hexBytes[i * 4 + 1] = word >>> 16
+    hexBytes[i * 4 + 2] = word >>> 8
+    hexBytes[i * 4 + 3] = word
+  }
+  return hexBytes.toString('hex')
+}
 
 interface OutputMark {
   end: number

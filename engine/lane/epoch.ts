@@ -3,7 +3,7 @@
 // EpochComputer owns the task's memory (actors, keyed state). Committing is task.ts's. Whether an epoch is computed for the first time
 // or again from its receipt, this is the code that runs.
 //   inputs → route rows in offset order → each actor's turn → receipt (protocol 5)
-import { type EventBatch, FIELD, FIELD_COUNT } from '../../model/batch.ts'
+import type { EventBatch } from '../../model/batch.ts'
 import { h128, HASH_SLACK, hash128, hash32 } from '../../model/hash.ts'
 import { type Actor, ActorTable, noCounters } from '../actor/actor.ts'
 import { Fire } from '../actor/fire.ts'
@@ -76,9 +76,8 @@ export class EpochComputer {
   actor(org: string, product: string): Actor {
     const o = withSlack(org)
     const p = withSlack(product)
-    const known = this.actors.list.length
     const actor = this.actors.named(org, product, hash32(o, 0, o.length - HASH_SLACK), hash32(p, 0, p.length - HASH_SLACK))
-    if (this.actors.list.length > known) this.watermarkOf.push(new Uint32Array(4))
+    while (this.watermarkOf.length < this.actors.list.length) this.watermarkOf.push(new Uint32Array(4))
     return actor
   }
 
@@ -203,20 +202,8 @@ export class EpochComputer {
   }
 
   private actorOf(batch: EventBatch, row: number): Actor {
-    const { spans, hash } = batch
-    const org = row * FIELD_COUNT + FIELD.org
-    const product = row * FIELD_COUNT + FIELD.product
-    const known = this.actors.list.length
-    const actor = this.actors.of(
-      batch.bytes,
-      spans[org * 2],
-      spans[org * 2 + 1],
-      hash[org],
-      spans[product * 2],
-      spans[product * 2 + 1],
-      hash[product],
-    )
-    if (this.actors.list.length > known) this.watermarkOf.push(new Uint32Array(4))
+    const actor = this.actors.of(batch, row)
+    while (this.watermarkOf.length < this.actors.list.length) this.watermarkOf.push(new Uint32Array(4))
     return actor
   }
 

@@ -60,16 +60,22 @@ export class Arena<Side = undefined> {
   /** A copy of the record, side value included, outside of any turn; `release` gives it back. */
   copy(index: number): number {
     const spare = this.take()
-    const at = index * this.words
-    this.u32.copyWithin(spare * this.words, at, at + this.words)
+    const { u32, words } = this
+    const at = index * words
+    const to = spare * words
+    // A short record is copied sooner than the built-in is called.
+    if (words <= 32) for (let i = 0; i < words; i++) u32[to + i] = u32[at + i]
+    else u32.copyWithin(to, at, at + words)
     if (this.side[index] !== undefined) this.side[spare] = this.side[index]
     return spare
   }
 
   /** Gives a record back at once. */
   release(index: number): void {
-    const at = index * this.words
-    this.u32.fill(0, at, at + this.words)
+    const { u32, words } = this
+    const at = index * words
+    if (words <= 32) for (let i = 0; i < words; i++) u32[at + i] = 0
+    else u32.fill(0, at, at + words)
     if (this.side[index] !== undefined) this.side[index] = undefined
     this.free.push(index)
   }

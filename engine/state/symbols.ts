@@ -8,31 +8,42 @@ const decoder = new TextDecoder()
 
 export class Symbols {
   private slots = new Uint32Array(64)
-  private hashes: number[] = [0]
-  private texts: (Uint8Array | undefined)[] = [new Uint8Array(0)]
+  /** Per symbol: hash, position and length of its bytes in the heap; length 0 is free (symbol 0 is the empty string). */
+  private hashes = new Uint32Array(64)
+  private positions = new Uint32Array(64)
+  private lengths = new Uint32Array(64)
+  private top = 1
+  private heap = new Uint8Array(1024)
+  private heapEnd = 0
   private strings: (string | undefined)[] = ['']
   private quotedStrings: (string | undefined)[] = ['""']
   private free: number[] = []
   private live = 0
-  /** Bytes held, about: names included. */
-  bytesUsed = 0
 
   get count(): number {
     return this.live
   }
 
+  get bytesUsed(): number {
+    return this.heap.length + this.slots.byteLength + this.hashes.byteLength * 3
+  }
+
   /** The symbol of bytes[pos … pos + length), whose hash32 the caller has. */
   intern(bytes: Uint8Array, pos: number, length: number, hash: number): number {
     if (length === 0) return 0
-    const mask = this.slots.length - 1
+    const { slots, hashes, lengths, positions, heap } = this
+    const mask = slots.length - 1
     let slot = hash & mask
-    for (;;) {
-      const symbol = this.slots[slot]
+    next: for (;;) {
+      const symbol = slots[slot]
       if (symbol === 0) break
-      if (this.hashes[symbol] === hash && equalBytes(this.texts[symbol] as Uint8Array, bytes, pos, length)) return symbol
       slot = (slot + 1) & mask
+      if (hashes[symbol] !== hash || lengths[symbol] !== length) continue
+      const at = positions[symbol]
+      for (let i = 0; i < length; i++) if (heap[at + i] !== bytes[pos + i]) continue next
+      return symbol
     }
-    return this.add(bytes.slice(pos, pos + length), hash)
+    return this.add(bytes, pos, length, hash)
   }
 
   internBytes(bytes: Uint8Array): number {
@@ -40,11 +51,12 @@ export class Symbols {
   }
 
   bytesOf(symbol: number): Uint8Array {
-    return this.texts[symbol] as Uint8Array
+    const at = this.positions[symbol]
+    return this.heap.subarray(at, at + this.lengths[symbol])
   }
 
   text(symbol: number): string {
-    return (this.strings[symbol] ??= decoder.decode(this.texts[symbol]))
+    return (this.strings[symbol] ??= decoder.decode(this.bytesOf(symbol)))
   }
 
   /** As a JSON string, quotes included. */
@@ -54,25 +66,45 @@ export class Symbols {
 
   /** Frees every symbol that `inUse` does not hold. */
   sweep(inUse: { has(symbol: number): boolean }): void {
-    for (let symbol = 1; symbol < this.texts.length; symbol++) {
-      const text = this.texts[symbol]
-      if (text === undefined || inUse.has(symbol)) continue
-      this.bytesUsed -= text.length * 3 + 80
-      this.texts[symbol] = this.strings[symbol] = this.quotedStrings[symbol] = undefined
+    const heap = new Uint8Array(this.heap.length)
+    let end = 0
+    for (let symbol = 1; symbol < this.top; symbol++) {
+      if (this.lengths[symbol] === 0) continue
+      if (inUse.has(symbol)) {
+        heap.set(this.bytesOf(symbol), end)
+        this.positions[symbol] = end
+        end += this.lengths[symbol]
+        continue
+      }
+      this.lengths[symbol] = 0
+      this.strings[symbol] = this.quotedStrings[symbol] = undefined
       this.free.push(symbol)
       this.live--
     }
+    this.heap = heap
+    this.heapEnd = end
     this.rehash(this.slots.length)
   }
 
-  private add(text: Uint8Array, hash: number): number {
+  private add(bytes: Uint8Array, pos: number, length: number, hash: number): number {
     if ((this.live + 1) * 2 > this.slots.length) this.rehash(this.slots.length * 2)
-    const symbol = this.free.pop() ?? this.texts.length
-    this.texts[symbol] = text
+    const symbol = this.free.pop() ?? this.top++
+    if (symbol === this.hashes.length) {
+      this.hashes = grown(this.hashes)
+      this.positions = grown(this.positions)
+      this.lengths = grown(this.lengths)
+    }
+    if (this.heapEnd + length > this.heap.length) {
+      const heap = new Uint8Array(Math.max(this.heap.length * 2, this.heapEnd + length))
+      heap.set(this.heap)
+      this.heap = heap
+    }
+    this.heap.set(bytes.subarray(pos, pos + length), this.heapEnd)
     this.hashes[symbol] = hash
-    this.strings[symbol] = this.quotedStrings[symbol] = undefined
+    this.positions[symbol] = this.heapEnd
+    this.lengths[symbol] = length
+    this.heapEnd += length
     this.live++
-    this.bytesUsed += text.length * 3 + 80
     this.place(symbol, hash)
     return symbol
   }
@@ -86,13 +118,12 @@ export class Symbols {
 
   private rehash(size: number): void {
     this.slots = new Uint32Array(size)
-    for (let symbol = 1; symbol < this.texts.length; symbol++)
-      if (this.texts[symbol] !== undefined) this.place(symbol, this.hashes[symbol])
+    for (let symbol = 1; symbol < this.top; symbol++) if (this.lengths[symbol] > 0) this.place(symbol, this.hashes[symbol])
   }
 }
 
-export function equalBytes(a: Uint8Array, b: Uint8Array, pos: number, length: number): boolean {
-  if (a.length !== length) return false
-  for (let i = 0; i < length; i++) if (a[i] !== b[pos + i]) return false
-  return true
+function grown(words: Uint32Array): Uint32Array<ArrayBuffer> {
+  const bigger = new Uint32Array(words.length * 2)
+  bigger.set(words)
+  return bigger
 }

@@ -1,0 +1,188 @@
+// The embedded state store: the contract over real files and LMDB and over simulated ones, then damage.
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { SimDisk, SimFiles } from '../../tests/sim/sim-files.ts'
+import { SimKeyValueDisk } from '../../tests/sim/sim-key-value.ts'
+import { realFiles } from '../log/real-files.ts'
+import { openCheckpointStore } from './checkpoint-store.ts'
+import { lmdbKeyValue } from './lmdb-key-value.ts'
+import { type StateStoreUnderTest, stateStoreConformance } from './store.conformance.ts'
+import type { StateStore } from './store.ts'
+
+/** Low enough for a few checkpoints to be applied. */
+const APPLY_FILES = 2
+
+function seeded(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let t = Math.imul(state ^ (state >>> 15), 1 | state)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+function simulated(): StateStoreUnderTest & { disk: SimDisk } {
+  const disk = new SimDisk()
+  const keyValueDisk = new SimKeyValueDisk()
+  let files = new SimFiles(disk)
+  return {
+    disk,
+    open: () => {
+      files = new SimFiles(disk)
+      return openCheckpointStore({ files, folder: '/state/task', keyValue: keyValueDisk.open(), applyFiles: APPLY_FILES })
+    },
+    async crash(seed) {
+      files.cut()
+      const random = seeded(seed)
+      if (random() < 0.7) {
+        disk.powerLoss(random)
+        keyValueDisk.powerLoss(random)
+      }
+    },
+    dispose: async () => undefined,
+  }
+}
+
+function real(): StateStoreUnderTest & { folder: string } {
+  const folder = join(mkdtempSync(join(tmpdir(), 'packmill-state-')), 'task')
+  let store: StateStore
+  return {
+    folder,
+    async open() {
+      await realFiles.makeFolder(folder)
+      store = await openCheckpointStore({ files: realFiles, folder, keyValue: lmdbKeyValue(join(folder, 'kv')), applyFiles: APPLY_FILES })
+      return store
+    },
+    // One process cannot kill itself here: a close in the middle is what is left (tests/ kills real processes).
+    crash: () => store.close(),
+    dispose: async () => rmSync(join(folder, '..'), { recursive: true }),
+  }
+}
+
+stateStoreConformance('Files and LMDB', async () => real(), 30)
+stateStoreConformance('Simulated files', async () => simulated(), 400)
+
+async function checkpoint(store: StateStore, epoch: number, keys: number): Promise<void> {
+  const open = store.begin({ epoch })
+  for (let n = 0; n < keys; n++) open.put('state', Buffer.from(`key-${n}`), Buffer.from(`value ${n} of ${epoch}`))
+  await open.finish()
+}
+
+describe('A damaged state store', () => {
+  it('with any byte of an older checkpoint file changed is STATE_CORRUPT', async () => {
+    const under = simulated()
+    const store = await under.open()
+    await checkpoint(store, 1, 3)
+    await checkpoint(store, 2, 1)
+    await store.close()
+    const path = '/state/task/ckpt-1.ckp'
+    for (let at = 0; at < under.disk.bytes(path).length; at++) {
+      under.disk.bytes(path)[at] ^= 0x10
+      await expect(under.open(), `byte ${at}`).rejects.toMatchObject({ code: 'STATE_CORRUPT' })
+      under.disk.bytes(path)[at] ^= 0x10
+    }
+    expect((await under.open()).header).toEqual({ epoch: 2 })
+  })
+
+  it('with any byte of the newest file changed is STATE_CORRUPT, or as if that checkpoint had not finished: never a mixture', async () => {
+    const corrupt: number[] = []
+    for (let at = 0; ; at++) {
+      const under = simulated()
+      const store = await under.open()
+      await checkpoint(store, 1, 2)
+      await checkpoint(store, 2, 2)
+      await store.close()
+      const bytes = under.disk.bytes('/state/task/ckpt-2.ckp')
+      if (at === bytes.length) break
+      bytes[at] ^= 1
+      try {
+        const again = await under.open()
+        expect(again.header).toEqual({ epoch: 1 })
+        for (let n = 0; n < 2; n++) {
+          expect(Buffer.from(again.get('state', Buffer.from(`key-${n}`))!).toString()).toBe(`value ${n} of 1`)
+        }
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'STATE_CORRUPT' })
+        corrupt.push(at)
+      }
+    }
+    expect(corrupt.length).toBeGreaterThan(50)
+  })
+
+  it('whose newest file was applied in part, then lost, is STATE_CORRUPT', async () => {
+    const under = simulated()
+    const store = await under.open()
+    for (let epoch = 1; epoch <= 3; epoch++) await checkpoint(store, epoch, 5)
+    // Three tables are merged, the application begins, and one step of it is done.
+    for (let step = 0; step < 5; step++) expect(await store.maintain(), `step ${step}`).toBe(true)
+    await store.close()
+    under.disk.remove('/state/task/ckpt-3.ckp')
+    await expect(under.open()).rejects.toMatchObject({ code: 'STATE_CORRUPT' })
+  })
+
+  it('whose key-value store was emptied is STATE_CORRUPT once anything had been applied', async () => {
+    const disk = new SimDisk()
+    const open = (keyValueDisk: SimKeyValueDisk) =>
+      openCheckpointStore({ files: new SimFiles(disk), folder: '/s', keyValue: keyValueDisk.open(), applyFiles: 0 })
+    const store = await open(new SimKeyValueDisk())
+    await checkpoint(store, 1, 5)
+    while (await store.maintain());
+    await checkpoint(store, 2, 1)
+    await store.close()
+    await expect(open(new SimKeyValueDisk())).rejects.toMatchObject({ code: 'STATE_CORRUPT' })
+  })
+
+  it.each([
+    ['overwritten', Buffer.alloc(8192, 'x')],
+    ['zeros', Buffer.alloc(16384)],
+    ['a few bytes', Buffer.from('x')],
+  ])('whose LMDB file is %s is STATE_CORRUPT, with what to do', async (_, bytes) => {
+    const under = real()
+    const store = await under.open()
+    await checkpoint(store, 1, 3)
+    await store.close()
+    writeFileSync(join(under.folder, 'kv', 'data.mdb'), bytes)
+    await expect(under.open()).rejects.toMatchObject({ code: 'STATE_CORRUPT', advice: expect.stringContaining('Remove') })
+    await under.dispose()
+  })
+
+  it('whose LMDB file was cut off is STATE_CORRUPT', async () => {
+    const under = real()
+    const store = await under.open()
+    for (let epoch = 1; epoch <= 3; epoch++) await checkpoint(store, epoch, 2000)
+    while (await store.maintain());
+    await store.close()
+    truncateSync(join(under.folder, 'kv', 'data.mdb'), 8192)
+    await expect(under.open()).rejects.toMatchObject({ code: 'STATE_CORRUPT' })
+    await under.dispose()
+  })
+})
+
+describe('A full disk', () => {
+  it('ends the open checkpoint with DISK_FULL and leaves the last one; with room again the same epoch finishes', async () => {
+    const under = simulated()
+    const store = await under.open()
+    await checkpoint(store, 1, 2)
+    under.disk.freeBytes = 50
+    await expect(checkpoint(store, 2, 20)).rejects.toMatchObject({ code: 'DISK_FULL', retryable: true })
+    expect(store.header).toEqual({ epoch: 1 })
+    under.disk.freeBytes = Infinity
+    await checkpoint(store, 2, 20)
+    expect(Buffer.from(store.get('state', Buffer.from('key-1'))!).toString()).toBe('value 1 of 2')
+  })
+})
+
+describe('Applying', () => {
+  it('removes the files that it applied, and no other', async () => {
+    const under = simulated()
+    const store = await under.open()
+    for (let epoch = 1; epoch <= 3; epoch++) await checkpoint(store, epoch, 5)
+    for (let step = 0; step < 4; step++) await store.maintain()
+    await checkpoint(store, 4, 1)
+    while (await store.maintain());
+    expect([...under.disk.files.keys()]).toEqual(['/state/task/ckpt-4.ckp'])
+  })
+})
