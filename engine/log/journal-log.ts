@@ -217,7 +217,8 @@ export class JournalLog implements Log {
     const writer = this.view.writers[w]
     if (known.seq === end.seq) {
       const file = [...this.index.files.values()].find((file) => file.writer === writer && file.seq === end.seq)!
-      return this.applyHeads(file.name, w, end.seq, known.position, end.position)
+      this.applyHeads(file.name, w, end.seq, known.position, end.position)
+      return
     }
     const between = listJournals(files, folder).filter(
       (file) => file.writer === writer && file.seq >= known.seq && file.seq <= end.seq && file.seq > this.view.deadSeq(w),

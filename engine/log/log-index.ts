@@ -140,7 +140,8 @@ export class LogIndex {
       case 'file':
         return
       case 'receipt':
-        return this.applyReceipt(file, record, position)
+        this.applyReceipt(file, record, position)
+        return
       case 'claim': {
         file.names.add(record.name)
         const state = this.name(record.name)
@@ -174,7 +175,8 @@ export class LogIndex {
         return
       }
       case 'drop':
-        return this.drop(record.file)
+        this.drop(record.file)
+        return
     }
   }
 
