@@ -11,6 +11,9 @@ import {
   TS_MAX,
 } from '../../model/event.ts'
 
+const KEYS = ['orgId', 'productId', 'userId', 'anonymousId']
+const STRINGS = [...KEYS, 'name', 'screen', 'element', 'taskType', 'taskLabel', 'context', 'eventId']
+
 /** The values of a row; absent ones are left out. `properties` as parsed. */
 export type Values = Record<string, unknown>
 
@@ -27,16 +30,16 @@ export function expectedEvent(record: Uint8Array, atDoor = false): Values | null
   if (new TextEncoder().encode(text.replace(/\r$/, '')).length > EVENT_BYTES_MAX) return null
   if (event === null || typeof event !== 'object' || Array.isArray(event)) return null
   if (hasForbiddenKey(text) || nesting(text) > NESTING_MAX + 1) return null
-  for (const key of Object.keys(event)) if (event[key] === null || event[key] === '') delete event[key]
+  for (const key of Object.keys(event)) if (event[key] === null || (event[key] === '' && STRINGS.includes(key))) delete event[key]
 
   const values: Values = {}
   const utf8Length = (value: string) => new TextEncoder().encode(value).length
   const isText = (value: unknown, max: number) =>
     value === undefined || (typeof value === 'string' && !/\p{Surrogate}/u.test(value) && utf8Length(value) <= max)
-  for (const key of ['orgId', 'productId', 'userId', 'anonymousId']) {
+  for (const key of KEYS) {
     if (!isText(event[key], KEY_STRING_BYTES_MAX) || (event[key] as string)?.includes('\0')) return null
   }
-  for (const key of ['name', 'screen', 'element', 'taskType', 'taskLabel', 'context', 'eventId']) {
+  for (const key of STRINGS.slice(KEYS.length)) {
     if (!isText(event[key], STRING_BYTES_MAX)) return null
     if (event[key] !== undefined) values[key] = event[key]
   }
@@ -116,7 +119,7 @@ const propertiesText = (text: string) => {
 
 /** Strict ISO 8601 with a zone: Date.parse, where every part written is a part that exists. */
 const fromIso = (text: string) => {
-  const parts = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(:\d\d)?(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/.exec(text)
+  const parts = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(?:(:\d\d)(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$/.exec(text)
   if (parts === null) return Number.NaN
   const [, day, minute, second = ':00', fraction = ''] = parts
   const zone = parts[5]
