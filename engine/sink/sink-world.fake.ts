@@ -32,7 +32,10 @@ export class SinkWorld {
   private crash: { step: number; effect: Effect; done: () => void } | undefined
   private life = 0
 
-  constructor(partitions: number) {
+  private readonly line: (partition: number, offset: number) => string
+
+  constructor(partitions: number, line: (partition: number, offset: number) => string = (_, offset) => `{"o":${offset}}`) {
+    this.line = line
     this.topic = Array.from({ length: partitions }, () => [])
   }
 
@@ -40,7 +43,7 @@ export class SinkWorld {
   append(partition: number, count: number, hole = 0): void {
     const last = this.topic[partition].at(-1)
     const baseOffset = (last ? last.baseOffset + last.lines.length : 0) + hole
-    this.topic[partition].push({ baseOffset, lines: Array.from({ length: count }, (_, i) => `{"o":${baseOffset + i}}`) })
+    this.topic[partition].push({ baseOffset, lines: Array.from({ length: count }, (_, i) => this.line(partition, baseOffset + i)) })
     this.committed()
   }
 

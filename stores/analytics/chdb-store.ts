@@ -11,7 +11,7 @@ import { drainPending, Session } from 'chdb'
 import { createChdbConnection } from 'chdb/connection'
 import { AnalyticsError } from './analytics-error.ts'
 import type { AnalyticsStore, OffsetRange, StagedBlock, TableSchema } from './contract.ts'
-import { migrationFiles, runMigrations } from './migrator.ts'
+import { migrationFiles, runMigrations, storeIdentity } from './migrator.ts'
 
 export interface ChdbOptions {
   /** Made where it is missing. */
@@ -219,13 +219,9 @@ export async function openChdbStore(options: ChdbOptions): Promise<AnalyticsStor
     },
     migrate: async (onStep) => {
       const command = async (sql: string) => void (await writer.command({ query: sql }))
-      await runMigrations({ command, query: (sql) => rowsOf(sinkReader, sql) }, migrationFiles(), onStep)
-      identity = (
-        await rowsOf<{ id: string }>(
-          sinkReader,
-          "SELECT toString(uuid) AS id FROM system.tables WHERE database = currentDatabase() AND name = '_migrations'",
-        )
-      )[0].id
+      const target = { command, query: <T>(sql: string) => rowsOf<T>(sinkReader, sql) }
+      await runMigrations(target, migrationFiles(), onStep)
+      identity = await storeIdentity(target)
     },
     close,
   }

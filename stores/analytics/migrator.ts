@@ -91,3 +91,11 @@ export async function runMigrations(
     )
   }
 }
+
+/** The store's own name, made when it is first asked for. */
+export async function storeIdentity(target: MigrationTarget): Promise<string> {
+  await target.command(`CREATE TABLE IF NOT EXISTS _store (id String) ENGINE = MergeTree ORDER BY id
+    SETTINGS fsync_after_insert = 1, fsync_part_directory = 1`)
+  await target.command('INSERT INTO _store SELECT toString(generateUUIDv4()) WHERE (SELECT count() FROM _store) = 0')
+  return (await target.query<{ id: string }>('SELECT min(id) AS id FROM _store'))[0].id
+}
