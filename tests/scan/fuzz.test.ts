@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { FALLBACK_REASONS } from '../../model/fallback-reasons.ts'
 import { newBatch, resetBatch, scanBlock } from '../../model/scan.ts'
+import { traffic } from '../../services/traffic/traffic.ts'
 import { expectedEvent } from './expected-event.ts'
 import { blockBytes } from './record-arbitraries.ts'
 import { rowValues } from './row-values.ts'
@@ -60,4 +61,17 @@ test('any prefix of a block is read as the records that it holds', () => {
     }),
     { numRuns: 1_000 },
   )
+})
+
+test('generated traffic is plain: under 0.1 % fallback, read as expected', () => {
+  const generator = traffic({ seed: 5, events: 20_000 })
+  const batch = newBatch()
+  for (let chunk = generator.nextChunk(1000); chunk; chunk = generator.nextChunk(1000)) {
+    resetBatch(batch, chunk)
+    scanBlock(batch, 0, chunk.length, 0)
+    const values = Array.from({ length: batch.count }, (_, row) => rowValues(batch, row))
+    expect(values).toEqual(recordsOf(chunk).map((record) => expectedEvent(record)))
+  }
+  expect(batch.scannedRows + batch.fallbackRows).toBe(20_000)
+  expect(batch.fallbackRows).toBeLessThan(20)
 })
