@@ -1,4 +1,4 @@
-// What a sink task needs of the world: a target that it writes to, a clock, and what it records in the log. The stores provide targets.
+// What a sink task needs of the world: a target that it writes to, and what it records in the log. The stores provide targets.
 import type { LogReceipt, ReadResult } from '../log/contract.ts'
 
 /** Offsets from ≤ o < to. */
@@ -36,14 +36,6 @@ export interface SinkTarget {
   seal(): SealedRows
   /** Which offsets of the range the table holds, as sorted, disjoint ranges. */
   present(partition: number, from: number, to: number): Promise<OffsetRange[]>
-}
-
-export interface SinkClock {
-  nowMs(): number
-  /** Resolves after the time has passed, or at once when `cut` aborts. Never rejects. */
-  sleep(ms: number, cut: AbortSignal): Promise<void>
-  /** Lets other work of this thread run. */
-  breathe(): Promise<void>
 }
 
 /** A batch that is about to be written, or is being written, or was and nobody knows. */

@@ -11,9 +11,10 @@
 // 3. A pending batch found at start is read back, never sent again: embedded, the engine's tokens died half-written with the process (27).
 // 4. Every read-back is recorded first and has a token of its own: one whose rows were lost must not be mistaken for written.
 // 5. Nothing is dropped: what cannot be written stops the sink, and its rows stay in the log, which keeps them from `done` on (24).
+import { EngineError } from '../errors.ts'
 import type { Claim, Log, Reader } from '../log/contract.ts'
-import type { OffsetRange, PartitionRange, PendingBatch, SealedRows, SinkClock, SinkRecord, SinkSettings, SinkTarget } from './contract.ts'
-import { SinkError } from './sink-error.ts'
+import type { Clock } from '../time/clock.ts'
+import type { OffsetRange, PartitionRange, PendingBatch, SealedRows, SinkRecord, SinkSettings, SinkTarget } from './contract.ts'
 
 export interface SinkTaskOptions {
   log: Log
@@ -23,7 +24,7 @@ export interface SinkTaskOptions {
   topic: string
   partitions: number
   target: SinkTarget
-  clock: SinkClock
+  clock: Clock
   settings: SinkSettings
   /** A pending batch is resolved by the version that recorded it (29, 31). */
   codeVersion: string
@@ -76,7 +77,7 @@ export class SinkTask {
     this.stats = { sink, topic, done: [], rows: 0, writes: 0, retries: 0, readBacks: 0, missingRows: 0 }
   }
 
-  /** Claims, checks the target and brings a pending batch to its end. Rejects with SinkError or what log and target reject with. */
+  /** Claims, checks the target and brings a pending batch to its end. Rejects with EngineError or what log and target reject with. */
   async open(): Promise<void> {
     const { log, sink, lineage, topic, partitions, target, codeVersion } = this.options
     this.claim = await log.claim<SinkRecord>(`sink.${lineage}.${sink}.${topic}`)
@@ -93,7 +94,7 @@ export class SinkTask {
     }
     this.record.done.forEach((position, partition) => {
       if (position >= starts[partition]) return
-      throw new SinkError(
+      throw new EngineError(
         'SINK_INPUT_GONE',
         `${sink} has not written ${topic}/${partition} from offset ${position}, and the log begins at ${starts[partition]}`,
         'Restore the data folder from a copy, or move it away and import again.',
@@ -160,14 +161,14 @@ export class SinkTask {
   private refuseAnother(last: SinkRecord): void {
     const { sink, target, codeVersion } = this.options
     if (last.identity !== target.identity) {
-      throw new SinkError(
+      throw new EngineError(
         'SINK_TARGET_CHANGED',
         `${sink} has written to another analytics store (${last.identity}) than this one (${target.identity})`,
         'Put the analytics folder back that belongs to this data folder, or move the whole data folder away and import again.',
       )
     }
     if (last.pending && last.codeVersion !== codeVersion) {
-      throw new SinkError(
+      throw new EngineError(
         'SINK_VERSION',
         `version ${last.codeVersion} left a write of ${sink} unfinished; this is version ${codeVersion}`,
         `Start version ${last.codeVersion} once and stop it with Ctrl-C: it finishes the write. Then start this one.`,
@@ -180,7 +181,7 @@ export class SinkTask {
     const { sink, lineage, partitions, target } = this.options
     for (let partition = 0; partition < partitions; partition++) {
       if (!(await target.present(partition, 0, Number.MAX_SAFE_INTEGER)).length) continue
-      throw new SinkError(
+      throw new EngineError(
         'SINK_TARGET_CHANGED',
         `the table of ${sink} holds rows of lineage ${lineage} that this log knows nothing of`,
         'Put the log folder back that belongs to this analytics folder, or move the whole data folder away and import again.',
@@ -208,7 +209,7 @@ export class SinkTask {
       target.add(partition, read, this.next[partition], read.next, [])
       this.next[partition] = read.next
       isFull = target.bytes >= settings.batchBytes
-      await clock.breathe()
+      await clock.sleep(0)
       if (this.stopping.signal.aborted) break
     }
     const ranges = from
@@ -228,9 +229,9 @@ export class SinkTask {
 
   private async recordPending({ ranges }: Batch): Promise<void> {
     const batch = this.record.batch + 1
-    const pending = { number: batch, ranges, recordedAtMs: this.options.clock.nowMs(), readBacks: 0 }
+    const pending = { number: batch, ranges, recordedAtMs: this.options.clock.now(), readBacks: 0 }
     await this.commit({ batch, done: [...this.done], pending })
-    if (this.options.clock.nowMs() - this.releasedAtMs >= this.options.settings.releaseMs) await this.release()
+    if (this.options.clock.now() - this.releasedAtMs >= this.options.settings.releaseMs) await this.release()
   }
 
   private async recordDone(): Promise<void> {
@@ -241,7 +242,7 @@ export class SinkTask {
   private async deliver(batch: Batch): Promise<Batch | undefined> {
     const { lineage, sink, topic, clock } = this.options
     const pending = this.record.pending!
-    this.writtenAtMs = clock.nowMs()
+    this.writtenAtMs = clock.now()
     const [written, filled] = await Promise.allSettled([
       this.write(batch.sealed, `${lineage}:${sink}:${topic}:${pending.number}`, pending.recordedAtMs),
       batch.isFull ? this.fill() : undefined,
@@ -269,19 +270,19 @@ export class SinkTask {
   private async write(sealed: SealedRows, token: string, recordedAtMs: number): Promise<boolean> {
     const { sink, clock, settings } = this.options
     for (let attempt = 1; ; attempt++) {
-      if (clock.nowMs() - recordedAtMs > settings.windowMs / 2) return false
+      if (clock.now() - recordedAtMs > settings.windowMs / 2) return false
       try {
         this.stats.writes++
         await sealed.write(token)
         return true
       } catch (error) {
-        const { retryable, message, advice } = error as { retryable?: boolean; message: string; advice?: string }
+        const { retryable, message, hint, advice } = error as { retryable?: boolean; message: string; hint?: string; advice?: string }
         if (!retryable || attempt >= settings.attemptsMax || this.stopping.signal.aborted) {
-          throw new SinkError(
+          throw new EngineError(
             'SINK_STOPPED',
             `the sink ${sink} stopped after ${attempt} attempts: ${message}`,
-            advice ?? 'Its rows stay in the log. Mend the cause and start again.',
-            error,
+            hint ?? advice ?? 'Its rows stay in the log. Mend the cause and start again.',
+            { cause: error },
           )
         }
         this.stats.retries++
@@ -296,8 +297,8 @@ export class SinkTask {
     for (let pending = found, written = false; !written; ) {
       if (settings.orphanMs > 0) await clock.sleep(settings.orphanMs, this.stopping.signal)
       if (this.stopping.signal.aborted)
-        throw new SinkError('SINK_STOPPED', `the sink ${sink} was stopped before it had read back`, 'Start again: it goes on there.')
-      pending = { ...pending, readBacks: pending.readBacks + 1, recordedAtMs: clock.nowMs() }
+        throw new EngineError('SINK_STOPPED', `the sink ${sink} was stopped before it had read back`, 'Start again: it goes on there.')
+      pending = { ...pending, readBacks: pending.readBacks + 1, recordedAtMs: clock.now() }
       await this.commit({ pending })
       this.stats.readBacks++
       for (const range of pending.ranges) await this.addMissing(range, await target.present(range.partition, range.from, range.to))
@@ -316,21 +317,21 @@ export class SinkTask {
     for (let position = from; position < to; ) {
       const read = await this.readers[partition].read(position, settings.readBytes)
       if (read.next <= position)
-        throw new SinkError(
+        throw new EngineError(
           'SINK_INPUT_GONE',
           `${this.options.topic}/${partition} ends before offset ${to}, which was pending`,
           'The log is not the one that the sink wrote from: restore the data folder from a copy.',
         )
       target.add(partition, read, position, Math.min(read.next, to), present)
       position = read.next
-      await clock.breathe()
+      await clock.sleep(0)
     }
   }
 
   /** Tells the log what may go: what lies before the record's positions, from which a crash begins again (24). */
   private async release(): Promise<void> {
     const { log, topic, clock } = this.options
-    this.releasedAtMs = clock.nowMs()
+    this.releasedAtMs = clock.now()
     await Promise.all(this.record.done.map((position, partition) => log.need(this.consumer, { topic, partition }, position)))
   }
 
@@ -359,7 +360,7 @@ export class SinkTask {
   /** The rest of the interval since the last write, unless somebody waits. */
   private async pause(): Promise<void> {
     const { clock, settings } = this.options
-    const leftMs = this.writtenAtMs + settings.intervalMs - clock.nowMs()
+    const leftMs = this.writtenAtMs + settings.intervalMs - clock.now()
     if (leftMs <= 0 || this.isHurried) return
     this.interrupt = new AbortController()
     await clock.sleep(leftMs, this.interrupt.signal)

@@ -1,6 +1,7 @@
 // For the sinks' tests: a log and a table in memory, a clock that moves by being slept on, and crashes at any step.
 import type { Claim, Log, LogReceipt, ReadResult } from '../log/contract.ts'
-import type { OffsetRange, SealedRows, SinkClock, SinkTarget } from './contract.ts'
+import type { Clock } from '../time/clock.ts'
+import type { OffsetRange, SealedRows, SinkTarget } from './contract.ts'
 
 /** What a crash in the middle of a step leaves of it. For writes also: rows without their token, a token without its rows, half of the rows. */
 export type Effect = 'none' | 'all' | 'rows' | 'token' | 'half'
@@ -199,14 +200,13 @@ export class SinkWorld {
       .map((o) => ({ from: o, to: o + 1 }))
   }
 
-  clock(): SinkClock {
+  clock(): Clock {
     return {
-      nowMs: () => this.nowMs,
-      sleep: async (ms, cut) => {
+      now: () => this.nowMs,
+      sleep: async (ms, signal) => {
         await Promise.resolve()
-        if (!cut.aborted) this.nowMs += ms
+        if (!signal?.aborted) this.nowMs += ms
       },
-      breathe: () => Promise.resolve(),
     }
   }
 }
