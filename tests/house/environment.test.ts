@@ -2,15 +2,13 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { root, sourceFiles } from './project.ts'
+import { isProof, productFolders, root, sourceFiles } from './project.ts'
 
 const readsEnvironment =
   /\bprocess\s*(\?\.|\.)\s*env\b|\benv\b[^}\n]*\}\s*=\s*process\b|import\s*\{[^}]*\benv\b[^}]*\}\s*from\s*'(node:)?process'/
 
 test('only config/load.ts reads process.env', () => {
-  const product = sourceFiles(['config', 'model', 'operators', 'engine', 'stores', 'packs', 'topologies', 'services', 'cli']).filter(
-    (path) => !/\.(test|fake)\.ts$/.test(path),
-  )
+  const product = sourceFiles(productFolders).filter((path) => !isProof(path))
   expect(product.filter((path) => readsEnvironment.test(readFileSync(join(root, path), 'utf8')))).toEqual(['config/load.ts'])
 })
 

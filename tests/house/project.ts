@@ -1,25 +1,19 @@
 // What the house tests look at: the project's own files. Owns: which files count, and how a tool of node_modules is run.
 import { spawnSync } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 export const root = join(import.meta.dirname, '..', '..')
 
-/** The folders of architecture §8 that exist so far, with what stands beside them. */
-export const folders = [
-  'config',
-  'model',
-  'operators',
-  'engine',
-  'stores',
-  'packs',
-  'topologies',
-  'services',
-  'cli',
-  'bench',
-  'tests',
-  'tools',
-]
+const here = (folder: string) => existsSync(join(root, folder))
+
+/** What is shipped. */
+export const productFolders = ['config', 'model', 'operators', 'engine', 'stores', 'packs', 'topologies', 'services', 'cli'].filter(here)
+/** All that holds code. */
+export const folders = [...productFolders, ...['bench', 'tests', 'tools'].filter(here)]
+
+/** What proves the product and is not shipped: tests, the fakes beside them, conformance suites. */
+export const isProof = (path: string) => /\.(test|fake|conformance)\.ts$/.test(path)
 
 /** Source files of the project as paths from its root, with `/`. */
 export function sourceFiles(within: readonly string[] = folders): string[] {
