@@ -1,0 +1,67 @@
+// A lane's thread: opens its view of the log and its tasks' state stores, runs the lane, and answers the main thread.
+// Started by lane-client through a Piscina pool of one; the call lasts as long as the lane.
+import { join } from 'node:path'
+import type { MessagePort } from 'node:worker_threads'
+import { newBatch } from '../../model/scan.ts'
+import { toData } from '../errors.ts'
+import { openJournalLog } from '../log/journal-log.ts'
+import { realFiles } from '../log/real-files.ts'
+import { openCheckpointStore } from '../state/checkpoint-store.ts'
+import { lmdbKeyValue } from '../state/lmdb-key-value.ts'
+import { systemClock } from '../time/clock.ts'
+import type { Topology } from '../topology/topology.ts'
+import { Lane } from './lane.ts'
+import type { FromLane, LaneSetup, ToLane } from './protocol.ts'
+import { PartitionTask } from './task.ts'
+
+export default async function runLane({ port, setup }: { port: MessagePort; setup: LaneSetup }): Promise<void> {
+  const say = (message: FromLane) => port.postMessage(message)
+  const module = (await import(setup.topology.module)) as Record<string, (settings: unknown) => Topology>
+  const topology = module[setup.topology.export](setup.topology.settings)
+  const { shared, journalBytes, retention } = setup
+  const log = await openJournalLog({ files: realFiles, folder: join(setup.folder, 'log'), writer: setup.name, shared, journalBytes, retention })
+  const batch = newBatch()
+  const tasks: PartitionTask[] = []
+  for (const partition of setup.partitions) {
+    const folder = join(setup.folder, 'state', setup.lineage, `${topology.name}-${partition}`)
+    await realFiles.makeFolder(folder)
+    const store = await openCheckpointStore({ files: realFiles, folder, keyValue: lmdbKeyValue(join(folder, 'kv')) })
+    const { lineage, code, epochBytes, checkpointBytes, exactlyOnce } = setup
+    const cacheBytes = setup.cacheBytes / setup.partitions.length
+    tasks.push(new PartitionTask({ topology, lineage, code, partition, epochBytes, checkpointBytes, cacheBytes, exactlyOnce }, log, store, batch))
+  }
+  const lane = new Lane({
+    tasks,
+    log,
+    clock: systemClock,
+    epochMs: setup.epochMs,
+    live: setup.live,
+    onStopped: (partition, error) => say({ type: 'partition-stopped', partition, error: toData(error) }),
+    onRecovering: (partition, done, of) => say({ type: 'recovering', partition, done, of }),
+  })
+  port.on('message', (message: ToLane) => {
+    switch (message.type) {
+      case 'drain': {
+        const { id, to, snapshots, close } = message
+        lane.drain(new Map(to), { snapshots, close }).then(
+          () => say({ type: 'drained', id }),
+          (error) => say({ type: 'drain-failed', id, error: toData(error) }),
+        )
+        break
+      }
+      case 'stats':
+        say({ type: 'stats', id: message.id, tasks: lane.stats })
+        break
+      case 'stop':
+        lane.stop()
+    }
+  })
+  try {
+    await lane.open()
+    say({ type: 'ready' })
+    await lane.run()
+  } finally {
+    port.close()
+    await log.close()
+  }
+}

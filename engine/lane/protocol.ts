@@ -1,0 +1,42 @@
+// What a lane's thread and the main thread say to each other. Types only; errors cross as data (errors.ts).
+import type { ErrorData } from '../errors.ts'
+import type { Retention } from '../log/retention.ts'
+import type { SharedLog } from '../log/shared-log.ts'
+import type { PartitionTask } from './task.ts'
+
+export type TaskStats = PartitionTask['stats']
+
+/** What a lane is started with. */
+export interface LaneSetup {
+  name: string
+  /** The data folder. */
+  folder: string
+  shared: SharedLog
+  /** The topology: a module, its exported function, and what that is called with. */
+  topology: { module: string; export: string; settings: unknown }
+  lineage: string
+  code: string
+  partitions: number[]
+  epochMs: number
+  epochBytes: number
+  checkpointBytes: number
+  /** This lane's share, bytes. */
+  cacheBytes: number
+  journalBytes: number
+  retention: Retention
+  live: boolean
+  exactlyOnce: boolean
+}
+
+export type ToLane =
+  | { type: 'drain'; id: number; to: [partition: number, offset: number][]; snapshots: boolean; close: boolean }
+  | { type: 'stats'; id: number }
+  | { type: 'stop' }
+
+export type FromLane =
+  | { type: 'ready' }
+  | { type: 'recovering'; partition: number; done: number; of: number }
+  | { type: 'drained'; id: number }
+  | { type: 'drain-failed'; id: number; error: ErrorData }
+  | { type: 'stats'; id: number; tasks: TaskStats[] }
+  | { type: 'partition-stopped'; partition: number; error: ErrorData }
