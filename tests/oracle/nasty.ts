@@ -67,18 +67,9 @@ class Mischief {
   /** One act of one person. */
   act(): void {
     const life = this.#random.pick(this.#lives)
-    const acts = [this.#burst, this.#burst, this.#burst, this.#trail, this.#trail, this.#ties, this.#gap, this.#gap, this.#wander]
-    acts.push(
-      this.#again,
-      this.#again,
-      this.#otherContent,
-      this.#behind,
-      this.#behind,
-      this.#between,
-      this.#atTheBound,
-      this.#tour,
-      this.#jump,
-    )
+    const often = [this.#burst, this.#trail, this.#gap, this.#again, this.#behind]
+    const acts = [...often, ...often, this.#burst, this.#comeBack, this.#ties, this.#wander, this.#otherContent, this.#between]
+    acts.push(this.#atTheBound, this.#tour, this.#jump)
     this.#random.pick(acts).call(this, life)
   }
 
@@ -94,7 +85,8 @@ class Mischief {
         for (let i = 0; i <= sessionEventsMax; i++) this.#send(life, life.lastMs + 20, 'click', { screen: '/a', element: 'x' })
         ends.push(life.lastMs)
       } else {
-        this.#burst(life)
+        for (let left = 4; left > 0; left--)
+          this.#send(life, life.lastMs + this.#random.pick([1, 400]), 'click', { screen: '/a', element: 'x' })
         ends.push(life.lastMs + 1000, life.lastMs + 1000, life.lastMs + gapMs)
       }
       if (this.#random.chance(0.8)) this.#send(other, this.#random.pick(ends) + allowedDisorderMs + this.#random.pick([-1, 0, 1]), 'custom')
@@ -161,6 +153,13 @@ class Mischief {
         this.#send(life, ts + Math.floor(gap / 2), 'screen_view', { screen: this.#random.pick([a, b, '', undefined]) })
       ts += gap
     }
+  }
+
+  /** A burst that an earlier click makes another one, and that a click between brings back: the same id again. */
+  #comeBack(life: Life): void {
+    const ts = this.#soon(life) + 1100
+    for (const at of [ts, ts + 500, ts + 1000, ts - 100]) this.#send(life, at, 'click', { screen: '/a', element: 'x' })
+    if (this.#random.chance(0.7)) this.#send(life, ts - 50, 'click', { screen: '/a', element: 'y' })
   }
 
   #ties(life: Life): void {

@@ -184,7 +184,7 @@ export const plantedBugs: readonly PlantedBug[] = [
       before((burst, event) => {
         if (isElementClick(event) && event.element === burst.element && event.timeMs - burst.lastMs <= 1000) burst.lastScreen = event.screen
         return event
-      })(emitting((incident, burst) => (incident.open ? { ...incident, screen: burst.lastScreen } : incident))(fold)),
+      })(emitting((incident, burst) => ({ ...incident, screen: burst.lastScreen }))(fold)),
     ),
   ),
   rage(
