@@ -18,7 +18,7 @@ import { uncount } from './window.ts'
 
 export const EVIDENCE_MAX = 64
 const NO_DRAFTS: readonly Draft[] = []
-const NONE: SessionSide = { session: undefined, incidents: [] }
+const NONE: SessionSide = { session: undefined, incidents: [], gone: [] }
 
 export class Fire {
   private readonly state: KeyedState
@@ -218,7 +218,7 @@ export class Fire {
         if (at < 0) incidents.push({ ...published, kind: draft.kind })
         else incidents[at] = { ...published, kind: draft.kind }
       }
-      next = { session: next.session, incidents }
+      next = { session: next.session, incidents, gone: next.gone }
     }
     if (whole) {
       const incidents = next.incidents
@@ -235,7 +235,7 @@ export class Fire {
         JSON.stringify(metrics).slice(1, -1)
       const published = this.version(turn, user, session, sessionId, next.session ?? orphans.get(sessionId), content, this.sessionsOut)
       orphans.delete(sessionId)
-      next = { session: published, incidents }
+      next = { session: published, incidents, gone: next.gone }
       state.sessions.f64[((session * state.sessions.words) >> 1) + S.SNAPSHOT] = last
       state.sessions.u32[session * state.sessions.words + S.FLAGS] &= ~SESSION_FLAG.CORRECTS
     }
@@ -251,13 +251,23 @@ export class Fire {
   }
 
   private retract(turn: Turn, orphan: Orphan): void {
-    if (orphan.kind !== 'session') {
-      this.write(turn.actor, orphan.user, orphan.id, orphan.version + 1, orphan.content, 1, '', 0, this.incidentsOut)
-      return
+    const { kind, user, id, content } = orphan
+    const version = kind === 'gone' ? orphan.version : orphan.version + 1
+    const firstMs = Number(kind === 'gone' ? content : /"(?:started|first)_at":(\d+)/.exec(content)?.[1])
+    if (kind === 'session') this.write(turn.actor, user, id, version, content, 1, this.holderOf(turn.actor, user, id, firstMs), 0, this.sessionsOut)
+    else if (kind !== 'gone') this.write(turn.actor, user, id, version, content, 1, '', 0, this.incidentsOut)
+    this.remember(user, firstMs, { id, version, content: `${firstMs}` })
+  }
+
+  /** Leaves the version of a retracted id with the session that has the event which it began with. */
+  private remember(user: number, firstMs: number, gone: Published): void {
+    const { state } = this
+    for (let session = state.newest(user); session !== 0; session = state.older(session)) {
+      if (firstMs < state.time(session, S.FIRST) || firstMs > state.time(session, S.LAST)) continue
+      state.sessions.touch(session)
+      const side = state.sessions.side[session] ?? NONE
+      state.sessions.side[session] = { ...side, gone: [...side.gone.filter(({ id }) => id !== gone.id), gone] }
     }
-    const startedAt = Number(/"started_at":(-?\d+)/.exec(orphan.content)?.[1])
-    const holder = this.holderOf(turn.actor, orphan.user, orphan.id, startedAt)
-    this.write(turn.actor, orphan.user, orphan.id, orphan.version + 1, orphan.content, 1, holder, 0, this.sessionsOut)
   }
 
   /** Id of the session that holds the event which a former session of this id began with, '' for none. */

@@ -111,9 +111,9 @@ export class TurnRunner {
     const orphans = new Map<number, Map<string, Orphan>>()
     for (const gone of turn.orphans) {
       const own = orphans.get(gone.user)
-      // The first one wins: what was published before the turn; a second refold in the same turn finds nothing published.
+      // The highest version is what was emitted last: a retracted id may be remembered by two sessions that meet in its millisecond.
       if (own === undefined) orphans.set(gone.user, new Map([[gone.id, gone]]))
-      else if (!own.has(gone.id)) own.set(gone.id, gone)
+      else if ((own.get(gone.id)?.version ?? 0) < gone.version) own.set(gone.id, gone)
     }
     for (const user of state.touched) {
       const own = orphans.get(user) ?? new Map<string, Orphan>()

@@ -9,9 +9,9 @@ export interface Draft extends Incident {
   session: number
 }
 
-/** Something published whose session is folded anew: adopted by the same id, or retracted at the end of the turn. */
+/** Something published whose session is folded anew: adopted by the same id, or retracted at the end of the turn. `gone`: it was retracted before. */
 export interface Orphan extends Published {
-  kind: 'session' | Incident['kind']
+  kind: 'session' | 'gone' | Incident['kind']
   user: number
 }
 

@@ -59,6 +59,8 @@ export interface Published {
 export interface SessionSide {
   session: Published | undefined
   incidents: readonly (Published & { kind: string })[]
+  /** Retracted ids whose first event lies within this session's time (`content` is that time): one that comes back goes on counting. */
+  gone: readonly Published[]
 }
 
 /** The clickstream's window over a user's events. Times in ms. */
