@@ -43,6 +43,13 @@ describe('help', () => {
     expect(files.sort()).toEqual(commands.map(({ name }) => `${name}.ts`).sort())
   })
 
+  test('the README tours only commands that exist', () => {
+    const readme = readFileSync(join(import.meta.dirname, '..', 'README.md'), 'utf8')
+    const toured = [...readme.matchAll(/\bpackmill ([a-z]+)\b/g)].map(([, name]) => name!)
+    expect(toured.length).toBeGreaterThan(4)
+    expect([...new Set(toured)].filter((name) => !commands.some((command) => command.name === name))).toEqual([])
+  })
+
   test('--version is that of package.json', () => {
     const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '..', 'package.json'), 'utf8'))
     expect(packmill(['--version'])).toEqual({ code: 0, out: `${version}\n`, err: '' })
