@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type SealedRows, type SinkTarget, sinkDefaults } from '../engine/sink/contract.ts'
 import { SinkTask } from '../engine/sink/sink-task.ts'
 import { SinkWorld } from '../engine/sink/sink-world.fake.ts'
+import { chdbTestOptions } from '../stores/analytics/chdb-test-options.fake.ts'
 import type { AnalyticsStore, TableSchema } from '../stores/analytics/contract.ts'
 import {
   type BlockEncoder,
@@ -21,7 +22,7 @@ import {
 
 let folder: string
 let store: AnalyticsStore
-const open = () => openChdbStore({ folder, threads: 2, memoryBytesMax: 2e9, insertDeadlineMs: 60_000 })
+const open = () => openChdbStore({ ...chdbTestOptions, folder })
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'packmill-sink-'))
   store = await open()

@@ -1,15 +1,27 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createClient } from '@clickhouse/client'
+import { createChdbConnection } from 'chdb/connection'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { openChdbStore } from './chdb-store.ts'
-import type { AnalyticsStore } from './contract.ts'
+import { chdbTestOptions } from './chdb-test-options.fake.ts'
+import type { AnalyticsStore, TableSchema } from './contract.ts'
+import { migrationFiles, runMigrations } from './migrator.ts'
+import { EVENTS_DLQ, EVENTS_LATE, EVENTS_RAW, FACT_INCIDENTS, FACT_SESSIONS } from './tables.ts'
 
 let folder: string
 let store: AnalyticsStore
+/** A statement that the store itself would refuse. */
+const admin = async (sql: string) => {
+  const client = createClient({ connection: createChdbConnection({ path: join(folder, 'engine') }) } as Parameters<typeof createClient>[0])
+  await client.command({ query: sql })
+  await client.close()
+}
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'packmill-chdb-'))
-  store = await openChdbStore({ folder, threads: 2, memoryBytesMax: 2e9, insertDeadlineMs: 60_000 })
+  store = await openChdbStore({ ...chdbTestOptions, folder })
   await store.migrate()
 })
 afterAll(async () => {
@@ -30,4 +42,97 @@ test('queries are read-only, bind their parameters and come back as rows or as t
   expect(await store.queryText('SELECT 1 AS a, 2 AS b;', 'CSVWithNames')).toBe('"a","b"\n1,2\n')
   await expect(store.query('INSERT INTO events_dlq (code) VALUES (1)')).rejects.toMatchObject({ code: 'QUERY_FAILED' })
   await expect(store.query('SELECT nonsense')).rejects.toMatchObject({ code: 'QUERY_FAILED', retryable: false })
+})
+
+describe('the configuration', () => {
+  const full = async (table: string) =>
+    (await store.query<{ full: string }>('SELECT engine_full AS full FROM system.tables WHERE name = {table:String}', { table }))[0].full
+
+  test('decides how long rows are kept and whether inserts are flushed, also later', async () => {
+    expect(await full('events_raw')).toContain('toIntervalDay(400)')
+    expect(await full('fact_sessions')).toContain('fsync_after_insert = 0')
+    await store.close()
+    store = await openChdbStore({ ...chdbTestOptions, folder, fsync: true, ttlDays: { events: 30, facts: 60 } })
+    await store.migrate()
+    expect(await full('events_raw')).toMatch(/toIntervalDay\(30\).*fsync_after_insert = 1, fsync_part_directory = 1/)
+    expect(await full('fact_incidents')).toContain('toIntervalDay(60)')
+    for (const schema of [EVENTS_RAW, FACT_SESSIONS, FACT_INCIDENTS, EVENTS_LATE, EVENTS_DLQ]) await store.checkTable(schema)
+  })
+})
+
+describe('a table that cannot be written exactly once is refused', () => {
+  const columns: TableSchema['columns'] = [['a', 'UInt8']]
+  test.each([
+    ['does not exist', undefined],
+    ['has the engine Memory', 'CREATE TABLE wrong (a UInt8) ENGINE = Memory'],
+    ['remembers the tokens of 0 inserts', 'CREATE TABLE wrong (a UInt8) ENGINE = MergeTree ORDER BY a'],
+    [
+      'remembers the tokens of 10 inserts',
+      'CREATE TABLE wrong (a UInt8) ENGINE = MergeTree ORDER BY a SETTINGS non_replicated_deduplication_window = 10',
+    ],
+    [
+      'has the column a as String',
+      'CREATE TABLE wrong (a String) ENGINE = MergeTree ORDER BY a SETTINGS non_replicated_deduplication_window = 10000',
+    ],
+  ])('%s', async (what, sql) => {
+    await admin('DROP TABLE IF EXISTS wrong')
+    if (sql) await admin(sql)
+    await expect(store.checkTable({ table: 'wrong', columns })).rejects.toMatchObject({
+      code: 'TARGET_TABLE_WRONG',
+      message: expect.stringContaining(what),
+      advice: expect.stringContaining('move the data folder away'),
+    })
+  })
+})
+
+test('an applied migration that was changed, and one that fails, are errors that name it; started again it goes on', async () => {
+  const command = admin
+  const query = <T>(sql: string) => store.query<T>(sql)
+  const files = migrationFiles()
+  await expect(runMigrations({ command, query }, [{ ...files[0], sql: `${files[0].sql} ` }])).rejects.toMatchObject({
+    code: 'MIGRATION_CHANGED',
+    message: expect.stringContaining(files[0].name),
+  })
+  const next = {
+    name: '0099-next',
+    sql: 'CREATE TABLE half_done (a UInt8) ENGINE = MergeTree ORDER BY a;\nCREATE TABLE broken (a Nonsense) ENGINE = Memory;',
+  }
+  await expect(runMigrations({ command, query }, [...files, next])).rejects.toMatchObject({
+    code: 'MIGRATION_FAILED',
+    message: expect.stringContaining('Nonsense'),
+  })
+  const steps: string[] = []
+  await runMigrations({ command, query }, [...files, { ...next, sql: next.sql.replace('Nonsense', 'UInt8') }], (name) => steps.push(name))
+  expect(steps).toEqual(['0099-next'])
+  expect(await store.query('EXISTS TABLE broken')).toEqual([{ result: 1 }])
+})
+
+describe('a damaged folder is an error that names it and the cure', () => {
+  const damaged = join(tmpdir(), `packmill-damaged-${process.pid}`)
+  /** In a process of its own: an engine that has failed to load a folder is of no further use. */
+  const opening = (options: object) => {
+    const script = `import { openChdbStore } from ${JSON.stringify(new URL('./chdb-store.ts', import.meta.url).href)}
+      try { const store = await openChdbStore(${JSON.stringify({ ...chdbTestOptions, ...options })}); await store.migrate(); await store.close(); console.log('opened') }
+      catch (error) { console.log(JSON.stringify({ code: error.code, message: error.message, advice: error.advice })) }`
+    return execFileSync(process.execPath, ['--no-warnings', '--input-type=module', '-e', script], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
+  }
+  const filesNamed = (name: string) => readdirSync(damaged, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith(name))
+  beforeEach(() => {
+    rmSync(damaged, { recursive: true, force: true })
+    expect(opening({ folder: damaged })).toBe('opened')
+  })
+  afterAll(() => rmSync(damaged, { recursive: true, force: true }))
+
+  test.each(['_migrations.sql', 'format_version.txt', 'data.bin', 'checksums.txt'])('%s', (name) => {
+    writeFileSync(join(damaged, filesNamed(name)[0]), 'garbage')
+    const error = JSON.parse(opening({ folder: damaged }))
+    expect(error).toMatchObject({ code: 'ANALYTICS_CORRUPT', advice: expect.stringContaining('Restore') })
+    expect(error.message).toContain(join(damaged, 'engine'))
+  })
+
+  test('a file in the place of the folder', () => {
+    rmSync(damaged, { recursive: true })
+    writeFileSync(damaged, 'x')
+    expect(JSON.parse(opening({ folder: damaged }))).toMatchObject({ code: 'ANALYTICS_UNREADABLE' })
+  })
 })

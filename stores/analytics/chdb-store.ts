@@ -12,8 +12,9 @@ import { createChdbConnection } from 'chdb/connection'
 import { AnalyticsError } from './analytics-error.ts'
 import type { AnalyticsStore, OffsetRange, StagedBlock, TableSchema } from './contract.ts'
 import { migrationFiles, runMigrations, storeIdentity } from './migrator.ts'
+import { applyTableSettings, type TableSettings } from './table-settings.ts'
 
-export interface ChdbOptions {
+export interface ChdbOptions extends TableSettings {
   /** Made where it is missing. */
   folder: string
   /** Threads of a query. An insert uses one: rows keep their order, and an insert is one block. */
@@ -221,6 +222,7 @@ export async function openChdbStore(options: ChdbOptions): Promise<AnalyticsStor
       const command = async (sql: string) => void (await writer.command({ query: sql }))
       const target = { command, query: <T>(sql: string) => rowsOf<T>(sinkReader, sql) }
       await runMigrations(target, migrationFiles(), onStep)
+      await applyTableSettings(target, options)
       identity = await storeIdentity(target)
     },
     close,

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { EVENT_TYPES, TS_MAX, type WireEvent } from '../../model/event.ts'
 import type { Records } from './block-encoder.ts'
 import { openChdbStore } from './chdb-store.ts'
+import { chdbTestOptions } from './chdb-test-options.fake.ts'
 import type { AnalyticsStore, TableSchema } from './contract.ts'
 import { eventEncoder } from './event-encoder.ts'
 import { NativeBlock } from './native-block.ts'
@@ -19,7 +20,7 @@ const uniqueLineage = () => `l${++token}`
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'packmill-native-'))
-  store = await openChdbStore({ folder, threads: 2, memoryBytesMax: 2e9, insertDeadlineMs: 60_000 })
+  store = await openChdbStore({ ...chdbTestOptions, folder })
   await store.migrate()
 })
 afterAll(async () => {

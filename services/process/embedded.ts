@@ -1,0 +1,222 @@
+// One process of Packmill with everything embedded: the log, the lanes, the sinks with the analytics store, and the door for files.
+//
+// Embedded owns the order of starting and stopping, and the data folder's lock. It runs on the main thread; lanes and sinks have their own.
+//   lock → log in order → sinks' thread and lanes (recovering) → ready → … → lanes stop (commit, checkpoint) → sinks drain and stop → lock given back
+import { createHash } from 'node:crypto'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import type { Config } from '../../config/index.ts'
+import { LaneClient } from '../../engine/lane/lane-client.ts'
+import type { TaskStats } from '../../engine/lane/protocol.ts'
+import { type FolderLock, lockFolder } from '../../engine/log/folder-lock.ts'
+import { type JournalLog, openJournalLog } from '../../engine/log/journal-log.ts'
+import { prepareLog } from '../../engine/log/prepare-log.ts'
+import { realFiles } from '../../engine/log/real-files.ts'
+import type { Retention } from '../../engine/log/retention.ts'
+import type { SinkStats } from '../../engine/sink/sink-task.ts'
+import { siblingModule } from '../../model/module-url.ts'
+import { clickstream, type ClickstreamSettings } from '../../topologies/clickstream.ts'
+import { dataFolder } from './data-folder.ts'
+import { type ImportOptions, type ImportResult, importLines } from './importer.ts'
+import { SinksClient } from './sinks-client.ts'
+
+export interface EmbeddedOptions {
+  config: Config
+  /** Version of Packmill: part of the code version in receipts. */
+  version: string
+  /** Epochs record processing time, so that idle actors' sessions close: a long-running process. An import's do not. */
+  live: boolean
+  /** false: for the bench that prices exactly-once. */
+  exactlyOnce?: boolean
+  /** Something a person should read: a recovery under way, a partition or a sink that stopped. */
+  onNotice(notice: Notice): void
+}
+
+export type Notice =
+  | { type: 'recovering'; partition: number; done: number; of: number }
+  | { type: 'partition-stopped'; partition: number; error: Error }
+  | { type: 'sink-stopped'; table: string; error: Error }
+  | { type: 'migrating'; name: string }
+
+export interface Stats {
+  tasks: TaskStats[]
+  sinks: SinkStats[]
+}
+
+const RETAIN_MS = 60_000
+
+/** Opens the data folder and starts everything. Errors: those of the folder, the log, the state store, the analytics store. */
+export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> {
+  const { config } = options
+  const lock = lockFolder(config.data)
+  try {
+    return await Embedded.open(options, lock)
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+/** The clickstream's settings as the topology takes them. */
+export const clickstreamSettings = ({ clickstream: settings }: Config): ClickstreamSettings => ({ ...settings, rage: { ...settings.rage } })
+
+export class Embedded {
+  readonly partitions: number
+  private readonly options: EmbeddedOptions
+  private readonly lock: FolderLock
+  private readonly log: JournalLog
+  private readonly lanes: { client: LaneClient; partitions: number[] }[]
+  private readonly sinks: SinksClient
+  private readonly topic: string
+  private readonly outputs: string[]
+  private readonly lineage: string
+  private readonly timer: NodeJS.Timeout
+  private imports = new Set<AbortController>()
+
+  private constructor(options: EmbeddedOptions, lock: FolderLock, parts: Pick<Embedded, 'partitions'> & { log: JournalLog; lanes: Embedded['lanes']; sinks: SinksClient; topic: string; outputs: string[]; lineage: string }) {
+    this.options = options
+    this.lock = lock
+    this.partitions = parts.partitions
+    this.log = parts.log
+    this.lanes = parts.lanes
+    this.sinks = parts.sinks
+    this.topic = parts.topic
+    this.outputs = parts.outputs
+    this.lineage = parts.lineage
+    this.timer = setInterval(() => void this.log.retain().catch(() => undefined), RETAIN_MS).unref()
+  }
+
+  static async open(options: EmbeddedOptions, lock: FolderLock): Promise<Embedded> {
+    const { config, live, onNotice } = options
+    const folder = config.data
+    const { partitions, lineage } = dataFolder(folder, config.log.partitions)
+    const settings = clickstreamSettings(config)
+    const topology = clickstream(settings)
+    const code = codeVersion(options.version, settings)
+    const laneCount = Math.min(partitions, config.engine.lanes || availableParallelism())
+    const names = Array.from({ length: laneCount }, (_, lane) => `lane-${lane}`)
+    const shared = await prepareLog({ files: realFiles, folder: join(folder, 'log'), writers: ['main', 'sinks', ...names] })
+    const { journalBytes } = config.log
+    const retention: Retention = { topics: {}, others: { ms: config.log.retentionMs, bytes: config.log.retentionBytes || Number.POSITIVE_INFINITY } }
+    const log = await openJournalLog({ files: realFiles, folder: join(folder, 'log'), writer: 'main', shared, journalBytes, retention })
+    const common = { folder, shared, journalBytes, retention, lineage, code }
+    const sinks = new SinksClient(
+      {
+        ...common,
+        name: 'sinks',
+        partitions,
+        sinks: topology.sinks,
+        sink: { ...config.sink },
+        analytics: { memoryBytes: config.analytics.memoryBytes, threads: config.analytics.threads || availableParallelism(), ttlDays: { ...config.analytics.ttlDays } },
+      },
+      {
+        onMigrating: (name) => onNotice({ type: 'migrating', name }),
+        onSinkStopped: (table, error) => onNotice({ type: 'sink-stopped', table, error }),
+      },
+    )
+    const lanes = names.map((name, lane) => {
+      const own = Array.from({ length: partitions }, (_, partition) => partition).filter((partition) => partition % laneCount === lane)
+      const { epochMs, epochBytes, checkpointBytes, cacheBytes } = config.engine
+      const client = new LaneClient(
+        {
+          ...common,
+          name,
+          topology: { module: siblingModule(import.meta.url, '../../topologies/clickstream').href, export: 'clickstream', settings },
+          partitions: own,
+          epochMs,
+          epochBytes,
+          checkpointBytes,
+          cacheBytes: cacheBytes / laneCount,
+          live,
+          exactlyOnce: options.exactlyOnce ?? true,
+        },
+        {
+          onRecovering: (partition, done, of) => onNotice({ type: 'recovering', partition, done, of }),
+          onPartitionStopped: (partition, error) => onNotice({ type: 'partition-stopped', partition, error }),
+        },
+      )
+      return { client, partitions: own }
+    })
+    const outputs = topology.sinks.map(({ topic }) => topic)
+    const embedded = new Embedded(options, lock, { partitions, log, lanes, sinks, topic: topology.pipeline.source.topic, outputs, lineage })
+    try {
+      await Promise.all([sinks.ready, ...lanes.map(({ client }) => client.ready)])
+    } catch (error) {
+      await embedded.stop().catch(() => undefined)
+      throw error
+    }
+    return embedded
+  }
+
+  /** Reads lines into the log. What was accepted is durable when it resolves, not yet processed: see settle. */
+  async import(stream: AsyncIterable<Uint8Array>, options: Pick<ImportOptions, 'org' | 'onReject' | 'onProgress'>): Promise<ImportResult> {
+    const control = new AbortController()
+    this.imports.add(control)
+    try {
+      return await importLines(stream, {
+        ...options,
+        log: this.log,
+        lineage: this.lineage,
+        topic: this.topic,
+        partitions: this.partitions,
+        nowMs: Date.now,
+        signal: control.signal,
+      })
+    } finally {
+      this.imports.delete(control)
+    }
+  }
+
+  /** Resolves when all that is in the log now has been processed, what was asked for emitted, and everything can be queried. */
+  async settle(asked: { snapshots: boolean; close: boolean }): Promise<void> {
+    const ends = await this.ends(this.topic)
+    await Promise.all(
+      this.lanes.map(({ client, partitions }) =>
+        client.drain(
+          partitions.map((partition) => [partition, ends[partition]]),
+          asked,
+        ),
+      ),
+    )
+    const to: Record<string, number[]> = {}
+    for (const topic of this.outputs) to[topic] = await this.ends(topic)
+    await this.sinks.drain(to)
+  }
+
+  query<T = Record<string, unknown>>(sql: string, params?: Record<string, unknown>): Promise<T[]> {
+    return this.sinks.query<T>(sql, params)
+  }
+
+  queryText(sql: string, format: string): Promise<string> {
+    return this.sinks.queryText(sql, format)
+  }
+
+  async stats(): Promise<Stats> {
+    const [sinks, ...tasks] = await Promise.all([this.sinks.stats(), ...this.lanes.map(({ client }) => client.stats())])
+    return { tasks: tasks.flat().sort((a, b) => a.partition - b.partition), sinks }
+  }
+
+  /** Offsets after the last record of each partition. */
+  async ends(topic: string): Promise<number[]> {
+    return Promise.all(Array.from({ length: this.partitions }, async (_, partition) => (await this.log.bounds({ topic, partition })).end))
+  }
+
+  /** Ends imports, commits and checkpoints, writes what the sinks have, gives the folder back. Whatever fails first is thrown when all is closed. */
+  async stop(): Promise<void> {
+    clearInterval(this.timer)
+    for (const control of this.imports) control.abort()
+    const lanes = await Promise.allSettled(this.lanes.map(({ client }) => client.stop()))
+    const sinks = await Promise.allSettled([this.sinks.stop()])
+    const log = await Promise.allSettled([this.log.close()])
+    this.lock.release()
+    for (const result of [...lanes, ...sinks, ...log]) if (result.status === 'rejected') throw result.reason
+  }
+}
+
+/** What must be equal for an epoch to be computed again: the version, and every setting that a definition depends on. */
+function codeVersion(version: string, settings: ClickstreamSettings): string {
+  const sorted = JSON.stringify(settings, (_, value) =>
+    value !== null && typeof value === 'object' ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value,
+  )
+  return `packmill ${version}, clickstream ${createHash('sha256').update(sorted).digest('hex').slice(0, 12)}, node ${process.versions.node}`
+}

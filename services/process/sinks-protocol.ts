@@ -1,0 +1,49 @@
+// What the sinks' thread and the main thread say to each other. Types only; errors cross as data (engine/errors.ts).
+import type { ErrorData } from '../../engine/errors.ts'
+import type { Retention } from '../../engine/log/retention.ts'
+import type { SharedLog } from '../../engine/log/shared-log.ts'
+import type { SinkStats } from '../../engine/sink/sink-task.ts'
+import type { SinkEdge } from '../../engine/topology/topology.ts'
+
+/** What the thread is started with. */
+export interface SinksSetup {
+  /** Its name in the shared log's list of writers. */
+  name: string
+  /** The data folder: the log is in `log`, the analytics store in `analytics`. */
+  folder: string
+  shared: SharedLog
+  journalBytes: number
+  retention: Retention
+  lineage: string
+  /** Code version. */
+  code: string
+  partitions: number
+  sinks: readonly SinkEdge[]
+  /** The configuration's `sink` and `analytics`, threads resolved. */
+  sink: { intervalMs: number; batchBytes: number; fsync: boolean }
+  analytics: { memoryBytes: number; threads: number; ttlDays: { events: number; facts: number } }
+}
+
+/** Per topic, the offset after the last row of each partition. */
+export type TopicPositions = Readonly<Record<string, readonly number[]>>
+
+export type ToSinks =
+  | { type: 'query'; id: number; sql: string; params: Record<string, unknown> | undefined }
+  | { type: 'query-text'; id: number; sql: string; format: string; params: Record<string, unknown> | undefined }
+  /** Answered when everything below the positions can be queried; without positions, everything that is in the log now. */
+  | { type: 'drain'; id: number; to: TopicPositions | undefined }
+  | { type: 'stats'; id: number }
+  | { type: 'stop' }
+
+export type FromSinks =
+  | { type: 'migrating'; name: string }
+  | { type: 'ready' }
+  | { type: 'rows'; id: number; rows: Record<string, unknown>[] }
+  | { type: 'text'; id: number; text: string }
+  | { type: 'drained'; id: number }
+  | { type: 'stats'; id: number; sinks: SinkStats[] }
+  | { type: 'failed'; id: number; error: ErrorData }
+  /** One sink cannot go on; the others do, and queries are answered. */
+  | { type: 'sink-stopped'; table: string; error: ErrorData }
+  /** The thread could not start, or cannot go on. The last word. */
+  | { type: 'ended'; error: ErrorData | undefined }

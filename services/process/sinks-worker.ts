@@ -1,0 +1,149 @@
+// The sinks' thread: owns the embedded analytics engine and every sink task, and answers queries. Started by sinks-client through a Piscina
+// pool of one; the call lasts as long as the thread.
+import { join } from 'node:path'
+import type { MessagePort } from 'node:worker_threads'
+import { EngineError, toData } from '../../engine/errors.ts'
+import type { Log } from '../../engine/log/contract.ts'
+import { openJournalLog } from '../../engine/log/journal-log.ts'
+import { realFiles } from '../../engine/log/real-files.ts'
+import { sinkDefaults } from '../../engine/sink/contract.ts'
+import { SinkTask } from '../../engine/sink/sink-task.ts'
+import { systemClock } from '../../engine/time/clock.ts'
+import * as analytics from '../../stores/analytics/index.ts'
+import type { FromSinks, SinksSetup, ToSinks } from './sinks-protocol.ts'
+
+/** An insert is given up after this long: far below the deduplication window. */
+const INSERT_DEADLINE_MS = 60_000
+/** How often files of this thread's journal that nobody needs are looked for. */
+const RETAIN_MS = 60_000
+
+/** Tables that a topology may name as a sink, and what fills them. */
+const ENCODERS: Readonly<Record<string, [analytics.TableSchema, (lineage: string) => analytics.BlockEncoder]>> = {
+  events_raw: [analytics.EVENTS_RAW, analytics.eventEncoder],
+  ...Object.fromEntries(
+    [analytics.FACT_SESSIONS, analytics.FACT_INCIDENTS, analytics.EVENTS_LATE, analytics.EVENTS_DLQ].map((schema) => [
+      schema.table,
+      [schema, (lineage: string) => analytics.rowEncoder(schema, lineage)],
+    ]),
+  ),
+}
+
+export default async function runSinks({ port, setup }: { port: MessagePort; setup: SinksSetup }): Promise<void> {
+  const say = (message: FromSinks) => port.postMessage(message)
+  let store: analytics.AnalyticsStore | undefined
+  let log: Awaited<ReturnType<typeof openJournalLog>> | undefined
+  let failure: unknown
+  try {
+    const { memoryBytes, threads, ttlDays } = setup.analytics
+    store = await analytics.openChdbStore({
+      folder: join(setup.folder, 'analytics'),
+      threads,
+      memoryBytesMax: memoryBytes,
+      insertDeadlineMs: INSERT_DEADLINE_MS,
+      fsync: setup.sink.fsync,
+      ttlDays,
+    })
+    await store.migrate((name) => say({ type: 'migrating', name }))
+    const { shared, journalBytes, retention } = setup
+    log = await openJournalLog({ files: realFiles, folder: join(setup.folder, 'log'), writer: setup.name, shared, journalBytes, retention })
+    await work(port, say, setup, store, log)
+  } catch (error) {
+    failure = error
+  } finally {
+    // A failure to close must not hide why it came to that.
+    for (const close of [() => log?.close(), () => store?.close()]) {
+      try {
+        await close()
+      } catch (error) {
+        failure ??= error
+      }
+    }
+    say({ type: 'ended', error: failure === undefined ? undefined : toData(failure) })
+    port.close()
+  }
+}
+
+/** Runs the sinks and answers until 'stop'. */
+async function work(
+  port: MessagePort,
+  say: (message: FromSinks) => void,
+  setup: SinksSetup,
+  store: analytics.AnalyticsStore,
+  log: Log & { retain(): Promise<number> },
+): Promise<void> {
+  const tasks = new Map<string, SinkTask>()
+  for (const { topic, table } of setup.sinks) tasks.set(topic, newSink(setup, store, log, topic, table))
+  const stopping = new AbortController()
+  const stopped = new Promise<void>((resolve) => stopping.signal.addEventListener('abort', () => resolve(), { once: true }))
+
+  const endsOf = async (topic: string) =>
+    Promise.all(Array.from({ length: setup.partitions }, async (_, partition) => (await log.bounds({ topic, partition })).end))
+  const drain = async (to: Readonly<Record<string, readonly number[]>> | undefined) => {
+    const topics = to ? Object.keys(to) : [...tasks.keys()]
+    await Promise.all(topics.map(async (topic) => tasks.get(topic)?.drained(to?.[topic] ?? (await endsOf(topic)))))
+  }
+  const answer = (id: number, reply: Promise<FromSinks>) =>
+    void reply.catch((error): FromSinks => ({ type: 'failed', id, error: toData(error) })).then(say)
+  port.on('message', (message: ToSinks) => {
+    switch (message.type) {
+      case 'query': {
+        const { id, sql, params } = message
+        return answer(
+          id,
+          store.query(sql, params).then((rows) => ({ type: 'rows', id, rows })),
+        )
+      }
+      case 'query-text': {
+        const { id, sql, format, params } = message
+        return answer(
+          id,
+          store.queryText(sql, format, params).then((text) => ({ type: 'text', id, text })),
+        )
+      }
+      case 'drain': {
+        const { id, to } = message
+        return answer(
+          id,
+          drain(to).then(() => ({ type: 'drained', id })),
+        )
+      }
+      case 'stats':
+        return say({ type: 'stats', id: message.id, sinks: [...tasks.values()].map(({ stats }) => stats) })
+      case 'stop':
+        return stopping.abort()
+    }
+  })
+
+  const running: Promise<void>[] = []
+  for (const task of tasks.values()) {
+    // One after the other: they share the journal and the engine, and a first start declares what each needs.
+    await task.open()
+    running.push(task.run().catch((error) => say({ type: 'sink-stopped', table: task.stats.sink, error: toData(error) })))
+  }
+  say({ type: 'ready' })
+  while (!stopping.signal.aborted) {
+    await systemClock.sleep(RETAIN_MS, stopping.signal)
+    await log.retain()
+  }
+  await stopped
+  for (const task of tasks.values()) task.stop()
+  await Promise.all(running)
+}
+
+function newSink(setup: SinksSetup, store: analytics.AnalyticsStore, log: Log, topic: string, table: string): SinkTask {
+  const [schema, encoderOf] = ENCODERS[table] ?? []
+  if (!schema || !encoderOf)
+    throw new EngineError('UNKNOWN_TABLE', `there is no sink into ${table}`, `Tables: ${Object.keys(ENCODERS).join(', ')}.`)
+  const { lineage, partitions, code, sink } = setup
+  return new SinkTask({
+    log,
+    sink: table,
+    lineage,
+    topic,
+    partitions,
+    target: analytics.sinkTarget(store, schema, lineage, encoderOf(lineage)),
+    clock: systemClock,
+    settings: { ...sinkDefaults, intervalMs: sink.intervalMs, batchBytes: sink.batchBytes },
+    codeVersion: code,
+  })
+}
