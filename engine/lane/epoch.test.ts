@@ -17,6 +17,8 @@ describe('epochs against the batch evaluator, in memory', () => {
   })
   it('agrees with small gaps and caps', () => {
     expect(differences(traffic, { settings: { gapMs: 5_000, sessionEventsMax: 7, sessionMaxMs: 20_000 } })).toEqual([])
-    expect(differences(traffic, { settings: { sessionEventsMax: 5, snapshotMs: 1_000, correctionMs: 120_000 }, rows: () => 13 })).toEqual([])
+    expect(differences(traffic, { settings: { sessionEventsMax: 5, snapshotMs: 1_000, correctionMs: 120_000 }, rows: () => 13 })).toEqual(
+      [],
+    )
   })
 })

@@ -4,7 +4,7 @@
 // or again from its receipt, this is the code that runs.
 //   inputs → route rows in offset order → each actor's turn → receipt (protocol 5)
 import type { EventBatch } from '../../model/batch.ts'
-import { h128, HASH_SLACK, hash128, hash32 } from '../../model/hash.ts'
+import { HASH_SLACK, h128, hash32, hash128 } from '../../model/hash.ts'
 import { type Actor, ActorTable, noCounters } from '../actor/actor.ts'
 import { Fire } from '../actor/fire.ts'
 import { DraftEmit } from '../actor/lift.ts'
@@ -130,7 +130,15 @@ export class EpochComputer {
       for (const { user, error } of failures.forgotten) {
         const name = Buffer.from(keyText(state, user), 'latin1').toString()
         forgotten.push([actor.org, actor.product, name])
-        thrown.write(JSON.stringify({ code: 'KEY_FORGOTTEN', message: messageOf(error), partition: this.scope.partition, offset: to, record: JSON.stringify({ orgId: actor.org, productId: actor.product, user: name }) }))
+        thrown.write(
+          JSON.stringify({
+            code: 'KEY_FORGOTTEN',
+            message: messageOf(error),
+            partition: this.scope.partition,
+            offset: to,
+            record: JSON.stringify({ orgId: actor.org, productId: actor.product, user: name }),
+          }),
+        )
       }
       if (own) forgotten.push(...own)
       this.sumWatermark(actor)
@@ -223,8 +231,7 @@ export class EpochComputer {
 
   private sumCounters() {
     const sum = noCounters()
-    for (const { counters } of this.actors.list)
-      for (const name of Object.keys(sum) as (keyof typeof sum)[]) sum[name] += counters[name]
+    for (const { counters } of this.actors.list) for (const name of Object.keys(sum) as (keyof typeof sum)[]) sum[name] += counters[name]
     return sum
   }
 }

@@ -19,7 +19,14 @@ export default async function runLane({ port, setup }: { port: MessagePort; setu
   const module = (await import(setup.topology.module)) as Record<string, (settings: unknown) => Topology>
   const topology = module[setup.topology.export](setup.topology.settings)
   const { shared, journalBytes, retention } = setup
-  const log = await openJournalLog({ files: realFiles, folder: join(setup.folder, 'log'), writer: setup.name, shared, journalBytes, retention })
+  const log = await openJournalLog({
+    files: realFiles,
+    folder: join(setup.folder, 'log'),
+    writer: setup.name,
+    shared,
+    journalBytes,
+    retention,
+  })
   const batch = newBatch()
   const tasks: PartitionTask[] = []
   for (const partition of setup.partitions) {
@@ -28,7 +35,9 @@ export default async function runLane({ port, setup }: { port: MessagePort; setu
     const store = await openCheckpointStore({ files: realFiles, folder, keyValue: lmdbKeyValue(join(folder, 'kv')) })
     const { lineage, code, epochBytes, checkpointBytes, exactlyOnce } = setup
     const cacheBytes = setup.cacheBytes / setup.partitions.length
-    tasks.push(new PartitionTask({ topology, lineage, code, partition, epochBytes, checkpointBytes, cacheBytes, exactlyOnce }, log, store, batch))
+    tasks.push(
+      new PartitionTask({ topology, lineage, code, partition, epochBytes, checkpointBytes, cacheBytes, exactlyOnce }, log, store, batch),
+    )
   }
   const lane = new Lane({
     tasks,

@@ -76,16 +76,25 @@ export class Lane {
     }
     for (const task of this.active) await task.stop()
     this.active.clear()
-    for (const drain of this.drains) drain.reject(new EngineError('STOPPED', 'the lane was stopped meanwhile', 'Start again: nothing is lost.'))
+    for (const drain of this.drains)
+      drain.reject(new EngineError('STOPPED', 'the lane was stopped meanwhile', 'Start again: nothing is lost.'))
   }
 
   /** Resolves when every task has read and committed its input up to `to`, and then an epoch with what is asked for. */
   drain(to: ReadonlyMap<number, number>, asked: { snapshots: boolean; close: boolean }): Promise<void> {
     return new Promise((resolve, reject) => {
       const waiting = new Set([...this.active].filter((task) => to.has(task.partition)))
-      const missing = [...to.keys()].filter((partition) => this.options.tasks.some((task) => task.partition === partition && !this.active.has(task)))
+      const missing = [...to.keys()].filter((partition) =>
+        this.options.tasks.some((task) => task.partition === partition && !this.active.has(task)),
+      )
       if (missing.length > 0)
-        return reject(new EngineError('PARTITION_STOPPED', `partition ${missing.join(', ')} has stopped`, 'See its error above: it was printed when it stopped.'))
+        return reject(
+          new EngineError(
+            'PARTITION_STOPPED',
+            `partition ${missing.join(', ')} has stopped`,
+            'See its error above: it was printed when it stopped.',
+          ),
+        )
       if (waiting.size === 0) return resolve()
       this.drains.push({ to, ...asked, waiting, asking: new Set(), resolve, reject })
       this.nudge()
@@ -113,7 +122,10 @@ export class Lane {
     for (const task of this.active) {
       if (task.mustWait) continue
       const drain = this.drains.find((d) => d.waiting.has(task) && task.readTo >= (d.to.get(task.partition) as number))
-      const asked = drain && (drain.snapshots || drain.close) ? { ...(drain.snapshots && { snapshots: true as const }), ...(drain.close && { close: true as const }) } : {}
+      const asked =
+        drain && (drain.snapshots || drain.close)
+          ? { ...(drain.snapshots && { snapshots: true as const }), ...(drain.close && { close: true as const }) }
+          : {}
       const epoch = await this.guard(task, () => task.next(live ? { nowMs: clock.now() } : undefined, asked))
       if (epoch) round.push([task, epoch])
       if (!drain) continue
@@ -189,8 +201,7 @@ export class Lane {
 
   private drop(task: PartitionTask, error: unknown): void {
     this.active.delete(task)
-    for (const drain of this.drains)
-      if (drain.waiting.has(task) || drain.asking.has(task)) drain.reject(error)
+    for (const drain of this.drains) if (drain.waiting.has(task) || drain.asking.has(task)) drain.reject(error)
     this.drains = this.drains.filter((drain) => !drain.waiting.has(task) && !drain.asking.has(task))
     this.options.onStopped(task.partition, error)
   }

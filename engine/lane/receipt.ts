@@ -1,6 +1,7 @@
 // The receipt of an epoch: what a recomputation needs to make the same decisions, and to prove that it did (protocol 4, 6).
-import type { LogReceipt } from '../log/contract.ts'
+
 import type { Counters } from '../actor/actor.ts'
+import type { LogReceipt } from '../log/contract.ts'
 
 /** What is no function of the records: it enters at the start of an epoch, before its first row. */
 export interface EpochInputs {

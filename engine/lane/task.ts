@@ -253,7 +253,9 @@ export class PartitionTask {
 
   private get layout(): string {
     const { state } = this.computer
-    return [state.kept.signature, ...state.folds.map(({ fold, layout }) => `${fold.name}@${fold.stateVersion}(${layout.signature})`)].join(' ')
+    return [state.kept.signature, ...state.folds.map(({ fold, layout }) => `${fold.name}@${fold.stateVersion}(${layout.signature})`)].join(
+      ' ',
+    )
   }
 
   private beginCheckpoint(): void {
@@ -283,7 +285,7 @@ export class PartitionTask {
         'REPLAY_DIVERGED',
         `partition ${this.partition}, epoch ${receipt.epoch} (offsets ${receipt.from} to ${receipt.to}): the recomputation differs from what was committed in ${differs}`,
         'An operator is not a function of its events (a clock, a random number, a variable outside its state), or the code changed under the same version. ' +
-          'Nothing was published. Run the code that committed this epoch to the end; or mend the operator and begin a new lineage (--set engine.lineage=NAME), which computes all output anew.',
+          'Nothing of this was published. Either run the code that committed this epoch until it has drained and stopped; or mend the operator and import again into a new folder (--data), which computes all output anew.',
       )
     }
     this.epoch = receipt.epoch
@@ -331,7 +333,7 @@ export class PartitionTask {
     return new EngineError(
       'REPLAY_IMPOSSIBLE',
       `partition ${this.partition}: epochs ${this.epoch + 1} to ${this.committed} must be computed again from offset ${this.position} on; the log holds ${bounds.start} to ${bounds.end}`,
-      'Input or receipts that recovery needs are gone (retention below what the checkpoint needs, or removed files). Restore the log, or begin a new lineage (--set engine.lineage=NAME).',
+      'Input or receipts that recovery needs are gone (retention below what the checkpoint needs, or removed files). Restore the data folder from a copy, or import again into a new one (--data).',
     )
   }
 
@@ -340,10 +342,11 @@ export class PartitionTask {
     return new EngineError(
       'CODE_CHANGED',
       `partition ${this.partition}: committed by ${other}, this is ${this.options.code}, and epochs since the last checkpoint must be computed again by the code that committed them`,
-      'Start once with the version and settings of before and stop it cleanly (it checkpoints), then start the new one; or begin a new lineage (--set engine.lineage=NAME).',
+      'Start once with the version and settings of before and stop it cleanly (it checkpoints), then start the new one; or import again into a new folder (--data).',
     )
   }
 }
 
-const fenced = (name: string) => new EngineError('FENCED', `${name} was claimed by another owner`, 'Nothing to do: the other owner goes on.')
+const fenced = (name: string) =>
+  new EngineError('FENCED', `${name} was claimed by another owner`, 'Nothing to do: the other owner goes on.')
 const sizeOf = (blocks: readonly BlockRange[]) => blocks.reduce((sum, { length }) => sum + length, 0)

@@ -15,7 +15,7 @@ import { realFiles } from '../../engine/log/real-files.ts'
 import type { Retention } from '../../engine/log/retention.ts'
 import type { SinkStats } from '../../engine/sink/sink-task.ts'
 import { siblingModule } from '../../model/module-url.ts'
-import { clickstream, type ClickstreamSettings } from '../../topologies/clickstream.ts'
+import { type ClickstreamSettings, clickstream } from '../../topologies/clickstream.ts'
 import { dataFolder } from './data-folder.ts'
 import { type ImportOptions, type ImportResult, importLines } from './importer.ts'
 import { SinksClient } from './sinks-client.ts'
@@ -73,7 +73,18 @@ export class Embedded {
   private readonly timer: NodeJS.Timeout
   private imports = new Set<AbortController>()
 
-  private constructor(options: EmbeddedOptions, lock: FolderLock, parts: Pick<Embedded, 'partitions'> & { log: JournalLog; lanes: Embedded['lanes']; sinks: SinksClient; topic: string; outputs: string[]; lineage: string }) {
+  private constructor(
+    options: EmbeddedOptions,
+    lock: FolderLock,
+    parts: Pick<Embedded, 'partitions'> & {
+      log: JournalLog
+      lanes: Embedded['lanes']
+      sinks: SinksClient
+      topic: string
+      outputs: string[]
+      lineage: string
+    },
+  ) {
     this.options = options
     this.lock = lock
     this.partitions = parts.partitions
@@ -97,7 +108,10 @@ export class Embedded {
     const names = Array.from({ length: laneCount }, (_, lane) => `lane-${lane}`)
     const shared = await prepareLog({ files: realFiles, folder: join(folder, 'log'), writers: ['main', 'sinks', ...names] })
     const { journalBytes } = config.log
-    const retention: Retention = { topics: {}, others: { ms: config.log.retentionMs, bytes: config.log.retentionBytes || Number.POSITIVE_INFINITY } }
+    const retention: Retention = {
+      topics: {},
+      others: { ms: config.log.retentionMs, bytes: config.log.retentionBytes || Number.POSITIVE_INFINITY },
+    }
     const log = await openJournalLog({ files: realFiles, folder: join(folder, 'log'), writer: 'main', shared, journalBytes, retention })
     const common = { folder, shared, journalBytes, retention, lineage, code }
     const sinks = new SinksClient(
@@ -107,7 +121,11 @@ export class Embedded {
         partitions,
         sinks: topology.sinks,
         sink: { ...config.sink },
-        analytics: { memoryBytes: config.analytics.memoryBytes, threads: config.analytics.threads || availableParallelism(), ttlDays: { ...config.analytics.ttlDays } },
+        analytics: {
+          memoryBytes: config.analytics.memoryBytes,
+          threads: config.analytics.threads || availableParallelism(),
+          ttlDays: { ...config.analytics.ttlDays },
+        },
       },
       {
         onMigrating: (name) => onNotice({ type: 'migrating', name }),
