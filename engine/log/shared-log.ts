@@ -40,10 +40,16 @@ export interface Waits {
   notify(words: Int32Array, at: number): void
 }
 
+/** Longer than anyone waits: the timer is there only because a wait alone does not keep a thread's event loop running. */
+const FOREVER_MS = 2 ** 31 - 1
+
 export const threadWaits: Waits = {
   async wait(words, at, seen) {
     const waiting = Atomics.waitAsync(words, at, seen)
-    if (waiting.async) await waiting.value
+    if (!waiting.async) return
+    const alive = setInterval(() => undefined, FOREVER_MS)
+    await waiting.value
+    clearInterval(alive)
   },
   notify: (words, at) => void Atomics.notify(words, at),
 }

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { seeded } from '../../tests/sim/seeded.ts'
 import { SimDisk, SimFiles } from '../../tests/sim/sim-files.ts'
 import { SimKeyValueDisk } from '../../tests/sim/sim-key-value.ts'
 import { realFiles } from '../log/real-files.ts'
@@ -13,16 +14,6 @@ import type { StateStore } from './store.ts'
 
 /** Low enough for a few checkpoints to be applied. */
 const APPLY_FILES = 2
-
-function seeded(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 function simulated(): StateStoreUnderTest & { disk: SimDisk } {
   const disk = new SimDisk()

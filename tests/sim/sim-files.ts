@@ -6,7 +6,8 @@
 import { dirname } from 'node:path'
 import type { AppendFile, Files, ReadFile } from '../../engine/log/files.ts'
 
-const PAGE_BYTES = 512
+/** Smaller than real ones, so that small frames and slices span several. */
+const PAGE_BYTES = 64
 
 interface DiskFile {
   bytes: Buffer
