@@ -137,9 +137,16 @@ function walk(bytes: Uint8Array, start: number, end: number): { propertiesStart:
     } else if (c === 44 && depth === 1) inProperties = false
     else if (c === 34) {
       const opening = p
-      for (p++; bytes[p] !== 34; p++) if (bytes[p] === 92) p++
+      let isEscaped = false
+      for (p++; bytes[p] !== 34; p++) {
+        if (bytes[p] !== 92) continue
+        isEscaped = true
+        p++
+      }
       const colon = skipSpace(bytes, p + 1)
       if (bytes[colon] !== 58) continue
+      // Only `properties` (10) and the forbidden keys (9 and 11 characters) are looked for: no other is worth decoding.
+      if (!isEscaped && (p - opening - 1 < 9 || p - opening - 1 > 11)) continue
       const key = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset + opening, p + 1 - opening).toString('utf8')) as string
       if (FORBIDDEN_KEYS.includes(key)) {
         throw new Rejection('FORBIDDEN_KEY', `no object of an event may have a key ${FORBIDDEN_KEYS.join(', ')}; rename it`, key)
@@ -187,23 +194,25 @@ function eventId(event: Record<string, unknown>): string {
   return value
 }
 
+const typeAllowed = `one of ${EVENT_TYPES.join(', ')}`
+
 function type(value: unknown): number {
-  const allowed = `one of ${EVENT_TYPES.join(', ')}`
-  if (isAbsent(value)) throw new Rejection('MISSING_FIELD', `type is required: ${allowed}`, 'type')
-  if (typeof value !== 'string') throw wrongType('type', allowed)
+  if (isAbsent(value)) throw new Rejection('MISSING_FIELD', `type is required: ${typeAllowed}`, 'type')
+  if (typeof value !== 'string') throw wrongType('type', typeAllowed)
   const code = (EVENT_TYPES as readonly string[]).indexOf(value)
-  if (code < 0) throw new Rejection('UNKNOWN_TYPE', `type is ${allowed}`, 'type')
+  if (code < 0) throw new Rejection('UNKNOWN_TYPE', `type is ${typeAllowed}`, 'type')
   return code
 }
 
 const isTime = (value: number) => Number.isInteger(value) && value >= TS_MIN && value < TS_MAX
 
+const tsAllowed = `${timeAllowed}, or an ISO 8601 date and time with its zone (2025-01-31T12:00:00Z)`
+
 function time(value: unknown): number {
-  const allowed = `${timeAllowed}, or an ISO 8601 date and time with its zone (2025-01-31T12:00:00Z)`
-  if (isAbsent(value)) throw new Rejection('MISSING_FIELD', `ts is required: ${allowed}`, 'ts')
-  if (typeof value !== 'number' && typeof value !== 'string') throw wrongType('ts', allowed)
+  if (isAbsent(value)) throw new Rejection('MISSING_FIELD', `ts is required: ${tsAllowed}`, 'ts')
+  if (typeof value !== 'number' && typeof value !== 'string') throw wrongType('ts', tsAllowed)
   const ms = typeof value === 'string' ? isoMs(value) : value
-  if (!isTime(ms)) throw new Rejection('INVALID_TIME', `ts is ${allowed}`, 'ts')
+  if (!isTime(ms)) throw new Rejection('INVALID_TIME', `ts is ${tsAllowed}`, 'ts')
   return ms + 0 // −0 becomes 0
 }
 

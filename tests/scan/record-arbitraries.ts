@@ -38,6 +38,8 @@ const nastyText = fc.oneof(
     '"\\""',
     '"\\x"',
     '"\\u12"',
+    '"\\u123g"',
+    '"\\u12#4"',
     '"a\tb"',
     '"\u0001"',
     '"open',
@@ -136,6 +138,15 @@ const iso = fc.oneof(
     )
     .map(([year, month, day, hour, second, fraction, zone]) => `"${year}-${month}-${day}T${hour}:59${second}${fraction}${zone}"`),
 )
+const edgeMs = fc.constantFrom(
+  `${TS_MAX}`,
+  `${TS_MAX - 1}`,
+  '0750000000000',
+  '1750000000000.0',
+  '1750000000000e0',
+  '17500000000000',
+  '999999999999',
+)
 const ms = fc.integer({ min: 1_000_000_000_000, max: TS_MAX - 1 }).map(String)
 const text = mostly(plainText, mostly(nastyText, anything, 4))
 const key = mostly(
@@ -150,8 +161,8 @@ const properties = mostly(
     nested,
     deep,
     anything,
-    fc.constantFrom(8, 9).map((n) => `{"a":"${'x'.repeat(PROPERTIES_BYTES_MAX - n)}"}`),
-    json(fc.constant({ a: 1, b: ['x'] })),
+    fc.constantFrom(7, 8).map((n) => `{"a":"${'x'.repeat(PROPERTIES_BYTES_MAX - n)}"}`),
+    fc.constantFrom('{"properties":{"a":1}}', '{"a":{"properties":{}},"b":[{"properties":[]}]}'),
   ),
   6,
 )
@@ -167,12 +178,12 @@ const values: Record<string, fc.Arbitrary<string>> = {
       fc.constantFrom('"clack"', '"Click"', '"screen_views"', '"task_starteD"', '"task_completeX"', '"errOr"', '"cuStom"'),
     ),
   ),
-  ts: mostly(ms, fc.oneof(iso, number, anything), 6),
+  ts: mostly(ms, fc.oneof(iso, edgeMs, number, anything), 6),
 }
 const optional: Record<string, fc.Arbitrary<string>> = {
   anonymousId: key,
   name: text,
-  receivedAt: mostly(ms, fc.oneof(number, anything)),
+  receivedAt: mostly(ms, fc.oneof(edgeMs, number, anything)),
   screen: text,
   element: text,
   x: coordinate,
