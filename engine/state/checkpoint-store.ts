@@ -87,7 +87,7 @@ class CheckpointStore implements StateStore {
   }
 
   async load(): Promise<void> {
-    const { files, folder } = this.options
+    const { files, folder, keyValue } = this.options
     const meta = this.readMeta()
     this.applied = meta.header?.epoch ?? -1
     this.header = meta.header
@@ -100,10 +100,17 @@ class CheckpointStore implements StateStore {
     }
     for (const epoch of keep) {
       const file = found.get(epoch)!
+      // A killed process may have left it in the page cache only: nobody may act on it before it is durable.
+      await files.sync(this.path(epoch))
       for (const { space, key, position, length } of readEntries(file, this.path(epoch))) {
         this.fresh.set(storedKey(space, key), epoch, position, length)
       }
       this.finished.set(epoch, { epoch, path: this.path(epoch), file })
+    }
+    if (epochs.length > keep.length && meta.header) {
+      // The same for what was applied: a transaction of our own, flushed, makes those before it durable too.
+      await keyValue.write([this.metaChange(meta)])
+      await keyValue.flush()
     }
     for (const [epoch, file] of found) {
       if (this.finished.has(epoch)) continue
