@@ -177,3 +177,71 @@ describe('Applying', () => {
     expect([...under.disk.files.keys()]).toEqual(['/state/task/ckpt-4.ckp'])
   })
 })
+
+describe('A crash at any step', () => {
+  it('leaves the last finished checkpoint, or the one that was finishing: whole, over 6 crashes each of 150 seeds', async () => {
+    let finishedInAll = 0
+    for (let seed = 1; seed <= 150; seed++) {
+      const random = seeded(seed)
+      const disk = new SimDisk()
+      const keyValueDisk = new SimKeyValueDisk()
+      /** What each checkpoint that may be the newest holds. */
+      let possible = new Map<number, Map<string, string>>([[0, new Map()]])
+      for (let crash = 0; crash < 6; crash++) {
+        const ready: (() => void)[] = []
+        const schedule = () => new Promise<void>((resolve) => ready.push(resolve))
+        const files = new SimFiles(disk, { schedule })
+        let dead = false
+        const run = async () => {
+          const store = await openCheckpointStore({ files, folder: '/s', keyValue: keyValueDisk.open(schedule), applyFiles: APPLY_FILES })
+          let state = possible.get(store.header?.epoch ?? 0)!
+          expect(state, `seed ${seed}`).toBeDefined()
+          let epoch = store.header?.epoch ?? 0
+          for (;;) {
+            const found = [...store.entries('state')].map(([k, v]) => [Buffer.from(k).toString(), Buffer.from(v).toString()])
+            expect(new Map(found as [string, string][]), `seed ${seed}`).toEqual(state)
+            for (let n = 0; n < 30; n++) expect(store.get('state', Buffer.from(`${n}`))?.toString()).toBe(state.get(`${n}`))
+            possible = new Map([[store.header?.epoch ?? 0, state]])
+            const next = new Map(state)
+            const checkpoint = store.begin({ epoch: ++epoch })
+            for (let i = 0; i < random() * 20; i++) {
+              const key = `${Math.floor(random() * 30)}`
+              if (random() < 0.3) {
+                checkpoint.delete('state', Buffer.from(key))
+                next.delete(key)
+              } else {
+                const value = `${key} of ${epoch}`.padEnd(random() * 100)
+                checkpoint.put('state', Buffer.from(key), Buffer.from(value))
+                next.set(key, value)
+              }
+              if (random() < 0.2) await checkpoint.flush()
+              if (random() < 0.3) await store.maintain()
+            }
+            possible.set(epoch, next)
+            // The application may go on while a checkpoint finishes.
+            await Promise.all([random() < 0.1 ? checkpoint.abort() : checkpoint.finish(), store.maintain()])
+            if (dead) return
+            if (store.header?.epoch === epoch) state = next
+            else possible = new Map([[store.header?.epoch ?? 0, state]])
+            finishedInAll++
+            while (random() < 0.7) await store.maintain()
+          }
+        }
+        let error: unknown
+        run().catch((cause: unknown) => (error = cause))
+        for (let steps = Math.floor(random() * 120); steps > 0 && !error; steps--) {
+          await new Promise((resolve) => setImmediate(resolve))
+          ready.splice(Math.floor(random() * ready.length), 1)[0]?.()
+        }
+        if (error) throw error
+        dead = true
+        files.cut()
+        if (random() < 0.6) {
+          disk.powerLoss(random)
+          keyValueDisk.powerLoss(random)
+        }
+      }
+    }
+    expect(finishedInAll).toBeGreaterThan(1000)
+  })
+})
