@@ -24,8 +24,8 @@ export class Actor {
   readonly product: string
   /** UTF-8 of org 0x00 product 0x00: what state keys and content ids begin with. */
   readonly prefix: Uint8Array
-  /** The fields `"org_id":…,"product_id":…,` of its outputs. */
-  readonly json: string
+  /** What its outputs begin with: `{"org_id":…,"product_id":…,"user_id":`. */
+  readonly head: Uint8Array
   readonly symbols = new Symbols()
   readonly timers = new TimerHeap()
   counters = noCounters()
@@ -45,7 +45,7 @@ export class Actor {
     this.org = org
     this.product = product
     this.prefix = new TextEncoder().encode(`${org}\0${product}\0`)
-    this.json = `"org_id":${JSON.stringify(org)},"product_id":${JSON.stringify(product)},`
+    this.head = new TextEncoder().encode(`{"org_id":${JSON.stringify(org)},"product_id":${JSON.stringify(product)},"user_id":`)
   }
 
   enqueue(row: number): void {
@@ -87,7 +87,8 @@ export class ActorTable {
     const productHash = hash[row * FIELD_COUNT + FIELD.product]
     const bucket = this.byHash.get(mix(orgHash, productHash))
     if (bucket)
-      for (const actor of bucket) if (same(actor.prefix, bytes, spans[org], spans[org + 1], spans[product], spans[product + 1])) return actor
+      for (const actor of bucket)
+        if (same(actor.prefix, bytes, spans[org], spans[org + 1], spans[product], spans[product + 1])) return actor
     const text = (at: number) => decoder.decode(bytes.subarray(spans[at], spans[at] + spans[at + 1]))
     return this.named(text(org), text(product), orgHash, productHash)
   }
@@ -109,7 +110,14 @@ export class ActorTable {
 const decoder = new TextDecoder()
 const mix = (orgHash: number, productHash: number) => (Math.imul(orgHash, 0x9e3779b1) ^ productHash) >>> 2
 
-function same(prefix: Uint8Array, bytes: Uint8Array, orgPos: number, orgLength: number, productPos: number, productLength: number): boolean {
+function same(
+  prefix: Uint8Array,
+  bytes: Uint8Array,
+  orgPos: number,
+  orgLength: number,
+  productPos: number,
+  productLength: number,
+): boolean {
   if (prefix.length !== orgLength + productLength + 2 || prefix[orgLength] !== 0) return false
   for (let i = 0; i < orgLength; i++) if (prefix[i] !== bytes[orgPos + i]) return false
   for (let i = 0; i < productLength; i++) if (prefix[orgLength + 1 + i] !== bytes[productPos + i]) return false

@@ -2,18 +2,17 @@
 //
 // Outputs owns the buffers. Per topic: records (each ended by a newline), their count, and the sum modulo 2^128 over output keys of an
 // ordered hash of that key's records (protocol 6). Records of a key are written together, between `beginKey` and `endKey`.
-import { h128, HASH_SLACK, hash128View } from '../../model/hash.ts'
+import { h128, hash128View } from '../../model/hash.ts'
+import { JsonWriter } from './json-writer.ts'
 
-export class TopicOutput {
+export class TopicOutput extends JsonWriter {
   readonly topic: string
-  private buffer = Buffer.allocUnsafeSlow(1 << 16)
-  private view = new DataView(this.buffer.buffer)
-  end = 0
   count = 0
   readonly sum = new Uint32Array(4)
   private keyStart = 0
 
   constructor(topic: string) {
+    super()
     this.topic = topic
   }
 
@@ -23,10 +22,13 @@ export class TopicOutput {
 
   /** Appends a record (without its newline). */
   write(record: string): void {
-    const most = record.length * 3 + 1 + HASH_SLACK
-    if (this.end + most > this.buffer.length) this.grow(most)
-    this.end += this.buffer.write(record, this.end)
-    this.buffer[this.end++] = 10
+    this.text(record)
+    this.endRecord()
+  }
+
+  /** Ends the record that was written piece by piece. */
+  endRecord(): void {
+    this.byte(10)
     this.count++
   }
 
@@ -47,17 +49,6 @@ export class TopicOutput {
   clear(): void {
     this.end = this.count = 0
     this.sum.fill(0)
-  }
-
-  private grow(need: number): void {
-    const bigger = Buffer.allocUnsafeSlow(Math.max(this.buffer.length * 2, this.end + need))
-    this.buffer.copy(bigger, 0, 0, this.end)
-    this.replace(bigger)
-  }
-
-  private replace(buffer: Buffer<ArrayBuffer>): void {
-    this.buffer = buffer
-    this.view = new DataView(buffer.buffer)
   }
 }
 

@@ -57,7 +57,17 @@ export class TurnRunner {
 
   /** The actor's turn at its waiting rows (none: timers and snapshots only). Settled when it returns. */
   run(actor: Actor, batch: EventBatch, inputs: TurnInputs): TurnFailures {
-    const turn: Turn = { actor, batch, rows: actor.rows, from: 0, to: actor.rowCount, skip: inputs.skip, sessions: [], drafts: [], orphans: [] }
+    const turn: Turn = {
+      actor,
+      batch,
+      rows: actor.rows,
+      from: 0,
+      to: actor.rowCount,
+      skip: inputs.skip,
+      sessions: [],
+      drafts: [],
+      orphans: [],
+    }
     if (actor.rowCount === 0) turn.rows = NO_ROWS
     const undo = this.savepoint(turn)
     let failures = NO_FAILURES
@@ -140,7 +150,14 @@ export class TurnRunner {
     return failures
   }
 
-  private guardUser(turn: Turn, user: number, inputs: TurnInputs, drafts: Map<number, Draft[]>, orphans: Map<string, Orphan>, failures: TurnFailures): void {
+  private guardUser(
+    turn: Turn,
+    user: number,
+    inputs: TurnInputs,
+    drafts: Map<number, Draft[]>,
+    orphans: Map<string, Orphan>,
+    failures: TurnFailures,
+  ): void {
     const error = this.attempts(turn, () => {
       // A timer's drafts come while the user's turn ends: they are grouped again, so that a second attempt sees its own only.
       this.fire.user(turn, user, inputs.snapshots, drafts, new Map(orphans))

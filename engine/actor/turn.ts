@@ -1,6 +1,7 @@
 // What one actor's turn at its rows of the open epoch leaves behind before it is settled or undone. Data only.
-import type { Incident } from '../../operators/contract.ts'
+
 import type { EventBatch } from '../../model/batch.ts'
+import type { Incident } from '../../operators/contract.ts'
 import type { Published } from '../state/keyed-state.ts'
 import type { Actor, Counters } from './actor.ts'
 

@@ -326,7 +326,8 @@ export function orphan(state: KeyedState, turn: Turn, user: number, session: num
   const side = state.sessions.side[session]
   if (side === undefined) return
   if (side.session) turn.orphans.push({ ...side.session, kind: 'session', user })
-  for (const incident of side.incidents) turn.orphans.push({ ...(incident as (typeof side.incidents)[number]), user } as Turn['orphans'][number])
+  for (const incident of side.incidents)
+    turn.orphans.push({ ...(incident as (typeof side.incidents)[number]), user } as Turn['orphans'][number])
   for (const gone of side.gone) turn.orphans.push({ ...gone, kind: 'gone', user })
   state.sessions.side[session] = undefined
 }

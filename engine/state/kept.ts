@@ -2,10 +2,10 @@
 //
 // Kept owns the chunks' layout. A session's chain is append-only past its count; an insertion writes a new chain
 // (so copies of the session's record stay good: they know their head and their count).
-import type { ReadableField, SessionEvent } from '../../operators/contract.ts'
-import { type EventBatch, FIELD, FIELD_COUNT } from '../../model/batch.ts'
+
+import { type EventBatch, FIELD, FIELD_COUNT, NO_INT, SUCCESS_ABSENT, SUCCESS_TRUE } from '../../model/batch.ts'
 import { EVENT_TYPES, type EventType } from '../../model/event.ts'
-import { NO_INT, SUCCESS_ABSENT, SUCCESS_TRUE } from '../../model/batch.ts'
+import type { ReadableField, SessionEvent } from '../../operators/contract.ts'
 import { Arena } from './arena.ts'
 import type { Symbols } from './symbols.ts'
 
@@ -58,6 +58,13 @@ export class Kept {
 
   link(chunk: number, next: number): void {
     this.arena.u32[chunk * this.arena.words] = next
+  }
+
+  /** The chunk of event `index` of a chain. */
+  chunkOf(head: number, index: number): number {
+    let chunk = head
+    for (let left = index; left >= CHUNK_EVENTS; left -= CHUNK_EVENTS) chunk = this.next(chunk)
+    return chunk
   }
 
   time(at: number): number {

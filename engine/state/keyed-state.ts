@@ -53,7 +53,7 @@ export const SESSION_FLAG = {
 export interface Published {
   id: string
   version: number
-  /** The content fields as JSON text, without braces. */
+  /** The content fields as JSON text, without braces: its UTF-8 bytes, one per character. */
   content: string
 }
 export interface SessionSide {
@@ -169,7 +169,7 @@ export class KeyedState {
   listSessions(user: number, into: number[]): number[] {
     into.length = 0
     for (let session = this.newest(user); session !== 0; session = this.older(session)) into.push(session)
-    return into.reverse()
+    return into.length > 1 ? into.reverse() : into
   }
 
   /** Drops a session's record and its chunks; its user's list is the caller's. */

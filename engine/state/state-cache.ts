@@ -67,7 +67,12 @@ export class StateCache {
     for (const [key, value] of this.store.entries('index')) {
       if (key[0] === ACTOR_SPACE) {
         const [org, product] = decoder.decode(key.subarray(1)).split('\0')
-        const saved = JSON.parse(decoder.decode(value)) as { maxMs: number | null; watermark: number | null; lastRowMs: number; counters: Counters }
+        const saved = JSON.parse(decoder.decode(value)) as {
+          maxMs: number | null
+          watermark: number | null
+          lastRowMs: number
+          counters: Counters
+        }
         const own = actor(org, product)
         own.maxMs = saved.maxMs ?? Number.NEGATIVE_INFINITY
         own.watermark = saved.watermark ?? Number.NEGATIVE_INFINITY
@@ -290,4 +295,3 @@ function concat(first: number, rest: Uint8Array): Uint8Array {
   bytes.set(rest, 1)
   return bytes
 }
-

@@ -35,7 +35,8 @@ export const USER_FLAG = {
 export class Users {
   readonly arena = new Arena(USER.WORDS)
   private slots = new Uint32Array(1024)
-  private keys = new Uint8Array(1 << 16)
+  /** The key bytes of all users; replaced when they grow. */
+  keys = new Uint8Array(1 << 16)
   private keysEnd = 0
   private keysDead = 0
   count = 0

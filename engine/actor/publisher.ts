@@ -1,0 +1,393 @@
+// Versions: what of a session leaves, as which version of which id, and what is retracted.
+//
+// Publisher owns versions: everything that leaves goes through it. What is emitted is the set {id → content} of the folds; a changed
+// content is the next version, an id that is no longer in the set is retracted (docs/events.md).
+// 1. All outputs of a user are written together, between beginKey and endKey, so that the receipt can hash them per key (protocol 6).
+// 2. A record is written into the topic's buffer at once and taken back where its content is that of the version before.
+// 3. Fields are written by fixed lists (protocol 2): those below, and the columns of the session fold's first row.
+
+import { h128, hash128View } from '../../model/hash.ts'
+import type { Incident, SessionEvent, SessionFold, Sym, Walk } from '../../operators/contract.ts'
+import { CHUNK_EVENTS } from '../state/kept.ts'
+import { type KeyedState, type Published, S, SESSION_FLAG, type SessionSide, type WindowSettings } from '../state/keyed-state.ts'
+import { USER } from '../state/users.ts'
+import type { Actor } from './actor.ts'
+import { ascii, JsonWriter } from './json-writer.ts'
+import type { TopicOutput } from './outputs.ts'
+import type { Draft, Orphan, Turn } from './turn.ts'
+
+export const EVIDENCE_MAX = 64
+const NONE: SessionSide = { session: undefined, incidents: [], gone: [] }
+const CLOSING_BRACE = 0x7d
+
+const SESSION_ID = ascii(',"session_id":"')
+const INCIDENT_ID = ascii(',"incident_id":"')
+const VERSION = ascii('","version":')
+const DELETED = ascii(',"deleted":')
+const REPLACED_BY = ascii(',"replaced_by":"')
+const SESSION_CONTENT = ascii('",')
+const CLOSED = ascii('"closed":')
+const CUT = ascii(',"cut":')
+const STARTED_AT = ascii(',"started_at":')
+const ENDED_AT = ascii(',"ended_at":')
+const DURATION = ascii(',"duration_ms":')
+const EVENT_COUNT = ascii(',"event_count":')
+const OF_SESSION = ascii('"session_id":"')
+const KIND = ascii('","kind":')
+const PROFILE = ascii(',"profile":')
+const OPEN = ascii(',"open":')
+const SCREEN = ascii(',"screen":')
+const ELEMENT = ascii(',"element":')
+const COUNT = ascii(',"count":')
+const FIRST_AT = ascii(',"first_at":')
+const LAST_AT = ascii(',"last_at":')
+const EVIDENCE = ascii(',"evidence":[')
+const RECEIVED_AT = ascii(',"received_at":')
+
+export class Publisher {
+  private readonly state: KeyedState
+  private readonly settings: WindowSettings
+  private readonly sessionFold: SessionFold<object>
+  private readonly sessionsOut: TopicOutput
+  private readonly incidentsOut: TopicOutput
+  private readonly evidenceHead: Uint8Array
+  /** What ids are hashes of. */
+  private readonly scratch = new JsonWriter()
+  private readonly walk: SessionWalk
+  private columns: { name: string; key: Uint8Array }[] | undefined
+  private actor!: Actor
+  private incidents: SessionSide['incidents'] = []
+
+  constructor(
+    state: KeyedState,
+    settings: WindowSettings,
+    sessionFold: SessionFold<object>,
+    sessionsOut: TopicOutput,
+    incidentsOut: TopicOutput,
+    partition: number,
+  ) {
+    this.state = state
+    this.settings = settings
+    this.sessionFold = sessionFold
+    this.sessionsOut = sessionsOut
+    this.incidentsOut = incidentsOut
+    this.evidenceHead = ascii(`[${partition},`)
+    this.walk = new SessionWalk(state)
+  }
+
+  beginKey(): void {
+    this.sessionsOut.beginKey()
+    this.incidentsOut.beginKey()
+  }
+
+  endKey(): void {
+    this.sessionsOut.endKey()
+    this.incidentsOut.endKey()
+  }
+
+  /** What is due of one session: its new incidents `own`; itself if it closed, is corrected, asked for or has moved on. Takes from `orphans` what it adopts. */
+  session(turn: Turn, user: number, session: number, snapshots: boolean, own: readonly Draft[], orphans: Map<string, Orphan>): void {
+    const { state, settings } = this
+    const { snapshotMs } = settings
+    const flags = state.flags(session)
+    const first = state.time(session, S.FIRST)
+    const last = state.time(session, S.LAST)
+    const snapshot = state.time(session, S.SNAPSHOT)
+    const whole =
+      (flags & (SESSION_FLAG.CLOSED | SESSION_FLAG.CORRECTS)) !== 0 ||
+      snapshots ||
+      (snapshotMs > 0 && last >= Math.max(snapshot, first) + snapshotMs)
+    if (!whole && own.length === 0) return
+    state.touchSession(session)
+    const { actor } = turn
+    const side = state.sessions.side[session] ?? NONE
+    // The first event of a session that was published is still its first, or it would have been built anew.
+    const sessionId = side.session?.id ?? this.idOfSession(actor, user, state.kept.at(state.word(session, S.HEAD), 0))
+    const received = state.time(session, S.RECEIVED)
+    const incidents =
+      own.length === 0 ? side.incidents : this.ownIncidents(actor, user, session, sessionId, received, own, side.incidents, orphans)
+    let published = side.session
+    if (whole) {
+      const before = published ?? orphans.get(sessionId)
+      published = this.ownSession(actor, user, session, sessionId, received, incidents, before)
+      orphans.delete(sessionId)
+      state.sessions.f64[((session * state.sessions.words) >> 1) + S.SNAPSHOT] = last
+      state.sessions.u32[session * state.sessions.words + S.FLAGS] &= ~SESSION_FLAG.CORRECTS
+    }
+    state.sessions.side[session] = { session: published, incidents, gone: side.gone }
+  }
+
+  /** Writes that something published is no more, and remembers its version in case it comes back. */
+  retract(turn: Turn, orphan: Orphan): void {
+    const { kind, user, id, content } = orphan
+    const version = kind === 'gone' ? orphan.version : orphan.version + 1
+    const firstMs = Number(kind === 'gone' ? content : /"(?:started|first)_at":(\d+)/.exec(content)?.[1])
+    if (kind !== 'gone') {
+      const out = kind === 'session' ? this.sessionsOut : this.incidentsOut
+      this.begin(out, turn.actor, user, id, version, 1, kind === 'session' ? this.holderOf(turn.actor, user, id, firstMs) : '')
+      out.latin1(content)
+      this.end(out, 0)
+    }
+    this.remember(user, firstMs, { id, version, content: `${firstMs}` })
+  }
+
+  private ownSession(
+    actor: Actor,
+    user: number,
+    session: number,
+    id: string,
+    received: number,
+    incidents: SessionSide['incidents'],
+    before: Published | undefined,
+  ): Published {
+    const { state } = this
+    const out = this.sessionsOut
+    this.actor = actor
+    this.incidents = incidents
+    const metrics = this.sessionFold.run(this.walk.over(session), this.textOf, this.countOf) as Record<string, unknown>
+    const flags = state.flags(session)
+    const first = state.time(session, S.FIRST)
+    const last = state.time(session, S.LAST)
+    const version = (before?.version ?? 0) + 1
+    const start = out.end
+    this.begin(out, actor, user, id, version, 0, '')
+    const from = out.end
+    out.raw(CLOSED)
+    out.number(flags & SESSION_FLAG.CLOSED ? 1 : 0)
+    out.raw(CUT)
+    out.number(flags & SESSION_FLAG.CUT ? 1 : 0)
+    out.raw(STARTED_AT)
+    out.number(first)
+    out.raw(ENDED_AT)
+    out.number(last)
+    out.raw(DURATION)
+    out.number(last - first)
+    out.raw(EVENT_COUNT)
+    out.number(state.word(session, S.COUNT))
+    for (const { name, key } of (this.columns ??= columnsOf(metrics))) {
+      out.raw(key)
+      out.json(metrics[name])
+    }
+    const content = out.buffer.toString('latin1', from, out.end)
+    if (before !== undefined && before.content === content) {
+      out.end = start
+      return { id, version: before.version, content }
+    }
+    this.end(out, received)
+    return { id, version, content }
+  }
+
+  private ownIncidents(
+    actor: Actor,
+    user: number,
+    session: number,
+    sessionId: string,
+    received: number,
+    own: readonly Draft[],
+    present: SessionSide['incidents'],
+    orphans: Map<string, Orphan>,
+  ): SessionSide['incidents'] {
+    const out = this.incidentsOut
+    const incidents = present.slice()
+    for (const draft of lastOfEach(own)) {
+      const id = this.idOfIncident(actor, user, session, draft)
+      const at = incidents.findIndex((incident) => incident.id === id)
+      const before = at < 0 ? orphans.get(id) : incidents[at]
+      orphans.delete(id)
+      const start = out.end
+      let version = (before?.version ?? 0) + 1
+      this.begin(out, actor, user, id, version, 0, '')
+      const from = out.end
+      this.writeIncident(actor, session, sessionId, draft)
+      const content = out.buffer.toString('latin1', from, out.end)
+      if (before !== undefined && before.content === content) {
+        out.end = start
+        version = before.version
+      } else this.end(out, received)
+      const published = { id, version, content, kind: draft.kind }
+      if (at < 0) incidents.push(published)
+      else incidents[at] = published
+    }
+    return incidents
+  }
+
+  private writeIncident(actor: Actor, session: number, sessionId: string, draft: Draft): void {
+    const { kept } = this.state
+    const out = this.incidentsOut
+    out.raw(OF_SESSION)
+    out.latin1(sessionId)
+    out.raw(KIND)
+    out.string(draft.kind)
+    out.raw(PROFILE)
+    out.string(draft.profile)
+    out.raw(OPEN)
+    out.number(draft.open ? 1 : 0)
+    out.raw(SCREEN)
+    out.string(actor.symbols.text(draft.screen))
+    out.raw(ELEMENT)
+    out.string(actor.symbols.text(draft.element))
+    out.raw(COUNT)
+    out.number(draft.count)
+    out.raw(FIRST_AT)
+    out.number(draft.firstMs)
+    out.raw(LAST_AT)
+    out.number(draft.lastMs)
+    out.raw(EVIDENCE)
+    const code = TYPE_CODES[draft.of]
+    const needScreen = draft.of === 'screen_view' ? kept.words.screen : undefined
+    let chunk = kept.chunkOf(this.state.word(session, S.HEAD), draft.first)
+    for (let i = draft.first, written = 0; i <= draft.last && written < EVIDENCE_MAX; i++) {
+      const slot = i % CHUNK_EVENTS
+      if (slot === 0 && i > draft.first) chunk = kept.next(chunk)
+      const at = kept.at(chunk, slot)
+      if (kept.typeCode(at) !== code || (needScreen !== undefined && kept.arena.u32[at + needScreen] === 0)) continue
+      if (written++ > 0) out.byte(0x2c)
+      out.raw(this.evidenceHead)
+      out.number(kept.offset(at))
+      out.byte(0x5d)
+    }
+    out.byte(0x5d)
+  }
+
+  /** Everything of a record before its content. */
+  private begin(out: TopicOutput, actor: Actor, user: number, id: string, version: number, deleted: 0 | 1, replacedBy: string): void {
+    const { users } = this.state
+    const at = user * users.arena.words
+    out.raw(actor.head)
+    out.utf8(users.keys, users.arena.u32[at + USER.KEY_POS], users.arena.u32[at + USER.KEY_LENGTH])
+    const ofSession = out === this.sessionsOut
+    out.raw(ofSession ? SESSION_ID : INCIDENT_ID)
+    out.latin1(id)
+    out.raw(VERSION)
+    out.number(version)
+    out.raw(DELETED)
+    out.number(deleted)
+    if (ofSession) {
+      out.raw(REPLACED_BY)
+      out.latin1(replacedBy)
+      out.raw(SESSION_CONTENT)
+    } else out.byte(0x2c)
+  }
+
+  /** Everything behind it. */
+  private end(out: TopicOutput, received: number): void {
+    out.raw(RECEIVED_AT)
+    out.number(received)
+    out.byte(CLOSING_BRACE)
+    out.endRecord()
+  }
+
+  /** Leaves the version of a retracted id with the session that has the event which it began with. */
+  private remember(user: number, firstMs: number, gone: Published): void {
+    const { state } = this
+    for (let session = state.newest(user); session !== 0; session = state.older(session)) {
+      if (firstMs < state.time(session, S.FIRST) || firstMs > state.time(session, S.LAST)) continue
+      state.sessions.touch(session)
+      const side = state.sessions.side[session] ?? NONE
+      state.sessions.side[session] = { ...side, gone: [...side.gone.filter(({ id }) => id !== gone.id), gone] }
+    }
+  }
+
+  /** Id of the session that holds the event which a former session of this id began with, '' for none. */
+  private holderOf(actor: Actor, user: number, formerId: string, firstMs: number): string {
+    const { state } = this
+    const { kept } = state
+    for (let session = state.newest(user); session !== 0; session = state.older(session)) {
+      if (firstMs < state.time(session, S.FIRST) || firstMs > state.time(session, S.LAST)) continue
+      const places: number[] = []
+      kept.places(state.word(session, S.HEAD), state.word(session, S.COUNT), places)
+      for (const place of places)
+        if (kept.time(place) === firstMs && this.idOfSession(actor, user, place) === formerId)
+          return this.idOfSession(actor, user, places[0])
+    }
+    return ''
+  }
+
+  /** hash(org, product, user, ts and id of the first event). */
+  private idOfSession(actor: Actor, user: number, first: number): string {
+    this.beginId(actor, user)
+    return this.endId(first)
+  }
+
+  private idOfIncident(actor: Actor, user: number, session: number, draft: Draft): string {
+    const { kept } = this.state
+    this.beginId(actor, user)
+    this.scratch.text(`${draft.kind}\0${draft.profile}\0`)
+    return this.endId(kept.at(kept.chunkOf(this.state.word(session, S.HEAD), draft.first), draft.first % CHUNK_EVENTS))
+  }
+
+  private beginId(actor: Actor, user: number): void {
+    const { scratch } = this
+    const { arena, keys } = this.state.users
+    const at = user * arena.words
+    scratch.end = 0
+    scratch.raw(actor.prefix)
+    scratch.slice(keys, arena.u32[at + USER.KEY_POS], arena.u32[at + USER.KEY_LENGTH])
+    scratch.byte(0)
+  }
+
+  private endId(first: number): string {
+    const { scratch } = this
+    const { kept } = this.state
+    scratch.number(kept.time(first))
+    scratch.byte(0)
+    for (let i = 0; i < 4; i++) scratch.hex(kept.idWord(first, i))
+    hash128View(scratch.view, 0, scratch.end)
+    scratch.end = 0
+    for (let i = 0; i < 4; i++) scratch.hex(h128[i])
+    return scratch.buffer.toString('latin1', 0, 32)
+  }
+
+  private readonly textOf = (symbol: Sym): string => this.actor.symbols.text(symbol)
+
+  private readonly countOf = (kind: Incident['kind']): number => {
+    let count = 0
+    for (const incident of this.incidents) if (incident.kind === kind) count++
+    return count
+  }
+}
+
+const TYPE_CODES: Record<string, number> = { screen_view: 0, task_started: 1, click: 2, custom: 3, error: 4, task_completed: 5 }
+
+const encoder = new TextEncoder()
+const columnsOf = (row: object) => Object.keys(row).map((name) => ({ name, key: encoder.encode(`,${JSON.stringify(name)}:`) }))
+
+/** The last draft of each (kind, profile, first), where the first of them stood. */
+function lastOfEach(drafts: readonly Draft[]): readonly Draft[] {
+  if (drafts.length === 1) return drafts
+  const last: Draft[] = []
+  for (const draft of drafts) {
+    const at = last.findIndex((one) => one.first === draft.first && one.kind === draft.kind && one.profile === draft.profile)
+    if (at < 0) last.push(draft)
+    else last[at] = draft
+  }
+  return last
+}
+
+class SessionWalk implements Walk<SessionEvent> {
+  private session = 0
+  private readonly state: KeyedState
+
+  constructor(state: KeyedState) {
+    this.state = state
+  }
+
+  get length(): number {
+    return this.state.word(this.session, S.COUNT)
+  }
+
+  over(session: number): this {
+    this.session = session
+    return this
+  }
+
+  forEach(visit: (event: SessionEvent) => void): void {
+    const { cursor } = this.state
+    const count = this.length
+    cursor.begin(this.state.word(this.session, S.HEAD), 0)
+    for (let i = 0; i < count; i++) {
+      cursor.next()
+      visit(cursor)
+    }
+  }
+}
