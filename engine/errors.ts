@@ -24,12 +24,11 @@ export interface ErrorData {
 }
 
 export function toData(error: unknown): ErrorData {
-  // Errors of the log and of the stores call it advice.
-  const e = error as Partial<EngineError> & Error & { advice?: string }
+  const e = error as Partial<EngineError> & Error
   return {
     code: e?.code ?? 'INTERNAL',
     message: e?.message ?? String(error),
-    advice: e?.advice ?? e?.advice ?? 'This is a bug in Packmill: please report it with the stack below.',
+    advice: e?.advice ?? 'This is a bug in Packmill: please report it with the stack below.',
     retryable: e?.retryable ?? false,
     stack: e?.stack,
   }

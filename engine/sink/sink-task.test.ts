@@ -179,7 +179,7 @@ describe('a write that fails', () => {
     await expect(drained).rejects.toMatchObject({
       code: 'SINK_STOPPED',
       message: expect.stringContaining('no such column'),
-      hint: 'Put the column back.',
+      advice: 'Put the column back.',
     })
     await expect(running).rejects.toMatchObject({ code: 'SINK_STOPPED' })
     await expect(task.drained(world.ends)).rejects.toMatchObject({ code: 'SINK_STOPPED' })

@@ -276,12 +276,12 @@ export class SinkTask {
         await sealed.write(token)
         return true
       } catch (error) {
-        const { retryable, message, hint, advice } = error as { retryable?: boolean; message: string; hint?: string; advice?: string }
+        const { retryable, message, advice } = error as { retryable?: boolean; message: string; advice?: string }
         if (!retryable || attempt >= settings.attemptsMax || this.stopping.signal.aborted) {
           throw new EngineError(
             'SINK_STOPPED',
             `the sink ${sink} stopped after ${attempt} attempts: ${message}`,
-            hint ?? advice ?? 'Its rows stay in the log. Mend the cause and start again.',
+            advice ?? 'Its rows stay in the log. Mend the cause and start again.',
             { cause: error },
           )
         }

@@ -36,6 +36,8 @@ export class SinksClient {
     const { port1, port2 } = new MessageChannel()
     this.port = port1
     const ready = Promise.withResolvers<void>()
+    // The thread's own last word is the end: the pool's answer may overtake what was said through the port.
+    const lastWord = Promise.withResolvers<void>()
     let failure: Error | undefined
     port1.on('message', (message: FromSinks) => {
       switch (message.type) {
@@ -59,20 +61,18 @@ export class SinksClient {
           return events.onSinkStopped(message.table, fromData(message.error))
         case 'ended':
           if (message.error) failure = fromData(message.error)
+          lastWord.resolve()
       }
     })
-    // The port delivers what was said before it closes: its close, not the pool's answer, is the end.
-    const closed = new Promise<void>((resolve) => port1.on('close', resolve))
-    const crashed = pool.run({ port: port2, setup }, { transferList: [port2] }).then(
-      () => closed,
-      (error: unknown) => {
-        failure ??= error as Error
-        port1.close()
-        return closed
-      },
-    )
-    this.ended = crashed.then(async () => {
+    const running = pool.run({ port: port2, setup }, { transferList: [port2] })
+    running.catch((error: unknown) => {
+      failure ??= error as Error
+      lastWord.resolve()
+    })
+    this.ended = lastWord.promise.then(async () => {
       this.isEnded = true
+      await Promise.allSettled([running])
+      port1.close()
       await pool.destroy()
       const over = failure ?? new EngineError('STOPPED', 'the sinks have been stopped', 'Start again: nothing is lost.')
       ready.reject(over)

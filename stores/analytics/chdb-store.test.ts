@@ -114,7 +114,10 @@ describe('a damaged folder is an error that names it and the cure', () => {
     const script = `import { openChdbStore } from ${JSON.stringify(new URL('./chdb-store.ts', import.meta.url).href)}
       try { const store = await openChdbStore(${JSON.stringify({ ...chdbTestOptions, ...options })}); await store.migrate(); await store.close(); console.log('opened') }
       catch (error) { console.log(JSON.stringify({ code: error.code, message: error.message, advice: error.advice })) }`
-    return execFileSync(process.execPath, ['--no-warnings', '--input-type=module', '-e', script], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
+    return execFileSync(process.execPath, ['--no-warnings', '--input-type=module', '-e', script], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim()
   }
   const filesNamed = (name: string) => readdirSync(damaged, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith(name))
   beforeEach(() => {

@@ -12,6 +12,7 @@ import { createChdbConnection } from 'chdb/connection'
 import { AnalyticsError } from './analytics-error.ts'
 import type { AnalyticsStore, OffsetRange, StagedBlock, TableSchema } from './contract.ts'
 import { migrationFiles, runMigrations, storeIdentity } from './migrator.ts'
+import { pinEngine } from './pin-engine.ts'
 import { applyTableSettings, type TableSettings } from './table-settings.ts'
 
 export interface ChdbOptions extends TableSettings {
@@ -58,6 +59,7 @@ export async function openChdbStore(options: ChdbOptions): Promise<AnalyticsStor
       cause,
     )
 
+  pinEngine()
   let session: Session
   try {
     session = new Session(engine, { connectionArgs: [`--max_server_memory_usage=${options.memoryBytesMax}`, '--background_pool_size=2'] })
