@@ -184,6 +184,24 @@ describe('A frame that could not be written', () => {
   })
 })
 
+describe('A file in which nothing was committed, and which could not be removed', () => {
+  it('is passed over by other threads and by the next start, whole frames and all', async () => {
+    const disk = new SimDisk()
+    const files = new SimFiles(disk)
+    const [log, lane] = await open(files, ['main', 'lane-0'], 1)
+    const claim = await log.claim<Receipt>('task')
+    await commit(claim, 1)
+    disk.failingSyncs = 1
+    disk.failingRemoves = 1
+    await expect(commit(claim, 2, 'epoch 9')).rejects.toMatchObject({ code: 'DISK_FAILED' })
+    expect(disk.failingRemoves).toBe(0)
+    await commit(await log.claim<Receipt>('task'), 2)
+    expect(await texts(lane)).toEqual(['epoch 1', 'epoch 2'])
+    files.cut()
+    expect(await epochs((await open(new SimFiles(disk)))[0])).toEqual([1, 2])
+  })
+})
+
 describe('Group commit', () => {
   it('commits that wait while one is written share one append and one sync', async () => {
     const labels: string[] = []

@@ -1,5 +1,6 @@
 // Owns what one thread knows of the log: the journal files, each partition's blocks, each name's generation, claims and receipts, and who
 // needs what. Built from frames' heads alone; files may be applied in any order, each from its beginning. Never reads or writes a file.
+import type { TopicPartition } from './contract.ts'
 import type { FrameHead, LogRecord } from './frame.ts'
 import { PartitionIndex } from './partition-index.ts'
 
@@ -18,7 +19,7 @@ export interface JournalFile {
   readonly receipts: Map<string, number>
   /** Names, partitions and consumers that a small record here speaks of. */
   readonly names: Set<string>
-  readonly ends: Set<string>
+  readonly ends: Map<string, TopicPartition>
   readonly needs: Set<Need>
 }
 
@@ -100,7 +101,7 @@ export class LogIndex {
         partitions: new Map(),
         receipts: new Map(),
         names: new Set(),
-        ends: new Set(),
+        ends: new Map(),
         needs: new Set(),
       }
       this.files.set(name, file)
@@ -119,7 +120,7 @@ export class LogIndex {
       this.touched.add(index)
       const here = file.partitions.get(index)
       file.partitions.set(index, { topic, end: Math.max(here?.end ?? 0, base + count), bytes: (here?.bytes ?? 0) + length })
-      file.ends.add(partitionKey(topic, partition))
+      file.ends.set(partitionKey(topic, partition), { topic, partition })
       this.topicBytes.set(topic, (this.topicBytes.get(topic) ?? 0) + length)
       position += length
     }
@@ -171,7 +172,7 @@ export class LogIndex {
         const index = this.partition(record.topic, record.partition)
         index.end = Math.max(index.end, record.end)
         this.touched.add(index)
-        file.ends.add(partitionKey(record.topic, record.partition))
+        file.ends.set(partitionKey(record.topic, record.partition), { topic: record.topic, partition: record.partition })
         return
       }
       case 'drop':

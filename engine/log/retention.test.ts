@@ -153,6 +153,19 @@ describe('Retention', () => {
     expect(await lane.bounds(out)).toEqual({ start: 60, end: 60 })
   })
 
+  it('a file whose index could not be written keeps its end when the files after it go', async () => {
+    const importer = await main.claim('import')
+    await lane.claim('task', out)
+    await importer.commit({ outputs: [block(out), block(raw)], receipt: { epoch: 1, to: 1 } })
+    await fill(importer, 4, 1)
+    await importer.commit({ outputs: [], receipt: { epoch: 6, to: 6 }, release: { receiptsThrough: 6, inputBefore: 0 } })
+    disk.remove('/log/main-1-1.idx')
+    expect(await main.retain()).toBeGreaterThan(1)
+    await start()
+    expect(await main.bounds(out)).toEqual({ start: 0, end: 10 })
+    expect((await main.reader(out).read(0, 1000)).blocks).toHaveLength(1)
+  })
+
   it('a deletion that was cut off is finished by the next start', async () => {
     const importer = await main.claim('import')
     await fill(importer, 6)

@@ -79,10 +79,7 @@ async function closed({ name, end }: JournalFile, { files, folder }: RetainOptio
 }
 
 function canGo(file: JournalFile, { index, retention = retentionDefaults, nowMs }: RetainOptions): boolean {
-  for (const key of file.ends) {
-    const slash = key.lastIndexOf('/')
-    const topic = key.slice(0, slash)
-    const partition = Number(key.slice(slash + 1))
+  for (const { topic, partition } of file.ends.values()) {
     const here = file.partitions.get(index.partition(topic, partition))
     if (!here) continue
     if (here.end > index.neededFrom(topic, partition)) return false
@@ -110,10 +107,7 @@ function whatStays(file: JournalFile, { index, receiptBytes }: RetainOptions): E
     }
     records.push({ is: 'claim', name, generation, count: claimsSinceCommit })
   }
-  for (const key of file.ends) {
-    const slash = key.lastIndexOf('/')
-    const topic = key.slice(0, slash)
-    const partition = Number(key.slice(slash + 1))
+  for (const { topic, partition } of file.ends.values()) {
     records.push({ is: 'end', topic, partition, end: index.partition(topic, partition).end })
   }
   for (const { consumer, topic, partition, from, version } of file.needs) {

@@ -26,6 +26,8 @@ export class SimDisk {
   freeBytes = Infinity
   /** The next this many syncs fail with EIO; what they should have made durable may be durable or not. */
   failingSyncs = 0
+  /** The next this many removals fail with EIO. */
+  failingRemoves = 0
   private removed = new Map<string, DiskFile>()
 
   remove(path: string): void {
@@ -157,6 +159,10 @@ export class SimFiles implements Files {
 
   async remove(path: string): Promise<void> {
     await this.step(`remove ${path}`)
+    if (this.disk.failingRemoves > 0) {
+      this.disk.failingRemoves--
+      throw failure('EIO', path)
+    }
     this.disk.remove(path)
     await this.step(`removed ${path}`)
   }
