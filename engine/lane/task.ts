@@ -314,9 +314,12 @@ export class PartitionTask {
   private load(read: ReadResult, from: number, to: number): number {
     const { batch } = this
     resetBatch(batch, read.bytes)
-    for (const { pos, length, baseOffset } of read.blocks) {
+    let first = from
+    for (const { pos, length, baseOffset, count } of read.blocks) {
       if (baseOffset >= to) break
-      scanBlock(batch, pos, length, baseOffset, from)
+      // Blocks of several reads may overlap: one that contains a read's beginning is returned whole.
+      scanBlock(batch, pos, length, baseOffset, first)
+      first = Math.max(first, baseOffset + count)
     }
     let count = batch.count
     while (count > 0 && batch.offset[count - 1] >= to) count--

@@ -104,7 +104,7 @@ export class StateCache {
     const list = state.dirty
     state.dirty = []
     const { u32, words } = state.users.arena
-    for (const user of list) u32[user * words + USER.FLAGS] = (u32[user * words + USER.FLAGS] & ~USER_FLAG.DIRTY) | USER_FLAG.LISTED
+    for (const user of list) u32[user * words + USER.FLAGS] = (u32[user * words + USER.FLAGS] & ~USER_FLAG.DIRTY) | USER_FLAG.LISTED | USER_FLAG.UNFINISHED
     state.sessions.hold()
     state.kept.arena.hold()
     const open: Open = { file: this.store.begin(header), list, next: 0, frozen: new Map(), emptied: [], epoch: header.epoch }
@@ -170,7 +170,7 @@ export class StateCache {
         this.clock = this.clock + 1 < arena.end ? this.clock + 1 : 1
         const at = this.clock * arena.words
         const flags = arena.u32[at + USER.FLAGS]
-        const busy = USER_FLAG.DIRTY | USER_FLAG.LISTED | USER_FLAG.EVICTED | USER_FLAG.TOUCHED
+        const busy = USER_FLAG.DIRTY | USER_FLAG.UNFINISHED | USER_FLAG.EVICTED | USER_FLAG.TOUCHED
         if ((flags & USER_FLAG.LIVE) === 0 || (flags & busy) !== 0 || arena.u32[at + USER.HEAD] === 0) continue
         if (state.epoch - arena.u32[at + USER.USED] <= recent) continue
         for (let session = state.newest(this.clock); session !== 0; ) {
@@ -228,6 +228,8 @@ export class StateCache {
   private end(open: Open): void {
     const { state } = this
     for (const { sessions } of open.frozen.values()) for (const copy of sessions) state.sessions.release(copy)
+    const { u32, words } = state.users.arena
+    for (const user of open.list) u32[user * words + USER.FLAGS] &= ~USER_FLAG.UNFINISHED
     state.freeze = () => undefined
     state.sessions.unhold()
     state.kept.arena.unhold()

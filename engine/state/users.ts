@@ -30,6 +30,8 @@ export const USER_FLAG = {
   TOUCHED: 8,
   /** The record is in use. */
   LIVE: 16,
+  /** In the open checkpoint, written or not: what it had is in no finished one yet, so it is not evicted (protocol 14). */
+  UNFINISHED: 32,
 } as const
 
 export class Users {

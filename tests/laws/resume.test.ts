@@ -128,8 +128,8 @@ async function runTossed(world: World, seed: number): Promise<{ epochs: Epoch[];
     } else if (await run.cache.slice(1 + below(400))) {
       if (n > openedAt) told.spanning++
       await run.cache.finish()
-      run.cache.evict(0)
     }
+    if (below(3) === 0) run.cache.evict(0)
     if (below(12) > 0) continue
     // The process dies: from the last finished checkpoint to here everything is computed again and compared.
     told.loads += run.cache.loads

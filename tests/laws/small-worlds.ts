@@ -44,13 +44,13 @@ export const smallWorld = (size = 60): fc.Arbitrary<SmallWorld> =>
       settings: settingsOf,
       list: fc.array(rowOf, { minLength: 1, maxLength: size }),
       rows: fc.oneof(
-        fc.constant([1]),
-        fc.constant([1_000_000]),
+        fc.constant<number[]>([1]),
+        fc.constant<number[]>([1_000_000]),
         fc.array(fc.integer({ min: 1, max: 12 }), { minLength: 1, maxLength: 5 }),
       ),
       close: fc.boolean(),
     })
-    .map(({ settings, list, rows, close }) => {
+    .map(({ settings, list, rows, close }): SmallWorld => {
       let nowMs = 1_000_000
       const events = list.map(({ stepMs, behindMs, user, product, type, screen, element, success, idOf }, at): WireEvent => {
         nowMs += stepMs

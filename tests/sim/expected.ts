@@ -1,0 +1,70 @@
+// What the stores must hold after a run, from the raw records and the receipts: the batch evaluator, told when epochs moved idle actors.
+//
+// The rules of idle actors and of a requested close are written here once more, from the definitions and not from the engine.
+import assert from 'node:assert/strict'
+import type { Receipt } from '../../engine/lane/receipt.ts'
+import type { WireEvent } from '../../model/event.ts'
+import type { ClickstreamSettings } from '../../topologies/clickstream.ts'
+import { type Evaluation, evaluate, type IdleAdvance, type LogRecord } from '../oracle/evaluate.ts'
+
+interface ActorTimes {
+  maxMs: number
+  /** Processing time of the epoch of its last row. */
+  lastRowMs: number
+}
+
+export interface PartitionHistory {
+  /** Raw records, by offset. */
+  records: readonly string[]
+  receipts: readonly Receipt[]
+}
+
+/** The evaluator's answer, and the number of records that are no event, over all partitions. Every record is in an epoch. */
+export function expected(
+  partitions: readonly PartitionHistory[],
+  settings: ClickstreamSettings,
+): Evaluation & { invalid: number; dead: number } {
+  const entries: (LogRecord | IdleAdvance)[] = []
+  let invalid = 0
+  let dead = 0
+  for (const [partition, { records, receipts }] of partitions.entries()) {
+    assert.equal(receipts.at(-1)?.to ?? 0, records.length, `partition ${partition} has been read to its end`)
+    const actors = new Map<string, ActorTimes>()
+    let claimedAtMs = 0
+    for (const { from, to, inputs, dead: deadOffsets } of receipts) {
+      const { now, atEnd, close } = inputs
+      claimedAtMs = inputs.claimedAt ?? claimedAtMs
+      for (const [key, { maxMs, lastRowMs }] of actors) {
+        const [orgId, productId] = JSON.parse(key) as [string, string]
+        const idleMs = now !== undefined && atEnd ? now - Math.max(lastRowMs, claimedAtMs) - settings.idleTimeoutMs : 0
+        if (idleMs > 0) entries.push({ orgId, productId, watermark: maxMs - settings.allowedDisorderMs + idleMs })
+        if (close) entries.push({ orgId, productId, watermark: maxMs + settings.gapMs + 1 })
+      }
+      for (let offset = from; offset < to; offset++) {
+        const event = eventOf(records[offset])
+        if (!event) {
+          invalid++
+          continue
+        }
+        const key = JSON.stringify([event.orgId, event.productId])
+        const actor = actors.get(key) ?? { maxMs: -Infinity, lastRowMs: 0 }
+        actors.set(key, actor)
+        actor.lastRowMs = now ?? actor.lastRowMs
+        if (deadOffsets.includes(offset)) {
+          dead++
+          continue
+        }
+        actor.maxMs = Math.max(actor.maxMs, event.ts as number)
+        entries.push({ partition, offset, event })
+      }
+    }
+  }
+  const { rage, backtrackMs } = settings
+  const own = { ...settings, rageClicks: rage.clicks, rageWithinMs: rage.withinMs, backtrackWithinMs: backtrackMs }
+  return { ...evaluate(entries, own), invalid, dead }
+}
+
+/** The simulator's records are events or plain nonsense. */
+function eventOf(record: string): WireEvent | undefined {
+  return record.startsWith('{') ? (JSON.parse(record) as WireEvent) : undefined
+}
