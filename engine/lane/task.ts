@@ -302,7 +302,8 @@ export class PartitionTask {
     let size = 0
     for (let read = first; ; read = await this.reader.read(read.next, this.options.epochBytes)) {
       for (const block of read.blocks) {
-        parts.push(read.bytes.slice(block.pos, block.pos + block.length))
+        // A copy: the reader's buffer is overwritten by its next read (and a Buffer's slice is none).
+        parts.push(new Uint8Array(read.bytes.subarray(block.pos, block.pos + block.length)))
         blocks.push({ ...block, pos: size })
         size += block.length
       }

@@ -80,7 +80,7 @@ export class StateCache {
         own.counters = saved.counters
       } else {
         const times = new DataView(value.buffer, value.byteOffset, 16)
-        users.push([key.slice(1), times.getFloat64(0, true), times.getFloat64(8, true)])
+        users.push([new Uint8Array(key.subarray(1)), times.getFloat64(0, true), times.getFloat64(8, true)])
       }
     }
     const { users: directory } = this.state

@@ -73,7 +73,7 @@ export class UserCodec {
   decode(user: number, bytes: Uint8Array, symbols: Symbols): void {
     const { state } = this
     const { kept } = state
-    const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice()
+    const aligned = bytes.byteOffset % 4 === 0 ? bytes : new Uint8Array(bytes)
     const words = new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.length >> 2)
     if (words[0] !== FORMAT) throw new RangeError(`stored state has format ${words[0]}, this version reads ${FORMAT}`)
     const sessions: number[] = []

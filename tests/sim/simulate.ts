@@ -112,7 +112,9 @@ export async function simulate(seed: number): Promise<Faults> {
   const node = newNode()
   await scheduler.until(node.start())
   await scheduler.until(node.produce())
-  await scheduler.until(node.drain({ snapshots: true, close: random() < 0.5 }))
+  await scheduler.until(node.drain({ snapshots: true, close: random() < 0.5 })).catch((error) => {
+    throw world.stopped[0]?.error ?? error
+  })
   for (const journal of node.logs) await scheduler.until(journal.retain())
   count(node)
   await scheduler.until(node.stop())
