@@ -2,8 +2,10 @@
 //
 // Importer owns the reading, the door and the commits to `events.raw`. Progress is durable with the records: the same stream given again
 // goes on where it stopped, and one that was read to its end adds nothing.
-// 1. A stream is known by the 128-bit hash of its first megabyte, the org given for it included: the answer to 'again or another?'.
+// 1. A stream is known by the 128-bit hash of its first megabyte, the org given for it included: the answer to 'again or another?'. A
+//    generator's is known by a name instead.
 // 2. One commit is in flight while the next batch is read (protocol 8).
+// 3. What was read of a stream that fails is kept: it is committed before the failure is thrown on.
 import { createHash } from 'node:crypto'
 import type { Claim, Log, LogReceipt, OutputBlock } from '../../engine/log/contract.ts'
 import { Door, type RejectedLine } from '../../model/door.ts'
@@ -18,6 +20,7 @@ export interface ImportReceipt extends LogReceipt {
 }
 
 export interface ImportProgress {
+  lines: number
   /** Bytes of the stream (decompressed) read so far, those of earlier runs included. */
   bytes: number
   accepted: number
@@ -31,9 +34,12 @@ export interface ImportOptions {
   partitions: number
   /** For lines without orgId. */
   org?: string
+  /** Identifies the stream in place of its first megabyte. */
+  name?: string
   nowMs: () => number
   /** Rejected lines: the number of the line in the stream (from 1), the line's bytes, why. */
   onReject(line: number, bytes: Uint8Array, reason: RejectedLine): void
+  /** Called once before the first line, with what earlier runs did, and with each commit just before it: rejects up to here have been told. */
   onProgress?(progress: ImportProgress): void
   signal?: AbortSignal
 }
@@ -44,51 +50,64 @@ export interface ImportResult {
   rejected: number
   /** Events that an earlier run of the same import had accepted already; part of `accepted`. */
   before: number
+  /** The stream was read to its end; false where the signal came first. */
+  complete: boolean
 }
 
 const DIGEST_BYTES = 1 << 20
 const COMMIT_BYTES = 4 << 20
+/** A slow stream's lines wait at most this long for others, once the next chunk is there. */
+const COMMIT_MS = 100
 
 /** Reads the stream to its end into the log. Errors: what the stream and the log reject with; the receipts say where to go on. */
 export async function importLines(stream: AsyncIterable<Uint8Array>, options: ImportOptions): Promise<ImportResult> {
-  const chunks = stream[Symbol.asyncIterator]()
+  const chunks = readable(stream)
   const first: Uint8Array[] = []
-  let size = 0
-  let ended = false
-  while (size < DIGEST_BYTES && !ended) {
-    const { value, done } = await chunks.next()
-    if (done) ended = true
-    else {
-      first.push(value)
-      size += value.length
+  if (options.name === undefined)
+    for (let size = 0; size < DIGEST_BYTES; ) {
+      const chunk = await chunks.next()
+      if (!chunk) break
+      size += chunk.length
+      first.push(chunk)
     }
-  }
-  const digest = createHash('sha256')
-    .update(`${options.org ?? ''}\0`)
-    .update(Buffer.concat(first).subarray(0, DIGEST_BYTES))
-    .digest('hex')
-    .slice(0, 32)
-  const claim = await options.log.claim<ImportReceipt>(`import.${options.lineage}.${digest}`)
-  const last = claim.last
-  if (last?.complete) {
-    await claim.release()
-    return { lines: last.lines, accepted: last.accepted, rejected: last.rejected, before: last.accepted }
-  }
-  const run = new ImportRun(claim, options, last)
+  const hash = createHash('sha256').update(`${options.org ?? ''}\0`)
+  if (options.name === undefined) hash.update(Buffer.concat(first).subarray(0, DIGEST_BYTES))
+  else hash.update(`\0${options.name}`)
+  const claim = await options.log.claim<ImportReceipt>(`import.${options.lineage}.${hash.digest('hex').slice(0, 32)}`)
+  const run = new ImportRun(claim, options)
   for (const chunk of first) await run.chunk(chunk)
   first.length = 0
-  while (!ended && !options.signal?.aborted) {
-    const { value, done } = await chunks.next()
-    if (done) ended = true
-    else await run.chunk(value)
-  }
-  await run.end(ended)
+  for (let chunk: Uint8Array | undefined; !options.signal?.aborted && (chunk = await chunks.next()); ) await run.chunk(chunk)
+  const complete = chunks.ended
+  await run.end(complete)
   await claim.release()
-  return { ...run.result, before: last?.accepted ?? 0 }
+  if (chunks.failure !== undefined) throw chunks.failure
+  return { ...run.result, before: run.before, complete }
+}
+
+/** The chunks of a stream; a failure of the stream is kept for later. */
+function readable(stream: AsyncIterable<Uint8Array>) {
+  const iterator = stream[Symbol.asyncIterator]()
+  const state = {
+    ended: false,
+    failure: undefined as unknown,
+    async next(): Promise<Uint8Array | undefined> {
+      if (state.ended || state.failure !== undefined) return undefined
+      try {
+        const { value, done } = await iterator.next()
+        if (!done) return value as Uint8Array
+        state.ended = true
+      } catch (error) {
+        state.failure = error ?? new Error('the stream failed without a reason')
+      }
+      return undefined
+    },
+  }
+  return state
 }
 
 class ImportRun {
-  readonly result: Omit<ImportResult, 'before'>
+  readonly result: Omit<ImportResult, 'before' | 'complete'>
   private readonly options: ImportOptions
   private readonly claim: Claim<ImportReceipt>
   private readonly door: Door
@@ -99,8 +118,12 @@ class ImportRun {
   private read: number
   private waiting = 0
   private committing: Promise<void> = Promise.resolve()
+  private committedMs: number
+  /** Accepted by earlier runs. */
+  readonly before: number
 
-  constructor(claim: Claim<ImportReceipt>, options: ImportOptions, last: ImportReceipt | undefined) {
+  constructor(claim: Claim<ImportReceipt>, options: ImportOptions) {
+    const last = claim.last
     this.claim = claim
     this.options = options
     this.door = new Door({ partitions: options.partitions, org: options.org })
@@ -109,6 +132,9 @@ class ImportRun {
     this.read = this.skip
     this.cutter = new LineCutter(this.skip)
     this.result = { lines: last?.lines ?? 0, accepted: last?.accepted ?? 0, rejected: last?.rejected ?? 0 }
+    this.before = this.result.accepted
+    this.committedMs = options.nowMs()
+    options.onProgress?.({ bytes: this.read, ...this.result })
   }
 
   async chunk(bytes: Uint8Array): Promise<void> {
@@ -121,13 +147,16 @@ class ImportRun {
     // Large chunks in parts, so that a commit holds about COMMIT_BYTES.
     for (let at = 0; at < rest.length; at += COMMIT_BYTES) {
       this.take(this.cutter.push(rest.subarray(at, at + COMMIT_BYTES)))
-      if (this.waiting >= COMMIT_BYTES) await this.commit(false)
+      const isDue = this.waiting > 0 && this.options.nowMs() - this.committedMs >= COMMIT_MS
+      if (this.waiting >= COMMIT_BYTES || isDue) await this.commit(false)
     }
   }
 
   async end(complete: boolean): Promise<void> {
     if (complete) this.take(this.cutter.end())
-    await this.commit(complete)
+    const last = this.claim.last
+    const isKnown = last?.complete === true && last.to === this.read
+    if (!isKnown) await this.commit(complete)
     await this.committing
   }
 
@@ -149,9 +178,10 @@ class ImportRun {
     const outputs: OutputBlock[] = this.door.take().map(({ partition, count, bytes }) => ({ topic, partition, count, bytes }))
     const receipt: ImportReceipt = { epoch: ++this.epoch, to: this.read, ...this.result, complete }
     this.waiting = 0
+    this.committedMs = this.options.nowMs()
     await this.committing
+    onProgress?.({ bytes: this.read, ...this.result })
     this.committing = this.claim.commit({ outputs, receipt, release: { receiptsThrough: this.epoch - 1, inputBefore: 0 } })
     this.committing.catch(() => undefined)
-    onProgress?.({ bytes: receipt.to, accepted: receipt.accepted, rejected: receipt.rejected })
   }
 }
