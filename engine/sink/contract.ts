@@ -61,7 +61,7 @@ export interface SinkRecord extends LogReceipt {
 export interface SinkSettings {
   /** A write holds about this many bytes at most (64 MB). */
   batchBytes: number
-  /** One read of the log (4 MB): between two of them other work of the thread runs. */
+  /** One read of the log (2 MB): between two of them other work of the thread runs. */
   readBytes: number
   /** When caught up, from one write to the next (1,000). */
   intervalMs: number
@@ -79,7 +79,7 @@ export interface SinkSettings {
 
 export const sinkDefaults: SinkSettings = {
   batchBytes: 64 << 20,
-  readBytes: 4 << 20,
+  readBytes: 2 << 20,
   intervalMs: 1000,
   windowMs: 3_600_000,
   orphanMs: 0,
