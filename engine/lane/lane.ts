@@ -27,8 +27,10 @@ interface Drain {
   to: ReadonlyMap<number, number>
   snapshots: boolean
   close: boolean
+  /** Tasks that have not read so far yet. */
   waiting: Set<PartitionTask>
-  asking: Set<PartitionTask>
+  /** Tasks that have, and the epoch whose commit completes it. */
+  asking: Map<PartitionTask, number>
   resolve(): void
   reject(error: unknown): void
 }
@@ -39,6 +41,9 @@ const BACKOFF_MAX_MS = 10_000
 export class Lane {
   private readonly options: LaneOptions
   private readonly active = new Set<PartitionTask>()
+  /** Tasks that failed by a cause that may pass, and when they are recovered. */
+  private readonly failed = new Map<PartitionTask, { atMs: number; backoffMs: number }>()
+  private readonly stopped = new Set<PartitionTask>()
   private drains: Drain[] = []
   private stopping = false
   private wake = new AbortController()
@@ -50,7 +55,8 @@ export class Lane {
 
   /** Recovers every task. One that cannot be recovered is reported and left out. */
   async open(): Promise<void> {
-    for (const task of this.options.tasks) await this.recover(task)
+    const { tasks, onRecovering } = this.options
+    for (const task of tasks) await this.recover(task, undefined, (done, of) => onRecovering?.(task.partition, done, of))
   }
 
   /** Runs until stop: then every task has committed, checkpointed and released its claim. */
@@ -59,6 +65,7 @@ export class Lane {
     let flushing: { round: [PartitionTask, Epoch][]; done: Promise<PromiseSettledResult<void>[]> } | undefined
     while (!this.stopping || flushing) {
       const startedMs = clock.now()
+      if (!this.stopping) await this.retry()
       const round = this.stopping ? [] : await this.compute()
       if (flushing) {
         const failed = await this.settle(flushing.round, await flushing.done)
@@ -69,34 +76,28 @@ export class Lane {
       }
       flushing = round.length > 0 ? { round, done: Promise.allSettled(round.map(([task, epoch]) => task.commit(epoch))) } : undefined
       let busy = false
-      for (const task of this.active) busy = (await this.guard(task, () => task.tend())) || busy
+      for (const task of [...this.active]) busy = (await this.guard(task, () => task.tend())) || busy
       const full = round.some(([, { receipt }]) => receipt.to > receipt.from && !receipt.inputs.atEnd)
       if (flushing === undefined && !busy) await this.wait()
       else if (!full) await clock.sleep(Math.max(0, startedMs + epochMs - clock.now()), this.wake.signal)
     }
     for (const task of this.active) await task.stop()
     this.active.clear()
-    for (const drain of this.drains)
-      drain.reject(new EngineError('STOPPED', 'the lane was stopped meanwhile', 'Start again: nothing is lost.'))
+    for (const drain of this.drains) drain.reject(laneStopped())
   }
 
   /** Resolves when every task has read and committed its input up to `to`, and then an epoch with what is asked for. */
   drain(to: ReadonlyMap<number, number>, asked: { snapshots: boolean; close: boolean }): Promise<void> {
     return new Promise((resolve, reject) => {
-      const waiting = new Set([...this.active].filter((task) => to.has(task.partition)))
-      const missing = [...to.keys()].filter((partition) =>
-        this.options.tasks.some((task) => task.partition === partition && !this.active.has(task)),
-      )
-      if (missing.length > 0)
-        return reject(
-          new EngineError(
-            'PARTITION_STOPPED',
-            `partition ${missing.join(', ')} has stopped`,
-            'See its error above: it was printed when it stopped.',
-          ),
-        )
+      if (this.stopping) return reject(laneStopped())
+      const waiting = new Set(this.options.tasks.filter((task) => to.has(task.partition)))
+      const missing = [...waiting].filter((task) => this.stopped.has(task)).map(({ partition }) => partition)
+      if (missing.length > 0) {
+        const message = `partition ${missing.join(', ')} has stopped`
+        return reject(new EngineError('PARTITION_STOPPED', message, 'See its error above: it was printed when it stopped.'))
+      }
       if (waiting.size === 0) return resolve()
-      this.drains.push({ to, ...asked, waiting, asking: new Set(), resolve, reject })
+      this.drains.push({ to, ...asked, waiting, asking: new Map(), resolve, reject })
       this.nudge()
     })
   }
@@ -119,7 +120,7 @@ export class Lane {
   private async compute(): Promise<[PartitionTask, Epoch][]> {
     const { clock, live } = this.options
     const round: [PartitionTask, Epoch][] = []
-    for (const task of this.active) {
+    for (const task of [...this.active]) {
       if (task.mustWait) continue
       const drain = this.drains.find((d) => d.waiting.has(task) && task.readTo >= (d.to.get(task.partition) as number))
       const asked =
@@ -128,22 +129,20 @@ export class Lane {
           : {}
       const epoch = await this.guard(task, () => task.next(live ? { nowMs: clock.now() } : undefined, asked))
       if (epoch) round.push([task, epoch])
-      if (!drain) continue
+      if (!drain || !this.active.has(task)) continue
       drain.waiting.delete(task)
-      // Nothing asked for and nothing left to commit but what is in flight: done when that is.
-      drain.asking.add(task)
+      // Where nothing was asked for, what is in flight may be all that is left to commit.
+      drain.asking.set(task, task.lastEpoch)
     }
     return round
   }
 
   /** After the commits of a round: drains that they complete, or recovery of the tasks whose commit failed. */
   private async settle(round: [PartitionTask, Epoch][], results: PromiseSettledResult<void>[]): Promise<boolean> {
-    let failed = false
-    for (const [i, result] of results.entries()) {
-      if (result.status === 'fulfilled') continue
-      failed = true
-      await this.restart(round[i][0], result.reason)
-    }
+    const causes = new Map<PartitionTask, unknown>()
+    for (const [i, result] of results.entries()) if (result.status === 'rejected') causes.set(round[i][0], result.reason)
+    for (const [task, cause] of causes) await this.restart(task, cause)
+    const failed = causes.size > 0
     // A commit of a neighbour failed: what was computed after it in this round is dropped with it, and computed again.
     if (failed) for (const task of [...this.active]) await this.restart(task, undefined)
     else this.finishDrains()
@@ -152,41 +151,42 @@ export class Lane {
 
   private finishDrains(): void {
     this.drains = this.drains.filter((drain) => {
-      for (const task of drain.asking) if (task.committedEpoch === task.lastEpoch) drain.asking.delete(task)
+      for (const [task, epoch] of drain.asking) if (task.committedEpoch >= epoch) drain.asking.delete(task)
       if (drain.waiting.size > 0 || drain.asking.size > 0) return true
       drain.resolve()
       return false
     })
   }
 
-  /** Drops the task's memory and recovers it, as long as it takes where the cause may pass. */
+  /** Drops the task's memory, and recovers it: at once, or, where it failed, when the cause may have passed. Neighbours go on meanwhile. */
   private async restart(task: PartitionTask, cause: unknown): Promise<void> {
-    if (!this.active.has(task)) return
-    const { clock } = this.options
+    if (!this.active.has(task) && !this.failed.has(task)) return
     for (const drain of this.drains) if (drain.asking.delete(task)) drain.waiting.add(task)
-    for (let backoffMs = BACKOFF_FIRST_MS; ; backoffMs = Math.min(BACKOFF_MAX_MS, backoffMs * 2)) {
-      this.active.delete(task)
-      if (cause !== undefined && !isRetryable(cause)) return this.drop(task, cause)
-      await task.abandon()
-      try {
-        await task.recover(clock.now())
-        this.active.add(task)
-        return
-      } catch (error) {
-        cause = error
-        await clock.sleep(backoffMs)
-        if (this.stopping) return
-      }
+    if (cause !== undefined && !isRetryable(cause)) return this.drop(task, cause)
+    this.active.delete(task)
+    await task.abandon()
+    if (cause === undefined) await this.recover(task, BACKOFF_FIRST_MS)
+    else this.failed.set(task, { atMs: this.options.clock.now() + BACKOFF_FIRST_MS, backoffMs: BACKOFF_FIRST_MS })
+  }
+
+  private async retry(): Promise<void> {
+    for (const [task, { atMs, backoffMs }] of [...this.failed]) {
+      if (atMs > this.options.clock.now()) continue
+      this.failed.delete(task)
+      await this.recover(task, Math.min(BACKOFF_MAX_MS, backoffMs * 2))
     }
   }
 
-  private async recover(task: PartitionTask): Promise<void> {
-    const { clock, onRecovering } = this.options
+  /** `backoffMs`: when to try again where the cause may pass; undefined: never, the person who starts it shall know. */
+  private async recover(task: PartitionTask, backoffMs?: number, onProgress?: (done: number, of: number) => void): Promise<void> {
+    const { clock } = this.options
     try {
-      await task.recover(clock.now(), (done, of) => onRecovering?.(task.partition, done, of))
+      await task.recover(clock.now(), onProgress)
       this.active.add(task)
     } catch (error) {
-      this.drop(task, error)
+      if (backoffMs === undefined || !isRetryable(error)) return this.drop(task, error)
+      await task.abandon()
+      this.failed.set(task, { atMs: clock.now() + backoffMs, backoffMs })
     }
   }
 
@@ -201,6 +201,8 @@ export class Lane {
 
   private drop(task: PartitionTask, error: unknown): void {
     this.active.delete(task)
+    this.failed.delete(task)
+    this.stopped.add(task)
     for (const drain of this.drains) if (drain.waiting.has(task) || drain.asking.has(task)) drain.reject(error)
     this.drains = this.drains.filter((drain) => !drain.waiting.has(task) && !drain.asking.has(task))
     this.options.onStopped(task.partition, error)
@@ -208,8 +210,10 @@ export class Lane {
 
   private async wait(): Promise<void> {
     this.finishDrains()
-    if (this.stopping || this.drains.length > 0) return
+    if (this.stopping) return
     const { clock, log, live } = this.options
+    // Somebody waits for what cannot be read yet, or began to wait just now.
+    if (this.drains.length > 0) return clock.sleep(1, this.wake.signal)
     this.changed ??= log.changed().then(() => {
       this.changed = undefined
     })
@@ -217,11 +221,13 @@ export class Lane {
     const woken = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
     const over = new AbortController()
     const waits: Promise<void>[] = [this.changed, woken]
-    const idleMs = live ? Math.min(...[...this.active].map((task) => task.nextIdleMs)) : Number.POSITIVE_INFINITY
+    const retriesMs = [...this.failed.values()].map(({ atMs }) => atMs)
+    const idleMs = Math.min(...retriesMs, ...(live ? [...this.active].map((task) => task.nextIdleMs) : []))
     if (idleMs < Number.POSITIVE_INFINITY) waits.push(clock.sleep(Math.max(1, Math.min(idleMs - clock.now(), 1 << 30)), over.signal))
     await Promise.race(waits)
     over.abort()
   }
 }
 
+const laneStopped = () => new EngineError('STOPPED', 'the lane was stopped meanwhile', 'Start again: nothing is lost.')
 const isRetryable = (error: unknown) => (error as { retryable?: boolean }).retryable === true

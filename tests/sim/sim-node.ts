@@ -166,9 +166,11 @@ export class SimNode {
     for (const sink of this.sinks) await sink.drained(await this.ends(sink.stats.topic))
   }
 
-  /** A graceful stop. */
+  /** A graceful stop: what the lane has committed goes into the tables. */
   async stop(): Promise<void> {
     this.lane.stop()
+    await this.running[0]
+    for (const sink of this.sinks) await sink.drained(await this.ends(sink.stats.topic))
     for (const sink of this.sinks) sink.stop()
     await Promise.all(this.running)
     for (const log of this.logs) await log.close()

@@ -146,7 +146,7 @@ export async function simulate(seed: number): Promise<Faults> {
       await scheduler.step()
     }
     // A full disk may keep a process from starting: it says so, and is started again.
-    if (failure && !['DISK_FULL', 'DISK_FAILED', 'STOPPED'].includes((failure as { code: string }).code)) throw failure
+    if (failure && !['DISK_FULL', 'DISK_FAILED', 'PARTITION_STOPPED'].includes((failure as { code: string }).code)) throw failure
     if (!started) faults.killsWhileStarting++
     else count(node)
     noticeStopped()
