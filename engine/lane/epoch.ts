@@ -188,13 +188,19 @@ export class EpochComputer {
     const { allowedDisorderMs, idleTimeoutMs, gapMs } = this.pipeline.window
     if (inputs.claimedAt !== undefined) this.claimedAt = inputs.claimedAt
     for (const actor of this.actors.list) {
+      const { maxMs } = actor
+      let watermark = actor.watermark
       if (inputs.now !== undefined && inputs.atEnd) {
-        const idle = inputs.now - Math.max(actor.lastRowMs, this.claimedAt) - idleTimeoutMs
-        if (idle > 0 && actor.maxMs - allowedDisorderMs + idle > actor.watermark) actor.watermark = actor.maxMs - allowedDisorderMs + idle
+        const idleMs = inputs.now - Math.max(actor.lastRowMs, this.claimedAt) - idleTimeoutMs
+        if (idleMs > 0) watermark = Math.max(watermark, maxMs - allowedDisorderMs + idleMs)
       }
-      if (inputs.close && Number.isFinite(actor.maxMs)) actor.watermark = Math.max(actor.watermark, actor.maxMs + gapMs + 1)
-      if (actor.timers.firstMs <= actor.watermark) ready.add(actor)
-      else if (inputs.now !== undefined && inputs.atEnd) this.sumWatermark(actor)
+      if (inputs.close) watermark = Math.max(watermark, maxMs + gapMs + 1)
+      if (watermark > actor.watermark) {
+        actor.watermark = watermark
+        actor.dirty = true
+        this.sumWatermark(actor)
+      }
+      if (actor.timers.firstMs <= watermark) ready.add(actor)
     }
     if (!inputs.snapshots) return
     const { users } = this.state
