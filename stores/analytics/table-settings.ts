@@ -8,26 +8,26 @@ export interface TableSettings {
   fsync: boolean
 }
 
-const TTL_OF: Readonly<Record<string, keyof TableSettings['ttlDays'] | undefined>> = {
-  events_raw: 'events',
-  fact_sessions: 'facts',
-  fact_incidents: 'facts',
-  events_late: undefined,
-  events_dlq: undefined,
-}
-
 export async function applyTableSettings(target: MigrationTarget, { ttlDays, fsync }: TableSettings): Promise<void> {
   const tables = await target.query<{ name: string; full: string }>(
     'SELECT name, engine_full AS full FROM system.tables WHERE database = currentDatabase()',
   )
+  /** Days by table; 0: its rows stay. */
+  const daysOf: Readonly<Record<string, number>> = {
+    events_raw: ttlDays.events,
+    fact_sessions: ttlDays.facts,
+    fact_incidents: ttlDays.facts,
+    events_late: 0,
+    events_dlq: 0,
+  }
   for (const { name, full } of tables) {
-    if (!(name in TTL_OF)) continue
+    const days = daysOf[name]
+    if (days === undefined) continue
     const flag = fsync ? 1 : 0
     if (!full.includes(`fsync_after_insert = ${flag}`) || !full.includes(`fsync_part_directory = ${flag}`)) {
       await target.command(`ALTER TABLE ${name} MODIFY SETTING fsync_after_insert = ${flag}, fsync_part_directory = ${flag}`)
     }
-    const days = TTL_OF[name] && ttlDays[TTL_OF[name]]
-    if (days !== undefined && !full.includes(`toIntervalDay(${days})`)) {
+    if (days > 0 && !full.includes(`toIntervalDay(${days})`)) {
       // A time of 0 is an absent one: such rows stay.
       await target.command(
         `ALTER TABLE ${name} MODIFY TTL received_at + INTERVAL ${days} DAY DELETE WHERE received_at > toDateTime64(0, 3, 'UTC')`,
