@@ -2,6 +2,7 @@
 //
 // Actor owns its watermark, its counters, its symbols and its timers. Its turn is turn.ts's; its sessions are in the task's keyed state.
 import { type EventBatch, FIELD, FIELD_COUNT } from '../../model/batch.ts'
+import { sameBytes, viewOf } from '../state/same-bytes.ts'
 import { Symbols } from '../state/symbols.ts'
 import { TimerHeap } from '../time/timer-heap.ts'
 
@@ -24,6 +25,7 @@ export class Actor {
   readonly product: string
   /** UTF-8 of org 0x00 product 0x00: what state keys and content ids begin with. */
   readonly prefix: Uint8Array
+  private readonly prefixView: DataView
   /** What its outputs begin with: `{"org_id":…,"product_id":…,"user_id":`. */
   readonly head: Uint8Array
   readonly symbols = new Symbols()
@@ -45,7 +47,19 @@ export class Actor {
     this.org = org
     this.product = product
     this.prefix = new TextEncoder().encode(`${org}\0${product}\0`)
+    this.prefixView = viewOf(this.prefix)
     this.head = new TextEncoder().encode(`{"org_id":${JSON.stringify(org)},"product_id":${JSON.stringify(product)},"user_id":`)
+  }
+
+  /** Whether org and product are these bytes. */
+  is(bytes: DataView, orgPos: number, orgLength: number, productPos: number, productLength: number): boolean {
+    const { prefix, prefixView } = this
+    return (
+      prefix.length === orgLength + productLength + 2 &&
+      prefix[orgLength] === 0 &&
+      sameBytes(prefixView, 0, bytes, orgPos, orgLength) &&
+      sameBytes(prefixView, orgLength + 1, bytes, productPos, productLength)
+    )
   }
 
   enqueue(row: number): void {
@@ -65,30 +79,33 @@ export class Actor {
   }
 }
 
-/** Finds the actor of a row by the bytes of its org and product; remembers the last one, because rows come in runs. */
+/** Finds the actor of a row by the bytes of its org and product. */
 export class ActorTable {
   readonly list: Actor[] = []
   private readonly byHash = new Map<number, Actor[]>()
-  private last: Actor | undefined
+  /** The last actor found for some bits of the hash: most rows need to look no further. */
+  private readonly recent: (Actor | undefined)[] = new Array(RECENT).fill(undefined)
 
-  /** The actor of a row; made where unknown. */
-  of(batch: EventBatch, row: number): Actor {
-    const { bytes, spans } = batch
-    const org = (row * FIELD_COUNT + FIELD.org) * 2
-    const product = (row * FIELD_COUNT + FIELD.product) * 2
-    if (this.last && same(this.last.prefix, bytes, spans[org], spans[org + 1], spans[product], spans[product + 1])) return this.last
-    this.last = this.find(batch, row, org, product)
-    return this.last
+  /** The actor of a row; made where unknown. `view` is over the batch's bytes. */
+  of(batch: EventBatch, view: DataView, row: number): Actor {
+    const { spans, hash } = batch
+    const cell = row * FIELD_COUNT
+    const at = (Math.imul(hash[cell + FIELD.org], 0x9e3779b1) ^ Math.imul(hash[cell + FIELD.product], 0x85ebca6b)) >>> (32 - RECENT_BITS)
+    const org = (cell + FIELD.org) * 2
+    const product = (cell + FIELD.product) * 2
+    const recent = this.recent[at]
+    if (recent?.is(view, spans[org], spans[org + 1], spans[product], spans[product + 1])) return recent
+    const actor = this.find(batch, view, row, org, product)
+    this.recent[at] = actor
+    return actor
   }
 
-  private find(batch: EventBatch, row: number, org: number, product: number): Actor {
+  private find(batch: EventBatch, view: DataView, row: number, org: number, product: number): Actor {
     const { bytes, spans, hash } = batch
     const orgHash = hash[row * FIELD_COUNT + FIELD.org]
     const productHash = hash[row * FIELD_COUNT + FIELD.product]
     const bucket = this.byHash.get(mix(orgHash, productHash))
-    if (bucket)
-      for (const actor of bucket)
-        if (same(actor.prefix, bytes, spans[org], spans[org + 1], spans[product], spans[product + 1])) return actor
+    if (bucket) for (const actor of bucket) if (actor.is(view, spans[org], spans[org + 1], spans[product], spans[product + 1])) return actor
     const text = (at: number) => decoder.decode(bytes.subarray(spans[at], spans[at] + spans[at + 1]))
     return this.named(text(org), text(product), orgHash, productHash)
   }
@@ -108,18 +125,6 @@ export class ActorTable {
 }
 
 const decoder = new TextDecoder()
+const RECENT_BITS = 10
+const RECENT = 1 << RECENT_BITS
 const mix = (orgHash: number, productHash: number) => (Math.imul(orgHash, 0x9e3779b1) ^ productHash) >>> 2
-
-function same(
-  prefix: Uint8Array,
-  bytes: Uint8Array,
-  orgPos: number,
-  orgLength: number,
-  productPos: number,
-  productLength: number,
-): boolean {
-  if (prefix.length !== orgLength + productLength + 2 || prefix[orgLength] !== 0) return false
-  for (let i = 0; i < orgLength; i++) if (prefix[i] !== bytes[orgPos + i]) return false
-  for (let i = 0; i < productLength; i++) if (prefix[orgLength + 1 + i] !== bytes[productPos + i]) return false
-  return true
-}

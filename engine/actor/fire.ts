@@ -99,10 +99,10 @@ export class Fire {
       const side = state.sessions.side[session]
       if (side?.session) gone.push({ ...side.session, kind: 'session', user })
       for (const incident of side?.incidents ?? []) gone.push({ ...(incident as Published & { kind: Incident['kind'] }), user })
-      if ((state.flags(session) & SESSION_FLAG.COUNTED_CLOSED) === 0) {
-        uncount(state, actor, session)
-        actor.counters.deadLettered += state.word(session, S.COUNT)
-      }
+      // Events that closed sessions were counted with stay counted so; what came to them since, and open sessions, are given up.
+      const closed = state.flags(session) & SESSION_FLAG.COUNTED_CLOSED
+      if (!closed) uncount(state, actor, session)
+      actor.counters.deadLettered += state.word(session, S.COUNT) - (closed ? state.word(session, S.COUNTED) : 0)
       state.dropSession(session)
     }
     state.users.arena.u32[user * state.users.arena.words + USER.HEAD] = 0

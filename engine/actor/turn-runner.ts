@@ -10,6 +10,7 @@ import type { Actor } from './actor.ts'
 import type { Fire } from './fire.ts'
 import { type DraftEmit, folded, gather, lift } from './lift.ts'
 import type { Outputs } from './outputs.ts'
+import type { Routed } from './routed.ts'
 import { type Draft, markTurn, type Orphan, rollbackTurn, type Turn } from './turn.ts'
 import { orphan, type SessionWindow } from './window.ts'
 
@@ -56,10 +57,11 @@ export class TurnRunner {
   }
 
   /** The actor's turn at its waiting rows (none: timers and snapshots only). Settled when it returns. */
-  run(actor: Actor, batch: EventBatch, inputs: TurnInputs): TurnFailures {
+  run(actor: Actor, batch: EventBatch, routed: Routed, inputs: TurnInputs): TurnFailures {
     const turn: Turn = {
       actor,
       batch,
+      routed,
       rows: actor.rows,
       from: 0,
       to: actor.rowCount,

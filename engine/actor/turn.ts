@@ -4,6 +4,7 @@ import type { EventBatch } from '../../model/batch.ts'
 import type { Incident } from '../../operators/contract.ts'
 import type { Published } from '../state/keyed-state.ts'
 import type { Actor, Counters } from './actor.ts'
+import type { Routed } from './routed.ts'
 
 /** An incident that a fold emitted in this turn; the last one of the same (session, kind, profile, first) counts. */
 export interface Draft extends Incident {
@@ -19,6 +20,7 @@ export interface Orphan extends Published {
 export interface Turn {
   actor: Actor
   batch: EventBatch
+  routed: Routed
   /** Rows of the batch: rows[from … to). */
   rows: Uint32Array
   from: number

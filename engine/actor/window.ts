@@ -4,7 +4,7 @@
 // the folds see what it touched. The common row is an append to the user's newest session; everything else takes the slow road.
 // 1. A row's lateness is decided by its actor's rows before it (protocol 3).
 // 2. Pieces of a capped run are sessions linked by CUT and AFTER_CUT; a final cut never moves.
-import { type EventBatch, FIELD, FIELD_COUNT, USER_ID } from '../../model/batch.ts'
+import type { EventBatch } from '../../model/batch.ts'
 import { CHUNK_EVENTS } from '../state/kept.ts'
 import { type KeyedState, S, SESSION_FLAG, type WindowSettings } from '../state/keyed-state.ts'
 import { USER } from '../state/users.ts'
@@ -12,8 +12,6 @@ import type { Actor } from './actor.ts'
 import type { Turn } from './turn.ts'
 
 const ID_SET_FROM = 64
-const PREFIX_USER = 117
-const PREFIX_ANONYMOUS = 97
 
 export class SessionWindow {
   private readonly state: KeyedState
@@ -52,39 +50,68 @@ export class SessionWindow {
       this.late(turn, row, 'late')
       return
     }
-    const cell = row * FIELD_COUNT + FIELD.user
-    const prefix = batch.userKind[row] === USER_ID ? PREFIX_USER : PREFIX_ANONYMOUS
-    const pos = batch.spans[cell * 2]
-    const length = batch.spans[cell * 2 + 1]
-    const hash = batch.hash[cell]
-    const user =
-      state.users.find(actor.index, prefix, batch.bytes, pos, length, hash) ||
-      state.users.add(actor.index, prefix, batch.bytes, pos, length, hash)
+    const user = turn.routed.userOf(actor, batch, row)
     state.touchUser(user)
     const newest = state.newest(user)
     if (newest === 0) {
-      this.begin(actor, user, 0, 0, batch, row, 0)
+      this.begin(turn, user, 0, 0, row, 0)
       return
     }
     const { f64, u32, words } = state.sessions
     const at = newest * words
     const last = f64[(at >> 1) + S.LAST]
     if (ts - last > settings.gapMs) {
-      this.begin(actor, user, newest, 0, batch, row, 0)
+      this.begin(turn, user, newest, 0, row, 0)
       return
     }
     if (
-      ts > last &&
-      ts > f64[(at >> 1) + S.HORIZON] &&
       (u32[at + S.FLAGS] & SESSION_FLAG.AFTER_CUT) === 0 &&
       u32[at + S.COUNT] < settings.sessionEventsMax &&
       ts - f64[(at >> 1) + S.FIRST] <= settings.sessionMaxMs
     ) {
-      if (this.holds(newest, batch, row)) actor.counters.duplicates++
-      else this.append(actor, newest, batch, row)
-      return
+      if (ts > last) {
+        if (this.holds(newest, batch, row)) actor.counters.duplicates++
+        else {
+          state.touchSession(newest)
+          if (ts <= f64[(at >> 1) + S.HORIZON]) u32[at + S.FLAGS] |= SESSION_FLAG.REFOLD
+          this.append(newest, turn, row)
+        }
+        return
+      }
+      if (this.placeInNewest(turn, user, newest, row)) return
     }
     this.placeSlowly(turn, user, row)
+  }
+
+  /** A row that ties with the last event or comes before it, where no other session is near and no cap: false if it is not so. */
+  private placeInNewest(turn: Turn, user: number, session: number, row: number): boolean {
+    const { actor, batch } = turn
+    const { state, settings } = this
+    const ts = batch.ts[row]
+    const first = state.time(session, S.FIRST)
+    const last = state.time(session, S.LAST)
+    const older = state.older(session)
+    if (ts < first - settings.gapMs || last - Math.min(first, ts) > settings.sessionMaxMs) return false
+    if (older !== 0 && ts <= state.time(older, S.LAST) + settings.gapMs) return false
+    if (this.holds(session, batch, row)) {
+      actor.counters.duplicates++
+      return true
+    }
+    const { kept } = state
+    const count = state.word(session, S.COUNT)
+    const behind = !kept.rowBefore(batch, row, kept.at(state.word(session, S.TAIL), (count - 1) % CHUNK_EVENTS))
+    if (!behind && state.isFrozen(user)) return false
+    state.touchSession(session)
+    const at = session * state.sessions.words
+    if (!behind || ts <= state.time(session, S.HORIZON)) state.sessions.u32[at + S.FLAGS] |= SESSION_FLAG.REFOLD
+    if (behind) this.append(session, turn, row)
+    else {
+      const tail = kept.insert(state.word(session, S.HEAD), count, batch, row, turn.routed.symbols)
+      state.sessions.u32[at + S.TAIL] = tail
+      this.counted(session, batch, row)
+      if (ts < first) state.sessions.f64[(at >> 1) + S.FIRST] = ts
+    }
+    return true
   }
 
   /** Rows that tie, come out of order, meet a closed session, a cap, or more than one session. */
@@ -104,7 +131,7 @@ export class SessionWindow {
     if (a < 0) {
       let older = pieces.length - 1
       while (older >= 0 && state.time(pieces[older], S.FIRST) > ts) older--
-      this.begin(actor, user, pieces[older] ?? 0, pieces[older + 1] ?? 0, batch, row, 0)
+      this.begin(turn, user, pieces[older] ?? 0, pieces[older + 1] ?? 0, row, 0)
       return
     }
     const joinedTo = b
@@ -131,10 +158,10 @@ export class SessionWindow {
       if (this.fits(piece, ts)) {
         state.touchSession(piece)
         if (ts <= state.time(piece, S.HORIZON)) state.sessions.u32[piece * state.sessions.words + S.FLAGS] |= SESSION_FLAG.REFOLD
-        this.append(actor, piece, batch, row)
+        this.append(piece, turn, row)
       } else {
         this.refold(piece, SESSION_FLAG.CUT)
-        this.begin(actor, user, piece, pieces[p + 1] ?? 0, batch, row, SESSION_FLAG.AFTER_CUT)
+        this.begin(turn, user, piece, pieces[p + 1] ?? 0, row, SESSION_FLAG.AFTER_CUT)
       }
       return
     }
@@ -155,11 +182,11 @@ export class SessionWindow {
   }
 
   /** A new session of one row between two others (0 for none). */
-  private begin(actor: Actor, user: number, older: number, newer: number, batch: EventBatch, row: number, flags: number): number {
+  private begin(turn: Turn, user: number, older: number, newer: number, row: number, flags: number): number {
     const session = this.insert(user, older, newer)
     const { u32, words } = this.state.sessions
     u32[session * words + S.FLAGS] |= flags
-    this.append(actor, session, batch, row)
+    this.append(session, turn, row)
     return session
   }
 
@@ -182,34 +209,40 @@ export class SessionWindow {
     return session
   }
 
-  private append(actor: Actor, session: number, batch: EventBatch, row: number): void {
+  /** Puts the row behind a session's events. */
+  private append(session: number, { batch, routed }: Turn, row: number): void {
     const { state } = this
     state.touchSession(session)
     const { kept } = state
-    const { words } = state.sessions
-    const at = session * words
-    const count = state.sessions.u32[at + S.COUNT]
-    const slot = count % CHUNK_EVENTS
-    let chunk = state.sessions.u32[at + S.TAIL]
-    if (slot === 0) {
-      const next = kept.arena.alloc()
-      if (count === 0) state.sessions.u32[at + S.HEAD] = state.sessions.u32[at + S.FOLD_CHUNK] = next
-      else {
-        kept.link(chunk, next)
-        if (state.sessions.u32[at + S.FOLDED] === count) state.sessions.u32[at + S.FOLD_CHUNK] = next
-      }
-      chunk = next
-      state.sessions.u32[at + S.TAIL] = chunk
-    }
-    kept.write(kept.at(chunk, slot), batch, row, actor.symbols)
+    const at = session * state.sessions.words
     const { u32, f64 } = state.sessions
-    u32[at + S.COUNT] = count + 1
+    const count = u32[at + S.COUNT]
+    const slot = count % CHUNK_EVENTS
+    if (slot === 0) {
+      const next = kept.arena.allocDirty()
+      if (count === 0) u32[at + S.HEAD] = u32[at + S.FOLD_CHUNK] = next
+      else {
+        kept.link(u32[at + S.TAIL], next)
+        if (u32[at + S.FOLDED] === count) u32[at + S.FOLD_CHUNK] = next
+      }
+      u32[at + S.TAIL] = next
+    }
+    kept.write(kept.at(u32[at + S.TAIL], slot), batch, row, routed.symbols)
     if (count === 0) f64[(at >> 1) + S.FIRST] = batch.ts[row]
     f64[(at >> 1) + S.LAST] = batch.ts[row]
+    this.counted(session, batch, row)
+  }
+
+  /** What a session knows of a row besides its place. */
+  private counted(session: number, batch: EventBatch, row: number): void {
+    const { sessions, idSets } = this.state
+    const { u32, f64 } = sessions
+    const at = session * sessions.words
+    u32[at + S.COUNT]++
     if (batch.receivedAt[row] > f64[(at >> 1) + S.RECEIVED]) f64[(at >> 1) + S.RECEIVED] = batch.receivedAt[row]
     const word = batch.id[row * 4]
     u32[at + S.BLOOM + ((word >>> 5) & 3)] |= 1 << (word & 31)
-    state.idSets.get(session)?.add(idKey(word, batch.id[row * 4 + 1]))
+    if (idSets.size > 0) idSets.get(session)?.add(idKey(word, batch.id[row * 4 + 1]))
   }
 
   /** Whether the row's id is among the session's. */
@@ -258,9 +291,9 @@ export class SessionWindow {
       state.dropSession(piece)
     }
     // The row goes into a chunk of its own first, so that from here on there are only kept events.
-    const own = kept.arena.alloc()
+    const own = kept.arena.allocDirty()
     const ownAt = kept.at(own, 0)
-    kept.write(ownAt, batch, row, actor.symbols)
+    kept.write(ownAt, batch, row, turn.routed.symbols)
     kept.arena.drop(own)
     let low = 0
     let high = places.length
@@ -298,7 +331,7 @@ export class SessionWindow {
     const slot = count % CHUNK_EVENTS
     let chunk = sessions.u32[at + S.TAIL]
     if (slot === 0) {
-      const next = kept.arena.alloc()
+      const next = kept.arena.allocDirty()
       if (count === 0) sessions.u32[at + S.HEAD] = sessions.u32[at + S.FOLD_CHUNK] = next
       else kept.link(chunk, next)
       chunk = next

@@ -9,6 +9,7 @@ import { type Actor, ActorTable, noCounters } from '../actor/actor.ts'
 import { Fire } from '../actor/fire.ts'
 import { DraftEmit } from '../actor/lift.ts'
 import { addTo, hex128, Outputs } from '../actor/outputs.ts'
+import { Routed } from '../actor/routed.ts'
 import type { Turn } from '../actor/turn.ts'
 import { keyText, TurnRunner } from '../actor/turn-runner.ts'
 import { SessionWindow } from '../actor/window.ts'
@@ -44,6 +45,7 @@ export class EpochComputer {
   private readonly outputs = new Outputs()
   private readonly deadLetters = new Outputs()
   private readonly runner: TurnRunner
+  private readonly routed: Routed
   private readonly watermarks = new Uint32Array(4)
   private readonly watermarkOf: Uint32Array[] = []
   private readonly scratch = new Uint8Array(1024)
@@ -54,6 +56,7 @@ export class EpochComputer {
     this.pipeline = pipeline
     this.scope = scope
     this.state = new KeyedState(pipeline.folds, pipeline.sessionFold)
+    this.routed = new Routed(this.state)
     const emit = new DraftEmit()
     const late = this.outputs.to(pipeline.outputs.late)
     const window = new SessionWindow(this.state, pipeline.window, (turn, row, reason) => {
@@ -76,9 +79,7 @@ export class EpochComputer {
   actor(org: string, product: string): Actor {
     const o = withSlack(org)
     const p = withSlack(product)
-    const actor = this.actors.named(org, product, hash32(o, 0, o.length - HASH_SLACK), hash32(p, 0, p.length - HASH_SLACK))
-    while (this.watermarkOf.length < this.actors.list.length) this.watermarkOf.push(new Uint32Array(4))
-    return actor
+    return this.actors.named(org, product, hash32(o, 0, o.length - HASH_SLACK), hash32(p, 0, p.length - HASH_SLACK))
   }
 
   /** After a restore: the sums that receipts carry. */
@@ -100,6 +101,8 @@ export class EpochComputer {
     this.enter(inputs, ready)
     const dead: number[] = []
     const invalid = this.outputs.to(this.pipeline.outputs.deadLetters)
+    const { routed } = this
+    routed.begin(batch)
     for (let row = 0; row < batch.count; row++) {
       if (batch.type[row] === 255) {
         this.invalid++
@@ -109,7 +112,8 @@ export class EpochComputer {
         invalid.endKey()
         continue
       }
-      const actor = this.actorOf(batch, row)
+      const actor = this.actors.of(batch, routed.view, row)
+      routed.route(actor, batch, row)
       if (actor.rowCount === 0) {
         ready.add(actor)
         if (inputs.now !== undefined) actor.lastRowMs = inputs.now
@@ -122,7 +126,7 @@ export class EpochComputer {
     for (const actor of ready) {
       const own = replay?.forgotten.filter(([org, product]) => org === actor.org && product === actor.product)
       const forget = own && own.length > 0 ? new Set(own.map(([, , user]) => Buffer.from(user).toString('latin1'))) : undefined
-      const failures = this.runner.run(actor, batch, { snapshots: inputs.snapshots === true, skip, forget })
+      const failures = this.runner.run(actor, batch, this.routed, { snapshots: inputs.snapshots === true, skip, forget })
       for (const { row, error } of failures.dead) {
         dead.push(batch.offset[row])
         thrown.write(deadLetter(batch, row, this.scope.partition, 'OPERATOR_THREW', messageOf(error)))
@@ -215,14 +219,8 @@ export class EpochComputer {
     }
   }
 
-  private actorOf(batch: EventBatch, row: number): Actor {
-    const actor = this.actors.of(batch, row)
-    while (this.watermarkOf.length < this.actors.list.length) this.watermarkOf.push(new Uint32Array(4))
-    return actor
-  }
-
   private sumWatermark(actor: Actor): void {
-    const own = this.watermarkOf[actor.index]
+    const own = (this.watermarkOf[actor.index] ??= new Uint32Array(4))
     // Minus the old: adding its two's complement modulo 2^128.
     const minus = new Uint32Array([~own[0], ~own[1], ~own[2], ~own[3]])
     addTo(minus, ONE)

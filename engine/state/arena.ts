@@ -1,11 +1,12 @@
 // Records of one layout in one packed buffer. An index names a record; 0 is none.
 //
 // Arena owns the bytes, the free list, and what a turn needs to be undone. It does not know what a field means.
-// 1. A turn is a transaction: touch(i) before the first change of record i leaves a copy in a spare record; what was allocated
+// 1. A turn is a transaction: touch(i) before the first change of record i leaves a copy on the undo stack; what was allocated
 //    in the turn goes on rollback, what was dropped goes on settle (protocol 10, 19).
 // 2. While a checkpoint is open (hold), dropped records keep their bytes, because its list may still refer to them.
 // 3. Views are replaced when the arena grows: hold the arena, not its views, across an allocation.
 // 4. A `side` value (plain immutable data by reference) travels with its record through copies and undo.
+// 5. A free record keeps its old bytes until it is taken again.
 
 export interface Mark {
   touched: number
@@ -24,7 +25,10 @@ export class Arena<Side = undefined> {
   private top = 1
   private readonly free: number[] = []
   private readonly touched: number[] = []
-  private readonly copies: number[] = []
+  /** Copies of the touched records, one after the other, and their side values. */
+  private undo = new Uint32Array(1024)
+  private undoEnd = 0
+  private readonly undoSide: (Side | undefined)[] = []
   private readonly allocated: number[] = []
   private readonly dropped: number[] = []
   private readonly held: number[] = []
@@ -34,11 +38,6 @@ export class Arena<Side = undefined> {
   constructor(words: number, capacity = 1024) {
     this.words = words + (words & 1)
     this.grow(capacity)
-  }
-
-  /** One past the largest index ever used: for walks over all records (a free one is all zero). */
-  get end(): number {
-    return this.top
   }
 
   get bytesUsed(): number {
@@ -52,6 +51,13 @@ export class Arena<Side = undefined> {
     return index
   }
 
+  /** A record of whatever bytes, for who writes before reading, that a rollback takes back. May replace the views. */
+  allocDirty(): number {
+    const index = this.takeDirty()
+    this.allocated.push(index)
+    return index
+  }
+
   /** Gives the record back when the turn settles. */
   drop(index: number): void {
     this.dropped.push(index)
@@ -59,23 +65,15 @@ export class Arena<Side = undefined> {
 
   /** A copy of the record, side value included, outside of any turn; `release` gives it back. */
   copy(index: number): number {
-    const spare = this.take()
+    const spare = this.takeDirty()
     const { u32, words } = this
-    const at = index * words
-    const to = spare * words
-    // A short record is copied sooner than the built-in is called.
-    if (words <= 32) for (let i = 0; i < words; i++) u32[to + i] = u32[at + i]
-    else u32.copyWithin(to, at, at + words)
-    if (this.side[index] !== undefined) this.side[spare] = this.side[index]
+    u32.copyWithin(spare * words, index * words, (index + 1) * words)
+    this.side[spare] = this.side[index]
     return spare
   }
 
   /** Gives a record back at once. */
   release(index: number): void {
-    const { u32, words } = this
-    const at = index * words
-    if (words <= 32) for (let i = 0; i < words; i++) u32[at + i] = 0
-    else u32.fill(0, at, at + words)
     if (this.side[index] !== undefined) this.side[index] = undefined
     this.free.push(index)
   }
@@ -89,7 +87,14 @@ export class Arena<Side = undefined> {
   touch(index: number): void {
     if (this.stamps[index] === this.stamp) return
     this.stamps[index] = this.stamp
-    this.copies.push(this.copy(index))
+    const { u32, words, undoEnd } = this
+    if (undoEnd + words > this.undo.length) this.growUndo()
+    const { undo } = this
+    const at = index * words
+    // A record is short: copied sooner than the built-in is called.
+    for (let i = 0; i < words; i++) undo[undoEnd + i] = u32[at + i]
+    this.undoEnd = undoEnd + words
+    this.undoSide.push(this.side[index])
     this.touched.push(index)
   }
 
@@ -97,11 +102,9 @@ export class Arena<Side = undefined> {
   rollback(mark: Mark): void {
     while (this.touched.length > mark.touched) {
       const index = this.touched.pop() as number
-      const spare = this.copies.pop() as number
-      const at = spare * this.words
-      this.u32.copyWithin(index * this.words, at, at + this.words)
-      this.side[index] = this.side[spare]
-      this.release(spare)
+      this.undoEnd -= this.words
+      this.u32.set(this.undo.subarray(this.undoEnd, this.undoEnd + this.words), index * this.words)
+      this.side[index] = this.undoSide.pop()
     }
     this.dropped.length = mark.dropped
     while (this.allocated.length > mark.allocated) this.release(this.allocated.pop() as number)
@@ -110,8 +113,7 @@ export class Arena<Side = undefined> {
 
   /** Ends the turn: it cannot be undone any more. */
   settle(): void {
-    for (const spare of this.copies) this.release(spare)
-    this.touched.length = this.copies.length = this.allocated.length = 0
+    this.touched.length = this.undoSide.length = this.allocated.length = this.undoEnd = 0
     if (this.dropped.length > 0) {
       for (const index of this.dropped)
         if (this.holding) this.held.push(index)
@@ -135,10 +137,24 @@ export class Arena<Side = undefined> {
 
   /** A zeroed record that no rollback takes back. May replace the views. */
   take(): number {
+    const index = this.takeDirty()
+    const at = index * this.words
+    for (let i = at; i < at + this.words; i++) this.u32[i] = 0
+    return index
+  }
+
+  /** The same, of whatever bytes. */
+  takeDirty(): number {
     const index = this.free.pop()
     if (index !== undefined) return index
     if (this.top === this.capacity) this.grow(Math.ceil(this.capacity * 1.6))
     return this.top++
+  }
+
+  private growUndo(): void {
+    const bigger = new Uint32Array(Math.max(this.undo.length * 2, this.undoEnd + this.words))
+    bigger.set(this.undo)
+    this.undo = bigger
   }
 
   private grow(capacity: number): void {

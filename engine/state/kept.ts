@@ -1,55 +1,68 @@
 // Kept events: what the engine keeps of a session's events, packed in chunks of eight, in (time, rank, id) order.
 //
-// Kept owns the chunks' layout. A session's chain is append-only past its count; an insertion writes a new chain
-// (so copies of the session's record stay good: they know their head and their count).
-
-import { type EventBatch, FIELD, FIELD_COUNT, NO_INT, SUCCESS_ABSENT, SUCCESS_TRUE } from '../../model/batch.ts'
+// Kept owns the chunks' layout. A session's chain is append-only past its count (so copies of the session's record stay good: they know
+// their head and their count); an insertion shifts what is behind it in place, and is only for chains of which no checkpoint has copies.
+// A chunk is columns, because folds read a few words of each event, mostly long after they were written: one column is one or two lines
+// of memory where whole events would be six. An event is named by `chunk * words + CHUNK_HEAD + slot`, its word of a column is that far
+// behind the column's start.
+//   next, –×7 · type and success ×8 · time ×8 · offset ×8 · id words ×8 ×4 · declared fields ×8 each
+import { type EventBatch, FIELD, NO_INT, SUCCESS_ABSENT, SUCCESS_TRUE } from '../../model/batch.ts'
 import { EVENT_TYPES, type EventType } from '../../model/event.ts'
 import type { ReadableField, SessionEvent } from '../../operators/contract.ts'
 import { Arena } from './arena.ts'
-import type { Symbols } from './symbols.ts'
 
 export const CHUNK_EVENTS = 8
-/** Words of a chunk before its events: the next chunk. */
-const CHUNK_HEAD = 2
-/** Words of an event: time, offset (f64), the id's four words, type and success, then the declared fields. */
-const TIME = 0
-const OFFSET = 2
-const ID = 4
-const META = 8
-const FIELDS = 9
+/** Words of a chunk before its columns: the next chunk, and what keeps the columns aligned. */
+const CHUNK_HEAD = 8
+/** Where columns start. Times and offsets are f64. */
+const META = 0
+const TIME = 8
+const OFFSET = 24
+const ID = 40
+const FIELDS = 72
+const SLOT = CHUNK_EVENTS - 1
 
 const SYMBOL_FIELDS = ['screen', 'element', 'taskType', 'context'] as const
 const TYPES: readonly EventType[] = EVENT_TYPES
 
 export class Kept {
   readonly arena: Arena
-  readonly eventWords: number
-  /** Word of each declared field within an event; absent where no operator reads it. */
+  /** Columns of a chunk: their start, and words per event. */
+  readonly columns: { start: number; words: number }[] = [
+    { start: META, words: 1 },
+    { start: TIME, words: 2 },
+    { start: OFFSET, words: 2 },
+    ...[0, 1, 2, 3].map((word) => ({ start: ID + word * CHUNK_EVENTS, words: 1 })),
+  ]
+  /** Start of each declared field's column; absent where no operator reads it. */
   readonly words: Partial<Record<ReadableField, number>> = {}
   readonly symbolWords: number[] = []
-  private readonly symbolFields: number[] = []
+  /** Fields of a batch (FIELD) that are kept as symbols. */
+  readonly symbolFields: number[] = []
   /** What stored chunks depend on. */
   readonly signature: string
 
   constructor(reads: ReadonlySet<ReadableField>) {
-    let word = FIELDS
+    let start = FIELDS
+    const column = (field: ReadableField) => {
+      this.words[field] = start
+      this.columns.push({ start, words: 1 })
+      start += CHUNK_EVENTS
+    }
     for (const field of SYMBOL_FIELDS)
       if (reads.has(field)) {
-        this.words[field] = word
-        this.symbolWords.push(word)
+        this.symbolWords.push(start)
         this.symbolFields.push(FIELD[field])
-        word++
+        column(field)
       }
-    for (const field of ['x', 'y'] as const) if (reads.has(field)) this.words[field] = word++
-    this.eventWords = word + (word & 1)
-    this.arena = new Arena(CHUNK_HEAD + CHUNK_EVENTS * this.eventWords)
+    for (const field of ['x', 'y'] as const) if (reads.has(field)) column(field)
+    this.arena = new Arena(CHUNK_HEAD + start)
     this.signature = Object.entries(this.words).join(';')
   }
 
-  /** Word of event `slot` of a chunk. */
+  /** The event in a slot of a chunk. */
   at(chunk: number, slot: number): number {
-    return chunk * this.arena.words + CHUNK_HEAD + slot * this.eventWords
+    return chunk * this.arena.words + CHUNK_HEAD + slot
   }
 
   next(chunk: number): number {
@@ -68,11 +81,11 @@ export class Kept {
   }
 
   time(at: number): number {
-    return this.arena.f64[(at + TIME) >> 1]
+    return this.arena.f64[timeOf(at)]
   }
 
   offset(at: number): number {
-    return this.arena.f64[(at + OFFSET) >> 1]
+    return this.arena.f64[timeOf(at) + ((OFFSET - TIME) >> 1)]
   }
 
   typeCode(at: number): number {
@@ -80,55 +93,90 @@ export class Kept {
   }
 
   idWord(at: number, word: number): number {
-    return this.arena.u32[at + ID + word]
+    return this.arena.u32[at + ID + word * CHUNK_EVENTS]
   }
 
-  /** Writes row `row` of the batch as the event at `at`. */
-  write(at: number, batch: EventBatch, row: number, symbols: Symbols): void {
+  /** Writes row `row` of the batch as the event at `at`; `symbols` are the rows' strings (routed.ts), a column for each of symbolFields. */
+  write(at: number, batch: EventBatch, row: number, symbols: readonly Uint32Array[]): void {
     const { f64, u32 } = this.arena
-    f64[(at + TIME) >> 1] = batch.ts[row]
-    f64[(at + OFFSET) >> 1] = batch.offset[row]
+    const time = timeOf(at)
+    f64[time] = batch.ts[row]
+    f64[time + ((OFFSET - TIME) >> 1)] = batch.offset[row]
     const id = row * 4
     u32[at + ID] = batch.id[id]
-    u32[at + ID + 1] = batch.id[id + 1]
-    u32[at + ID + 2] = batch.id[id + 2]
-    u32[at + ID + 3] = batch.id[id + 3]
+    u32[at + ID + CHUNK_EVENTS] = batch.id[id + 1]
+    u32[at + ID + 2 * CHUNK_EVENTS] = batch.id[id + 2]
+    u32[at + ID + 3 * CHUNK_EVENTS] = batch.id[id + 3]
     u32[at + META] = batch.type[row] | (batch.success[row] << 8)
-    const fields = this.symbolFields
-    for (let i = 0; i < fields.length; i++) {
-      const cell = row * FIELD_COUNT + fields[i]
-      const length = batch.spans[cell * 2 + 1]
-      u32[at + FIELDS + i] = length === 0 ? 0 : symbols.intern(batch.bytes, batch.spans[cell * 2], length, batch.hash[cell])
-    }
+    for (let i = 0; i < symbols.length; i++) u32[at + FIELDS + i * CHUNK_EVENTS] = symbols[i][row]
     if (this.words.x !== undefined) u32[at + this.words.x] = batch.x[row]
     if (this.words.y !== undefined) u32[at + this.words.y] = batch.y[row]
   }
 
   copy(from: number, to: number): void {
-    this.arena.u32.copyWithin(to, from, from + this.eventWords)
+    const { f64, u32, words } = this.arena
+    u32[to + META] = u32[from + META]
+    const a = timeOf(from)
+    const b = timeOf(to)
+    f64[b] = f64[a]
+    f64[b + ((OFFSET - TIME) >> 1)] = f64[a + ((OFFSET - TIME) >> 1)]
+    for (let column = ID; column < words - CHUNK_HEAD; column += CHUNK_EVENTS) u32[to + column] = u32[from + column]
+  }
+
+  /** Puts a row in its place among the `count` events of a chain, from `head` on. Returns the chain's last chunk. */
+  insert(head: number, count: number, batch: EventBatch, row: number, symbols: readonly Uint32Array[]): number {
+    const { arena } = this
+    // Found from the front, chunk by chunk: the first chunk whose last event sorts behind the row.
+    let chunk = head
+    let before = 0
+    while (count - before > CHUNK_EVENTS && !this.rowBefore(batch, row, this.at(chunk, SLOT))) {
+      chunk = this.next(chunk)
+      before += CHUNK_EVENTS
+    }
+    const chunks = [chunk]
+    arena.touch(chunk)
+    for (let seen = before + CHUNK_EVENTS; seen < count; seen += CHUNK_EVENTS) {
+      chunk = this.next(chunk)
+      arena.touch(chunk)
+      chunks.push(chunk)
+    }
+    if (count % CHUNK_EVENTS === 0) {
+      const next = arena.allocDirty()
+      this.link(chunk, next)
+      chunks.push(next)
+    }
+    const place = (index: number) => this.at(chunks[(index - before) >> 3], index & SLOT)
+    let index = count
+    while (index > before && this.rowBefore(batch, row, place(index - 1))) {
+      this.copy(place(index - 1), place(index))
+      index--
+    }
+    this.write(place(index), batch, row, symbols)
+    return chunks[chunks.length - 1]
   }
 
   /** The order of two kept events: time, rank of type, id. */
   compare(a: number, b: number): number {
     const { f64, u32 } = this.arena
-    const byTime = f64[a >> 1] - f64[b >> 1]
+    const byTime = f64[timeOf(a)] - f64[timeOf(b)]
     if (byTime !== 0) return byTime
     const byType = (u32[a + META] & 0xff) - (u32[b + META] & 0xff)
     if (byType !== 0) return byType
-    for (let w = ID; w < ID + 4; w++) if (u32[a + w] !== u32[b + w]) return u32[a + w] < u32[b + w] ? -1 : 1
+    for (let w = ID; w < FIELDS; w += CHUNK_EVENTS) if (u32[a + w] !== u32[b + w]) return u32[a + w] < u32[b + w] ? -1 : 1
     return 0
   }
 
   /** Whether row `row` of the batch sorts before the kept event. */
   rowBefore(batch: EventBatch, row: number, at: number): boolean {
     const { f64, u32 } = this.arena
-    const time = f64[at >> 1]
+    const time = f64[timeOf(at)]
     if (batch.ts[row] !== time) return batch.ts[row] < time
     const type = u32[at + META] & 0xff
     if (batch.type[row] !== type) return batch.type[row] < type
     for (let w = 0; w < 4; w++) {
       const word = batch.id[row * 4 + w]
-      if (word !== u32[at + ID + w]) return word < u32[at + ID + w]
+      const kept = u32[at + ID + w * CHUNK_EVENTS]
+      if (word !== kept) return word < kept
     }
     return false
   }
@@ -137,19 +185,17 @@ export class Kept {
   hasId(head: number, count: number, batch: EventBatch, row: number): boolean {
     const u32 = this.arena.u32
     const w0 = batch.id[row * 4]
-    for (let chunk = head, seen = 0; seen < count; chunk = this.next(chunk)) {
-      const inChunk = Math.min(CHUNK_EVENTS, count - seen)
-      for (let slot = 0; slot < inChunk; slot++) {
-        const id = this.at(chunk, slot) + ID
+    for (let chunk = head, left = count; left > 0; chunk = this.next(chunk), left -= CHUNK_EVENTS) {
+      const first = this.at(chunk, 0) + ID
+      const end = first + Math.min(CHUNK_EVENTS, left)
+      for (let id = first; id < end; id++)
         if (
           u32[id] === w0 &&
-          u32[id + 1] === batch.id[row * 4 + 1] &&
-          u32[id + 2] === batch.id[row * 4 + 2] &&
-          u32[id + 3] === batch.id[row * 4 + 3]
+          u32[id + CHUNK_EVENTS] === batch.id[row * 4 + 1] &&
+          u32[id + 2 * CHUNK_EVENTS] === batch.id[row * 4 + 2] &&
+          u32[id + 3 * CHUNK_EVENTS] === batch.id[row * 4 + 3]
         )
           return true
-      }
-      seen += inChunk
     }
     return false
   }
@@ -160,6 +206,9 @@ export class Kept {
       for (let slot = 0; slot < CHUNK_EVENTS && seen < count; slot++, seen++) into.push(this.at(chunk, slot))
   }
 }
+
+/** Where an event's time is among the f64: chunks and columns begin at multiples of eight words. */
+const timeOf = (at: number) => (((at & ~SLOT) + TIME) >> 1) + (at & SLOT)
 
 /** The accessor that operators read events through: one object, moved along a chain. */
 export class EventCursor implements SessionEvent {
@@ -203,7 +252,7 @@ export class EventCursor implements SessionEvent {
   }
 
   get timeMs(): number {
-    return this.kept.arena.f64[this.at >> 1]
+    return this.kept.arena.f64[timeOf(this.at)]
   }
   get type(): EventType {
     return TYPES[this.kept.arena.u32[this.at + META] & 0xff]

@@ -100,6 +100,8 @@ export class KeyedState {
   load: (user: number) => void = () => undefined
   /** Leaves the user's present state to the open checkpoint. Set while one is open. */
   freeze: (user: number) => void = () => undefined
+  /** Whether the open checkpoint has copies of the user's session records, which rely on the chains of kept events as they were. */
+  isFrozen: (user: number) => boolean = () => false
 
   constructor(folds: readonly Fold<StateFields>[], sessionFold: SessionFold<object>) {
     const reads = new Set<ReadableField>([...folds, sessionFold].flatMap((f) => f.reads))

@@ -104,11 +104,13 @@ export class StateCache {
     const list = state.dirty
     state.dirty = []
     const { u32, words } = state.users.arena
-    for (const user of list) u32[user * words + USER.FLAGS] = (u32[user * words + USER.FLAGS] & ~USER_FLAG.DIRTY) | USER_FLAG.LISTED | USER_FLAG.UNFINISHED
+    for (const user of list)
+      u32[user * words + USER.FLAGS] = (u32[user * words + USER.FLAGS] & ~USER_FLAG.DIRTY) | USER_FLAG.LISTED | USER_FLAG.UNFINISHED
     state.sessions.hold()
     state.kept.arena.hold()
     const open: Open = { file: this.store.begin(header), list, next: 0, frozen: new Map(), emptied: [], epoch: header.epoch }
     this.open = open
+    state.isFrozen = (user) => open.frozen.has(user)
     state.freeze = (user) => {
       const sessions = state.listSessions(user, []).map((session) => state.sessions.copy(session))
       const at = (user * state.users.arena.words) >> 1
@@ -163,17 +165,20 @@ export class StateCache {
   /** Evicts clean users, those not touched lately first, until the records in memory take at most maxBytes or none is left to evict. */
   evict(maxBytes: number): void {
     const { state } = this
-    const { arena } = state.users
+    const { users } = state
+    const { arena } = users
     for (let round = 0; round < 2 && state.bytesUsed > maxBytes; round++) {
       const recent = round === 0 ? 8 : -1
-      for (let seen = 1; seen < arena.end && state.bytesUsed > maxBytes; seen++) {
-        this.clock = this.clock + 1 < arena.end ? this.clock + 1 : 1
-        const at = this.clock * arena.words
+      for (let seen = 0; seen < users.slotCount && state.bytesUsed > maxBytes; seen++) {
+        this.clock = this.clock + 1 < users.slotCount ? this.clock + 1 : 0
+        const user = users.inSlot(this.clock)
+        if (user === 0) continue
+        const at = user * arena.words
         const flags = arena.u32[at + USER.FLAGS]
         const busy = USER_FLAG.DIRTY | USER_FLAG.UNFINISHED | USER_FLAG.EVICTED | USER_FLAG.TOUCHED
-        if ((flags & USER_FLAG.LIVE) === 0 || (flags & busy) !== 0 || arena.u32[at + USER.HEAD] === 0) continue
+        if ((flags & busy) !== 0 || arena.u32[at + USER.HEAD] === 0) continue
         if (state.epoch - arena.u32[at + USER.USED] <= recent) continue
-        for (let session = state.newest(this.clock); session !== 0; ) {
+        for (let session = state.newest(user); session !== 0; ) {
           const older = state.older(session)
           this.releaseSession(session)
           session = older
@@ -231,6 +236,7 @@ export class StateCache {
     const { u32, words } = state.users.arena
     for (const user of open.list) u32[user * words + USER.FLAGS] &= ~USER_FLAG.UNFINISHED
     state.freeze = () => undefined
+    state.isFrozen = () => false
     state.sessions.unhold()
     state.kept.arena.unhold()
     this.open = undefined

@@ -3,6 +3,7 @@
 // Symbols owns the bytes. A symbol lives as long as some record of the actor may refer to it: the owner marks what is in use
 // and calls sweep when the table has grown past its bound. Symbols never leave the actor: outputs and stored state carry the strings.
 import { hash32 } from '../../model/hash.ts'
+import { sameBytes, viewOf } from './same-bytes.ts'
 
 const decoder = new TextDecoder()
 
@@ -15,6 +16,7 @@ export class Symbols {
   private top = 1
   private heap = new Uint8Array(1024)
   private heapEnd = 0
+  private view = viewOf(this.heap)
   private strings: (string | undefined)[] = ['']
   private quotedStrings: (string | undefined)[] = ['""']
   private free: number[] = []
@@ -28,26 +30,23 @@ export class Symbols {
     return this.heap.length + this.slots.byteLength + this.hashes.byteLength * 3
   }
 
-  /** The symbol of bytes[pos … pos + length), whose hash32 the caller has. */
-  intern(bytes: Uint8Array, pos: number, length: number, hash: number): number {
+  /** The symbol of the bytes [pos … pos + length), whose hash32 the caller has. */
+  intern(bytes: DataView, pos: number, length: number, hash: number): number {
     if (length === 0) return 0
-    const { slots, hashes, lengths, positions, heap } = this
+    const { slots, hashes, lengths, positions, view } = this
     const mask = slots.length - 1
     let slot = hash & mask
-    next: for (;;) {
+    for (;;) {
       const symbol = slots[slot]
       if (symbol === 0) break
       slot = (slot + 1) & mask
-      if (hashes[symbol] !== hash || lengths[symbol] !== length) continue
-      const at = positions[symbol]
-      for (let i = 0; i < length; i++) if (heap[at + i] !== bytes[pos + i]) continue next
-      return symbol
+      if (hashes[symbol] === hash && lengths[symbol] === length && sameBytes(view, positions[symbol], bytes, pos, length)) return symbol
     }
-    return this.add(bytes, pos, length, hash)
+    return this.add(new Uint8Array(bytes.buffer, bytes.byteOffset + pos, length), hash)
   }
 
   internBytes(bytes: Uint8Array): number {
-    return this.intern(bytes, 0, bytes.length, hash32(bytes, 0, bytes.length))
+    return this.intern(viewOf(bytes), 0, bytes.length, hash32(bytes, 0, bytes.length))
   }
 
   bytesOf(symbol: number): Uint8Array {
@@ -82,11 +81,13 @@ export class Symbols {
       this.live--
     }
     this.heap = heap
+    this.view = viewOf(heap)
     this.heapEnd = end
     this.rehash(this.slots.length)
   }
 
-  private add(bytes: Uint8Array, pos: number, length: number, hash: number): number {
+  private add(bytes: Uint8Array, hash: number): number {
+    const { length } = bytes
     if ((this.live + 1) * 2 > this.slots.length) this.rehash(this.slots.length * 2)
     const symbol = this.free.pop() ?? this.top++
     if (symbol === this.hashes.length) {
@@ -98,8 +99,9 @@ export class Symbols {
       const heap = new Uint8Array(Math.max(this.heap.length * 2, this.heapEnd + length))
       heap.set(this.heap)
       this.heap = heap
+      this.view = viewOf(heap)
     }
-    this.heap.set(bytes.subarray(pos, pos + length), this.heapEnd)
+    this.heap.set(bytes, this.heapEnd)
     this.hashes[symbol] = hash
     this.positions[symbol] = this.heapEnd
     this.lengths[symbol] = length

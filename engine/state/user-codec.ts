@@ -2,13 +2,13 @@
 //
 // Records and kept events are copied as they are; links are rebuilt; symbols travel with their strings, because a symbol
 // means nothing outside its actor's table in memory. Words are little-endian (every machine this runs on).
-//   [format, sessions, symbols, side bytes] · per session: record, events · per symbol: symbol, length, bytes · side values as JSON
+//   [format, sessions, symbols, side bytes] · per session: record, the columns of each chunk · per symbol: symbol, length, bytes · side values as JSON
 import { CHUNK_EVENTS } from './kept.ts'
 import { type KeyedState, S, type SessionSide } from './keyed-state.ts'
 import type { Symbols } from './symbols.ts'
 import { USER } from './users.ts'
 
-const FORMAT = 1
+const FORMAT = 2
 const HEAD_WORDS = 4
 
 export class UserCodec {
@@ -18,9 +18,11 @@ export class UserCodec {
   private seen = new Uint8Array(1 << 10)
   private readonly inOrder: number[] = []
   private readonly symbolWords: number[]
+  private readonly eventWords: number
 
   constructor(state: KeyedState) {
     this.state = state
+    this.eventWords = state.kept.columns.reduce((sum, { words }) => sum + words, 0)
     this.symbolWords = state.folds.flatMap(({ layout, base }) => layout.symbolWords.map((word) => base + word))
   }
 
@@ -33,19 +35,22 @@ export class UserCodec {
     this.inOrder.length = 0
     for (const session of sessions) {
       const count = state.word(session, S.COUNT)
-      this.room(own.words + count * kept.eventWords)
+      this.room(own.words + count * this.eventWords)
       const at = this.end
       this.words.set(own.u32.subarray(session * own.words, (session + 1) * own.words), at)
       for (const link of [S.HEAD, S.TAIL, S.FOLD_CHUNK, S.OLDER, S.USER]) this.words[at + link] = 0
       for (const word of this.symbolWords) this.mark(this.words[at + word])
       this.end += own.words
-      const chunkWords = CHUNK_EVENTS * kept.eventWords
       for (let chunk = state.word(session, S.HEAD), left = count; left > 0; left -= CHUNK_EVENTS, chunk = kept.next(chunk)) {
-        const from = kept.at(chunk, 0)
-        const length = left < CHUNK_EVENTS ? left * kept.eventWords : chunkWords
-        this.words.set(kept.arena.u32.subarray(from, from + length), this.end)
-        for (const word of kept.symbolWords) for (let e = word; e < length; e += kept.eventWords) this.mark(this.words[this.end + e])
-        this.end += length
+        const at = kept.at(chunk, 0)
+        const events = Math.min(CHUNK_EVENTS, left)
+        const { u32 } = kept.arena
+        const { words } = this
+        let { end } = this
+        for (const column of kept.columns)
+          for (let i = at + column.start, to = i + events * column.words; i < to; i++) words[end++] = u32[i]
+        this.end = end
+        for (const column of kept.symbolWords) for (let i = 0; i < events; i++) this.mark(u32[at + column + i])
       }
     }
     for (const symbol of this.inOrder) {
@@ -91,13 +96,14 @@ export class UserCodec {
       own.u32[base + S.OLDER] = older
       let tail = 0
       for (let i = 0; i < count; i += CHUNK_EVENTS) {
-        const chunk = kept.arena.take()
+        const chunk = kept.arena.takeDirty()
         if (tail === 0) own.u32[base + S.HEAD] = own.u32[base + S.FOLD_CHUNK] = chunk
         else kept.link(tail, chunk)
         tail = chunk
-        const length = Math.min(CHUNK_EVENTS, count - i) * kept.eventWords
-        kept.arena.u32.set(words.subarray(at, at + length), kept.at(chunk, 0))
-        at += length
+        const first = kept.at(chunk, 0)
+        const events = Math.min(CHUNK_EVENTS, count - i)
+        for (const { start, words: each } of kept.columns)
+          for (let i = first + start, to = i + events * each; i < to; i++) kept.arena.u32[i] = words[at++]
         if (folded >= i) own.u32[base + S.FOLD_CHUNK] = chunk
       }
       own.u32[base + S.TAIL] = tail

@@ -3,6 +3,7 @@
 // Users owns the key bytes and the table from key to record. Sessions hang off a record's HEAD; who changes HEAD or DUE touches first.
 import { hash32 } from '../../model/hash.ts'
 import { Arena } from './arena.ts'
+import { sameBytes, viewOf } from './same-bytes.ts'
 
 /** Fields of a user record. DUE and ENDS count f64, the others words. */
 export const USER = {
@@ -28,10 +29,8 @@ export const USER_FLAG = {
   EVICTED: 4,
   /** On the list of users touched in this turn. */
   TOUCHED: 8,
-  /** The record is in use. */
-  LIVE: 16,
   /** In the open checkpoint, written or not: what it had is in no finished one yet, so it is not evicted (protocol 14). */
-  UNFINISHED: 32,
+  UNFINISHED: 16,
 } as const
 
 export class Users {
@@ -39,6 +38,7 @@ export class Users {
   private slots = new Uint32Array(1024)
   /** The key bytes of all users; replaced when they grow. */
   keys = new Uint8Array(1 << 16)
+  private view = viewOf(this.keys)
   private keysEnd = 0
   private keysDead = 0
   count = 0
@@ -48,7 +48,7 @@ export class Users {
   }
 
   /** The record of user bytes (with the `u:` or `a:` prefix given as one byte) of an actor; 0 where unknown. */
-  find(actor: number, prefix: number, bytes: Uint8Array, pos: number, length: number, hash: number): number {
+  find(actor: number, prefix: number, bytes: DataView, pos: number, length: number, hash: number): number {
     const mixed = mix(actor, prefix, hash)
     const mask = this.slots.length - 1
     const { words, u32 } = this.arena
@@ -61,7 +61,8 @@ export class Users {
         u32[at + USER.HASH] === mixed &&
         u32[at + USER.ACTOR] === actor &&
         u32[at + USER.KEY_LENGTH] === length + 2 &&
-        this.sameKey(u32[at + USER.KEY_POS], prefix, bytes, pos, length)
+        this.keys[u32[at + USER.KEY_POS]] === prefix &&
+        sameBytes(this.view, u32[at + USER.KEY_POS] + 2, bytes, pos, length)
       )
         return user
       slot = (slot + 1) & mask
@@ -86,7 +87,6 @@ export class Users {
     u32[at + USER.HASH] = mix(actor, prefix, hash)
     u32[at + USER.KEY_POS] = keyPos
     u32[at + USER.KEY_LENGTH] = need
-    u32[at + USER.FLAGS] = USER_FLAG.LIVE
     this.place(user)
     this.count++
     return user
@@ -98,7 +98,7 @@ export class Users {
   }
 
   findKey(actor: number, key: Uint8Array): number {
-    return this.find(actor, key[0], key, 2, key.length - 2, hash32(key, 2, key.length - 2))
+    return this.find(actor, key[0], viewOf(key), 2, key.length - 2, hash32(key, 2, key.length - 2))
   }
 
   /** The user's key bytes (`u:name`); valid until the next add. */
@@ -120,20 +120,25 @@ export class Users {
       this.slots[slot] = 0
       this.place(moved)
     }
+    // Whoever still knows its number (a stale timer) finds nothing there.
+    this.arena.u32.fill(0, user * this.arena.words, (user + 1) * this.arena.words)
+    this.arena.f64[((user * this.arena.words) >> 1) + USER.DUE] = Number.POSITIVE_INFINITY
     this.arena.release(user)
     this.count--
+  }
+
+  /** Slots of the table, for a walk that is interrupted and goes on: the user in each, or 0. */
+  get slotCount(): number {
+    return this.slots.length
+  }
+
+  inSlot(slot: number): number {
+    return this.slots[slot]
   }
 
   /** All users, in no order that means anything. Do not add or remove meanwhile. */
   *[Symbol.iterator](): Generator<number> {
     for (const user of this.slots) if (user !== 0) yield user
-  }
-
-  private sameKey(keyPos: number, prefix: number, bytes: Uint8Array, pos: number, length: number): boolean {
-    const keys = this.keys
-    if (keys[keyPos] !== prefix) return false
-    for (let i = 0; i < length; i++) if (keys[keyPos + 2 + i] !== bytes[pos + i]) return false
-    return true
   }
 
   private place(user: number): void {
@@ -153,6 +158,7 @@ export class Users {
     const keys = new Uint8Array(Math.max(this.keys.length * 2, this.keysEnd + need))
     keys.set(this.keys)
     this.keys = keys
+    this.view = viewOf(keys)
   }
 
   /** Reclaims the key bytes of removed users. Between turns only: undo copies know where keys were. */
@@ -168,6 +174,7 @@ export class Users {
       end += key.length
     }
     this.keys = keys
+    this.view = viewOf(keys)
     this.keysEnd = end
     this.keysDead = 0
   }

@@ -1,0 +1,76 @@
+// What the routing pass finds out about the rows of an epoch's batch: whose they are, and their strings as symbols.
+//
+// Routed owns these columns, by row of the batch. The routing pass goes through the records' bytes in the order in which they lie, where
+// memory is read ahead; an actor's turn then reads a few words per row. Done turn by turn, each row's strings were fetched from far away.
+import { type EventBatch, FIELD, FIELD_COUNT, USER_ID } from '../../model/batch.ts'
+import type { KeyedState } from '../state/keyed-state.ts'
+import { viewOf } from '../state/same-bytes.ts'
+import type { Actor } from './actor.ts'
+
+const PREFIX_USER = 117
+const PREFIX_ANONYMOUS = 97
+
+export class Routed {
+  /** The row's user; 0 where the routing pass did not know it. */
+  users = new Uint32Array(0)
+  /** A column for each kept field that holds symbols. */
+  readonly symbols: Uint32Array[]
+  /** Over the batch's bytes. */
+  view: DataView = new DataView(new ArrayBuffer(0))
+  private readonly state: KeyedState
+  private readonly fields: readonly number[]
+
+  constructor(state: KeyedState) {
+    this.state = state
+    this.fields = state.kept.symbolFields
+    this.symbols = this.fields.map(() => new Uint32Array(0))
+  }
+
+  /** Before the first row of a batch. */
+  begin(batch: EventBatch): void {
+    this.view = viewOf(batch.bytes)
+    if (batch.count <= this.users.length) return
+    this.users = new Uint32Array(batch.ts.length)
+    for (let i = 0; i < this.symbols.length; i++) this.symbols[i] = new Uint32Array(batch.ts.length)
+  }
+
+  route(actor: Actor, batch: EventBatch, row: number): void {
+    const { fields, view } = this
+    const { spans, hash } = batch
+    this.users[row] = this.find(actor, batch, row)
+    for (let i = 0; i < fields.length; i++) {
+      const cell = row * FIELD_COUNT + fields[i]
+      const length = spans[cell * 2 + 1]
+      this.symbols[i][row] = length === 0 ? 0 : actor.symbols.intern(view, spans[cell * 2], length, hash[cell])
+    }
+  }
+
+  /** The user of a row; made where unknown. */
+  userOf(actor: Actor, batch: EventBatch, row: number): number {
+    const known = this.users[row] || this.find(actor, batch, row)
+    if (known !== 0) return known
+    const cell = row * FIELD_COUNT + FIELD.user
+    return this.state.users.add(
+      actor.index,
+      prefixOf(batch, row),
+      batch.bytes,
+      batch.spans[cell * 2],
+      batch.spans[cell * 2 + 1],
+      batch.hash[cell],
+    )
+  }
+
+  private find(actor: Actor, batch: EventBatch, row: number): number {
+    const cell = row * FIELD_COUNT + FIELD.user
+    return this.state.users.find(
+      actor.index,
+      prefixOf(batch, row),
+      this.view,
+      batch.spans[cell * 2],
+      batch.spans[cell * 2 + 1],
+      batch.hash[cell],
+    )
+  }
+}
+
+const prefixOf = (batch: EventBatch, row: number) => (batch.userKind[row] === USER_ID ? PREFIX_USER : PREFIX_ANONYMOUS)
