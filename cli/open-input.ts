@@ -1,0 +1,140 @@
+// A file of events, or stdin, as decompressed chunks: what it is is seen by its first bytes, not by its name. Owns reading and gunzip, and how
+// their failures are called; looks into no line.
+import { createReadStream, type Stats } from 'node:fs'
+import { access, constants, stat } from 'node:fs/promises'
+import { createGunzip, type Gunzip } from 'node:zlib'
+
+const READ_BYTES = 256 << 10
+const UNZIPPED_BYTES = 1 << 20
+
+export class InputError extends Error {
+  override readonly name = 'InputError'
+  readonly code: string
+  readonly advice: string
+
+  constructor(code: string, message: string, advice: string, cause?: unknown) {
+    super(message, { cause })
+    this.code = code
+    this.advice = advice
+  }
+}
+
+export interface Input {
+  readonly chunks: AsyncIterable<Uint8Array>
+  /** Bytes on disk; undefined for stdin and pipes. */
+  readonly size: number | undefined
+  /** How many of them have been read. */
+  readonly read: () => number
+}
+
+/** Throws INPUT_MISSING, INPUT_IS_FOLDER, INPUT_UNREADABLE: before anything is started for it. */
+export async function checkInput(path: string): Promise<Stats | undefined> {
+  if (path === '-') return undefined
+  let found: Stats
+  try {
+    found = await stat(path)
+  } catch (error) {
+    throw new InputError(
+      'INPUT_MISSING',
+      `${path}: ${(error as Error).message}`,
+      'Look at the path; `packmill traffic --out FILE` makes a file.',
+      error,
+    )
+  }
+  if (found.isDirectory()) throw new InputError('INPUT_IS_FOLDER', `${path} is a folder`, `Name the files in it, as in ${path}/*.jsonl.gz`)
+  try {
+    await access(path, constants.R_OK)
+  } catch (error) {
+    throw unreadable(path, error)
+  }
+  return found
+}
+
+/** The chunks reject with INPUT_UNREADABLE, GZIP_TRUNCATED, GZIP_CORRUPT, after everything before the fault was given. */
+export async function openInput(path: string, stdin: AsyncIterable<Uint8Array> = process.stdin): Promise<Input> {
+  const size = await checkInput(path)
+  let read = 0
+  const raw = async function* () {
+    try {
+      for await (const chunk of path === '-' ? stdin : createReadStream(path, { highWaterMark: READ_BYTES })) {
+        read += chunk.length
+        yield chunk as Uint8Array
+      }
+    } catch (error) {
+      throw unreadable(path, error)
+    }
+  }
+  return { chunks: unzipped(raw(), path), size: size?.isFile() ? size.size : undefined, read: () => read }
+}
+
+async function* unzipped(chunks: AsyncIterable<Uint8Array>, path: string): AsyncGenerator<Uint8Array> {
+  const iterator = chunks[Symbol.asyncIterator]()
+  // A pipe may give a single byte first.
+  let head: Uint8Array = new Uint8Array(0)
+  while (head.length < 2) {
+    const { value, done } = await iterator.next()
+    if (done) break
+    head = head.length === 0 ? value : Buffer.concat([head, value])
+  }
+  if (head.length > 0 && !(head[0] === 0x1f && head[1] === 0x8b)) {
+    yield head
+    yield* { [Symbol.asyncIterator]: () => iterator }
+    return
+  }
+  if (head.length === 0) return
+  // One step at a time, the next one under way while the last one's output is worked on: what came before a fault is never lost in a buffer.
+  const gunzip = createGunzip({ chunkSize: UNZIPPED_BYTES })
+  let next = step(gunzip, head)
+  for (let ended = false; ; ) {
+    const { output, failure } = await next
+    const { value, done } = ended || failure ? { value: undefined, done: true } : await iterator.next()
+    if (!done) next = step(gunzip, value)
+    else if (!ended && !failure) next = step(gunzip, undefined)
+    yield* output
+    if (failure) throw gzipError(failure, path)
+    if (ended) return
+    ended = done === true
+  }
+}
+
+/** Decompresses one chunk, or, without one, what is left. */
+function step(gunzip: Gunzip, chunk: Uint8Array | undefined): Promise<{ output: Uint8Array[]; failure?: Error }> {
+  const output: Uint8Array[] = []
+  return new Promise((resolve) => {
+    const onData = (bytes: Uint8Array) => output.push(bytes)
+    const finish = (failure?: Error | null) => {
+      gunzip.off('data', onData).off('error', finish).off('end', finish)
+      // Whoever reads no more must not lose what comes between two steps.
+      gunzip.pause()
+      resolve({ output, failure: failure ?? undefined })
+    }
+    gunzip.on('data', onData).once('error', finish)
+    gunzip.resume()
+    if (chunk) gunzip.write(chunk, (error) => error ?? finish())
+    else gunzip.once('end', finish).end()
+  })
+}
+
+function gzipError(error: Error & { code?: string }, path: string): InputError {
+  if (error.code === 'Z_BUF_ERROR')
+    return new InputError(
+      'GZIP_TRUNCATED',
+      `${path} ends in the middle of its compressed data`,
+      'What came before is kept. Get the whole file and import it again: nothing is counted twice.',
+      error,
+    )
+  return new InputError(
+    'GZIP_CORRUPT',
+    `${path} is no valid gzip: ${error.message}`,
+    'What came before is kept. Get an undamaged copy and import it again: nothing is counted twice.',
+    error,
+  )
+}
+
+const unreadable = (path: string, error: unknown) =>
+  new InputError(
+    'INPUT_UNREADABLE',
+    `${path} cannot be read: ${(error as Error).message}`,
+    'Give this user the right to read it, or look at the disk.',
+    error,
+  )

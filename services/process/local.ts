@@ -1,0 +1,89 @@
+// A data folder to work with, whoever owns it: this process, when the folder is free; else the process that does, through its local socket.
+//
+// Owns the choice, and the order of stopping where other processes are guests. Commands know only Local.
+import type { LockOwner } from '../../engine/log/folder-lock.ts'
+import { folderOwner } from '../../engine/log/folder-lock.ts'
+import { type Embedded, type EmbeddedOptions, openEmbedded } from './embedded.ts'
+import { SocketClient } from './socket-client.ts'
+import { findSocketPath } from './socket-path.ts'
+import { serveSocket } from './socket-server.ts'
+
+export interface Local extends Pick<Embedded, 'import' | 'settle' | 'stats'> {
+  query<T = Record<string, unknown>>(sql: string): Promise<T[]>
+  queryText(sql: string, format: string): Promise<string>
+  /** The process that does the work, where it is another one. */
+  readonly owner: LockOwner | undefined
+  /** Ends this process's part. `at once`: guests are told to come again; else they may first finish what they asked for. */
+  stop(how?: 'at once'): Promise<void>
+}
+
+/** Asked this often whether an owner that is just starting or stopping has done so. */
+const RETRY_MS = 100
+const RETRIES_MS = 5_000
+
+/** Opens the folder in this process and serves its socket. Errors: those of openEmbedded, DATA_LOCKED among them; SOCKET_FAILED. */
+export async function openOwner(options: EmbeddedOptions): Promise<Local> {
+  const embedded = await openEmbedded(options)
+  let server: Awaited<ReturnType<typeof serveSocket>>
+  try {
+    server = await serveSocket(embedded, options.config.data)
+  } catch (error) {
+    await embedded.stop()
+    throw error
+  }
+  return {
+    owner: undefined,
+    import: (stream, how) => embedded.import(stream, how),
+    settle: (asked) => embedded.settle(asked),
+    query: (sql) => embedded.query(sql),
+    queryText: (sql, format) => embedded.queryText(sql, format),
+    stats: () => embedded.stats(),
+    async stop(how) {
+      if (how !== 'at once') await server.idle()
+      await server.cut()
+      try {
+        await embedded.stop()
+      } finally {
+        await server.close()
+      }
+    },
+  }
+}
+
+/** As openOwner; where a living process owns the folder and answers, through that one. Else its DATA_LOCKED, which says who it is. */
+export async function openLocal(options: EmbeddedOptions): Promise<Local> {
+  for (let waitedMs = 0; ; waitedMs += RETRY_MS) {
+    let locked: unknown
+    try {
+      return await openOwner(options)
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'DATA_LOCKED') throw error
+      locked = error
+    }
+    const guest = await connect(options.config.data)
+    if (guest) return guest
+    if (waitedMs >= RETRIES_MS) throw locked
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
+  }
+}
+
+/** The folder through its owner, if a living one answers. */
+export async function connect(folder: string): Promise<Local | undefined> {
+  const owner = folderOwner(folder)
+  if (!owner) return undefined
+  const client = new SocketClient(findSocketPath(folder), `process ${owner.pid} (${owner.command || 'packmill'}), which owns ${folder},`)
+  try {
+    await client.stats()
+  } catch {
+    return undefined
+  }
+  return {
+    owner,
+    import: (stream, how) => client.import(stream, how),
+    settle: (asked) => client.settle(asked),
+    query: (sql) => client.query(sql),
+    queryText: (sql, format) => client.queryText(sql, format),
+    stats: () => client.stats(),
+    stop: async () => undefined,
+  }
+}

@@ -1,0 +1,123 @@
+// A guest's end of the local socket: the owner's Embedded, as far as other processes may use it. Owns nothing but requests under way.
+import { once } from 'node:events'
+import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
+import { createInterface } from 'node:readline'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { EngineError, type ErrorData, fromData } from '../../engine/errors.ts'
+import type { Embedded, Stats } from './embedded.ts'
+import type { ImportResult } from './importer.ts'
+import { CUT_SHORT, type ImportReply, type SettleRequest, type SqlRequest } from './socket-protocol.ts'
+
+export class SocketClient {
+  private readonly socketPath: string
+  private readonly owner: string
+
+  /** `owner`: what errors call the process at the other end. */
+  constructor(socketPath: string, owner: string) {
+    this.socketPath = socketPath
+    this.owner = owner
+  }
+
+  query<T = Record<string, unknown>>(sql: string): Promise<T[]> {
+    return this.ask('/sql', { sql } satisfies SqlRequest).then((text) => JSON.parse(text) as T[])
+  }
+
+  queryText(sql: string, format: string): Promise<string> {
+    return this.ask('/sql', { sql, format } satisfies SqlRequest)
+  }
+
+  async settle(asked: SettleRequest): Promise<void> {
+    await this.ask('/settle', asked)
+  }
+
+  stats(): Promise<Stats> {
+    return this.ask('/stats').then((text) => JSON.parse(text) as Stats)
+  }
+
+  /** As Embedded's. A stream that fails is told to the owner, which keeps what came; the stream's failure is then thrown. */
+  async import(stream: AsyncIterable<Uint8Array>, options: Parameters<Embedded['import']>[1]): Promise<ImportResult> {
+    const asked = new URLSearchParams()
+    if (options.org !== undefined) asked.set('org', options.org)
+    if (options.name !== undefined) asked.set('name', options.name)
+    const request = httpRequest(this.to({ method: 'POST', path: `/import?${asked}` }))
+    let failure: unknown
+    const body = async function* () {
+      try {
+        yield* stream
+      } catch (error) {
+        failure = error
+        request.addTrailers({ [CUT_SHORT]: '1' })
+      }
+    }
+    // Ends with the request: an answer that comes early, an error, stops it.
+    const sent = pipeline(Readable.from(body()), request)
+    sent.catch(() => undefined)
+    request.flushHeaders()
+    const response = await this.answer(request)
+    try {
+      for await (const line of createInterface({ input: response, crlfDelay: Number.POSITIVE_INFINITY })) {
+        const reply = JSON.parse(line) as ImportReply
+        switch (reply.type) {
+          case 'progress':
+            options.onProgress?.(reply.progress)
+            break
+          case 'reject':
+            options.onReject(reply.line, Buffer.from(reply.bytes, 'base64'), reply.reason)
+            break
+          case 'error':
+            throw failure ?? fromData(reply.error)
+          case 'result':
+            return reply.result
+        }
+      }
+    } catch (error) {
+      throw (error as NodeJS.ErrnoException).code === 'ECONNRESET' ? this.gone(error) : error
+    } finally {
+      request.destroy()
+    }
+    throw failure ?? this.gone()
+  }
+
+  private async ask(path: string, body?: object): Promise<string> {
+    const request = httpRequest(this.to({ method: body ? 'POST' : 'GET', path }))
+    request.end(body && JSON.stringify(body))
+    const response = await this.answer(request)
+    const chunks: Buffer[] = []
+    try {
+      for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk)
+    } catch (error) {
+      throw this.gone(error)
+    }
+    return Buffer.concat(chunks).toString('utf8')
+  }
+
+  /** The answer's beginning. Throws what the owner failed with, and OWNER_GONE where there is none. */
+  private async answer(request: ReturnType<typeof httpRequest>): Promise<IncomingMessage> {
+    let response: IncomingMessage
+    try {
+      ;[response] = (await once(request, 'response')) as [IncomingMessage]
+    } catch (error) {
+      throw this.gone(error)
+    }
+    // Later errors of the request show in the answer, which then ends early.
+    request.on('error', () => undefined)
+    if (response.statusCode === 200) return response
+    const chunks: Buffer[] = []
+    for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk)
+    throw fromData(JSON.parse(Buffer.concat(chunks).toString('utf8')) as ErrorData)
+  }
+
+  private to(options: RequestOptions): RequestOptions {
+    return { socketPath: this.socketPath, agent: false, ...options }
+  }
+
+  private gone(cause?: unknown): EngineError {
+    return new EngineError(
+      'OWNER_GONE',
+      `${this.owner} ended, or does not answer any more`,
+      'Run the same command again: it goes on where it stopped.',
+      { cause },
+    )
+  }
+}
