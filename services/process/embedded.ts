@@ -62,7 +62,6 @@ export const clickstreamSettings = ({ clickstream: settings }: Config): Clickstr
 
 export class Embedded {
   readonly partitions: number
-  private readonly options: EmbeddedOptions
   private readonly lock: FolderLock
   private readonly log: JournalLog
   private readonly lanes: { client: LaneClient; partitions: number[] }[]
@@ -74,7 +73,6 @@ export class Embedded {
   private imports = new Set<AbortController>()
 
   private constructor(
-    options: EmbeddedOptions,
     lock: FolderLock,
     parts: Pick<Embedded, 'partitions'> & {
       log: JournalLog
@@ -85,7 +83,6 @@ export class Embedded {
       lineage: string
     },
   ) {
-    this.options = options
     this.lock = lock
     this.partitions = parts.partitions
     this.log = parts.log
@@ -156,7 +153,7 @@ export class Embedded {
       return { client, partitions: own }
     })
     const outputs = topology.sinks.map(({ topic }) => topic)
-    const embedded = new Embedded(options, lock, { partitions, log, lanes, sinks, topic: topology.pipeline.source.topic, outputs, lineage })
+    const embedded = new Embedded(lock, { partitions, log, lanes, sinks, topic: topology.pipeline.source.topic, outputs, lineage })
     try {
       await Promise.all([sinks.ready, ...lanes.map(({ client }) => client.ready)])
     } catch (error) {
