@@ -23,6 +23,7 @@ const scripts = {
   build: [['tools/build.ts']],
   bench: [['bench/main.ts']],
   simulate: [['tests/sim/main.ts']],
+  torture: [['tests/torture/main.ts']],
 }
 
 /** Why node_modules must be installed (again), or undefined: it holds every package that the lock file wants. */

@@ -1,0 +1,81 @@
+// A process to be killed: opens a data folder, imports files one after the other, settles after each, stops. Says each phase on a line.
+//
+// Run as `node import-child.ts <ChildTask as JSON>`. Owns nothing but the order; what it says is ChildLine. Ends with 0 when all is done or
+// SIGTERM has been obeyed, with 1 after an error that it has named.
+import { createReadStream } from 'node:fs'
+import { loadConfig } from '../../config/index.ts'
+import { toData } from '../../engine/errors.ts'
+import { type Embedded, openEmbedded } from '../../services/process/embedded.ts'
+
+export interface ChildTask {
+  data: string
+  /** `path=value` */
+  set: string[]
+  /** JSON lines, not compressed. */
+  files: string[]
+  /** Stay open, idle, after the last file, until a signal comes. */
+  stay?: boolean
+}
+
+export type ChildLine =
+  | { phase: 'opening' | 'stopping' | 'stopped' }
+  | { phase: 'recovering'; partition: number; done: number; of: number }
+  | { phase: 'migrating'; name: string }
+  | { phase: 'ready'; ms: number }
+  | { phase: 'importing'; file: number; bytes: number }
+  | { phase: 'imported' | 'settled'; file: number; accepted: number; before: number }
+  /** A partition or a sink stopped, or everything could not go on. */
+  | { phase: 'trouble'; what: string; code: string; message: string; advice: string; stack: string | undefined }
+
+const say = (line: ChildLine) => process.stdout.write(`${JSON.stringify(line)}\n`)
+const trouble = (what: string, error: unknown) => {
+  const { code, message, advice, stack } = toData(error)
+  say({ phase: 'trouble', what, code, message, advice, stack })
+}
+
+async function run({ data, set, files, stay }: ChildTask): Promise<void> {
+  const startedMs = Date.now()
+  say({ phase: 'opening' })
+  const { config } = loadConfig({ data, set })
+  const embedded = await openEmbedded({
+    config,
+    version: 'torture',
+    live: false,
+    onNotice: (notice) => {
+      if (notice.type === 'recovering') say({ phase: 'recovering', partition: notice.partition, done: notice.done, of: notice.of })
+      else if (notice.type === 'migrating') say({ phase: 'migrating', name: notice.name })
+      else trouble(notice.type === 'partition-stopped' ? `partition ${notice.partition}` : notice.table, notice.error)
+    },
+  })
+  const terminated = new Promise<'terminated'>((resolve) => process.once('SIGTERM', () => resolve('terminated')))
+  say({ phase: 'ready', ms: Date.now() - startedMs })
+  const work = importAll(embedded, files)
+  // A stop ends it with an error that is none.
+  work.catch(() => undefined)
+  try {
+    await Promise.race([terminated, stay ? work.then(() => terminated) : work])
+  } finally {
+    say({ phase: 'stopping' })
+    await embedded.stop()
+  }
+  say({ phase: 'stopped' })
+}
+
+async function importAll(embedded: Embedded, files: readonly string[]): Promise<void> {
+  for (const [file, path] of files.entries()) {
+    const { accepted, before } = await embedded.import(createReadStream(path), {
+      onReject: (line, _, reason) => trouble(`line ${line}`, reason),
+      onProgress: ({ bytes }) => say({ phase: 'importing', file, bytes }),
+    })
+    say({ phase: 'imported', file, accepted, before })
+    await embedded.settle({ snapshots: true, close: false })
+    say({ phase: 'settled', file, accepted, before })
+  }
+}
+
+try {
+  await run(JSON.parse(process.argv[2]) as ChildTask)
+} catch (error) {
+  trouble('the process', error)
+  process.exitCode = 1
+}

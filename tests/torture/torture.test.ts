@@ -1,0 +1,22 @@
+// A few kills of the real process, at the moments that matter. The long version is `npm run torture -- --kills N`.
+import { expect, test } from 'vitest'
+import { Random } from '../../services/traffic/random.ts'
+import { tortureRound } from './round.ts'
+
+test('killed in an insert, a checkpoint, a recovery and an import, and again: the stores equal the evaluator’s answer', async () => {
+  const aims = [
+    { moment: 'insert', nth: 2 },
+    { moment: 'checkpoint', nth: 1 },
+    { moment: 'recovery', nth: 1 },
+    { moment: 'import', nth: 1 },
+    { moment: 'insert', nth: 1 },
+  ] as const
+  const { kills, answer } = await tortureRound({ random: new Random(1), files: 6, eventsPerFile: 4000, aims })
+  // Each process stood still in its moment when it was killed.
+  expect(kills.map((moments, i) => moments.find((moment) => moment === aims[i].moment))).toEqual(aims.map(({ moment }) => moment))
+  expect(answer.differences).toEqual([])
+  expect(answer.events).toBe(24_000)
+  expect(Math.min(answer.sessions, answer.incidents)).toBeGreaterThan(100)
+  expect(answer.evaluation.late.length).toBeGreaterThan(10)
+  expect(answer.evaluation.duplicates.length).toBeGreaterThan(100)
+}, 180_000)
