@@ -14,6 +14,9 @@ import { Lane } from './lane.ts'
 import type { FromLane, LaneSetup, ToLane } from './protocol.ts'
 import { PartitionTask } from './task.ts'
 
+/** How often files of this lane's journal that nobody needs any more are looked for. */
+const RETAIN_MS = 60_000
+
 export default async function runLane({ port, setup }: { port: MessagePort; setup: LaneSetup }): Promise<void> {
   const say = (message: FromLane) => port.postMessage(message)
   const module = (await import(setup.topology.module)) as Record<string, (settings: unknown) => Topology>
@@ -65,11 +68,14 @@ export default async function runLane({ port, setup }: { port: MessagePort; setu
         lane.stop()
     }
   })
+  // A file that could not be removed now is found again next time.
+  const retaining = setInterval(() => void log.retain().catch(() => undefined), RETAIN_MS)
   try {
     await lane.open()
     say({ type: 'ready' })
     await lane.run()
   } finally {
+    clearInterval(retaining)
     port.close()
     await log.close()
   }
