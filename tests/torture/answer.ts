@@ -33,12 +33,17 @@ export const oracleSettings = ({ clickstream: { rage, backtrackMs, ...settings }
 })
 
 /** `sent`: all lines that the door accepts, in the order in which they were imported, as they were sent. */
-export async function answerOf(embedded: Embedded, config: Config, sent: Iterable<WireEvent>): Promise<Answer> {
+export async function answerOf(
+  embedded: Embedded,
+  config: Config,
+  sent: Iterable<WireEvent>,
+  settings: Partial<OracleSettings> = {},
+): Promise<Answer> {
   const raw = await embedded.query<{ lineage: string; partition: number; offset: number; record: string }>(
     'SELECT lineage, partition, offset, record FROM events_raw ORDER BY partition, offset',
   )
   const records = raw.map(({ partition, offset, record }) => ({ partition, offset, event: JSON.parse(record) as WireEvent }))
-  const evaluation = evaluate(records, oracleSettings(config))
+  const evaluation = evaluate(records, { ...oracleSettings(config), ...settings })
   const sessions = await embedded.query(`SELECT * REPLACE (${ms('started_at')}, ${ms('ended_at')}) FROM fact_sessions`)
   const incidents = await embedded.query(
     `SELECT * REPLACE (${ms('first_at')}, ${ms('last_at')}, arrayMap(at -> [toUInt64(at.1), at.2], evidence) AS evidence) FROM fact_incidents`,
