@@ -148,6 +148,10 @@ export class EpochComputer {
       this.sumWatermark(actor)
     }
     if (replay) dead.push(...replay.dead)
+    // A row that was alone when the process died, again and again (protocol 22); in a recomputation it has been written before.
+    const killed = 'the process died several times at this row and at no other'
+    for (const row of skip ?? [])
+      if (batch.type[row] !== 255) thrown.write(deadLetter(batch, row, this.scope.partition, 'PROCESS_KILLED', killed))
     const receipt: Receipt = {
       epoch,
       lineage: this.scope.lineage,

@@ -44,7 +44,13 @@ export class PartitionTask {
   private cache!: StateCache
   private claim!: Claim<Receipt>
   private reader!: Reader
+  /** Claims since the last commit that ended with the death of a process, and this one (protocol 22). */
   private claims = 1
+  /** Claims since the last commit that this object has outlived: a full disk is no row that kills. */
+  private survived = 0
+  /** Rows that an epoch may take; small up to `suspectTo`, so that it is not a hunt from the start for each row before the one that kills. */
+  private rowsMax = ROWS_MAX
+  private suspectTo = 0
   /** The last epoch computed, and where the next begins. */
   private epoch = 0
   private position = 0
@@ -108,7 +114,7 @@ export class PartitionTask {
     const { topology, lineage, code, partition } = this.options
     const at = { topic: topology.pipeline.source.topic, partition }
     this.claim = await this.log.claim<Receipt>(this.name, at)
-    this.claims = this.claim.claimsSinceCommit
+    this.claims = Math.max(1, this.claim.claimsSinceCommit - this.survived++)
     this.reader = this.log.reader(at)
     this.computer = new EpochComputer(topology.pipeline, { lineage, code, partition })
     this.cache = new StateCache(this.computer.state, this.store, this.computer.actors.list, topology.pipeline.window.correctionMs)
@@ -149,29 +155,30 @@ export class PartitionTask {
     // What is asked for stands in an epoch of its own: before any row that comes after it.
     const nothing = { bytes: new Uint8Array(0), blocks: [], next: this.position }
     const read = asked.snapshots || asked.close ? nothing : await this.reader.read(this.position, options.epochBytes)
-    const caughtUp = read.blocks.length === 0 || (live !== undefined && sizeOf(read.blocks) < options.epochBytes)
-    const idleDue = live !== undefined && caughtUp && this.computer.nextIdleMs() <= live.nowMs
+    const { end } = await this.log.bounds({ topic: options.topology.pipeline.source.topic, partition: this.partition })
+    const idleDue = live !== undefined && this.position >= end && this.computer.nextIdleMs() <= live.nowMs
     if (read.blocks.length === 0 && !asked.snapshots && !asked.close && !idleDue) return undefined
+    const from = this.position
+    let to = this.load(read, from, Number.POSITIVE_INFINITY)
+    const dead = new Set<number>()
+    if (this.claims > 1) this.rowsMax = Math.max(1, ROWS_MAX >> Math.min(30, 4 * (this.claims - 1)))
+    else if (from >= this.suspectTo) this.rowsMax = ROWS_MAX
+    if (this.batch.count > this.rowsMax) {
+      truncateBatch(this.batch, this.rowsMax)
+      to = this.batch.offset[this.rowsMax - 1] + 1
+      this.suspectTo = Math.max(this.suspectTo, read.next)
+    }
+    if (this.rowsMax === 1 && this.claims >= CLAIMS_MAX && this.batch.count === 1) dead.add(this.batch.offset[0])
     const inputs: EpochInputs = {}
     if (live) {
       inputs.now = live.nowMs
-      if (caughtUp) inputs.atEnd = true
+      // While there is more to read an actor is not idle: its rows may be in it.
+      if (to >= end) inputs.atEnd = true
       if (this.justClaimed !== undefined) inputs.claimedAt = this.justClaimed
     }
     this.justClaimed = undefined
     if (asked.snapshots) inputs.snapshots = true
     if (asked.close) inputs.close = true
-    const from = this.position
-    let to = this.load(read, from, Number.POSITIVE_INFINITY)
-    const dead = new Set<number>()
-    if (this.claims > 1) {
-      const rowsMax = Math.max(1, ROWS_MAX >> Math.min(30, 4 * (this.claims - 1)))
-      if (this.batch.count > rowsMax) {
-        truncateBatch(this.batch, rowsMax)
-        to = this.batch.offset[rowsMax - 1] + 1
-      }
-      if (rowsMax === 1 && this.claims >= CLAIMS_MAX && this.batch.count === 1) dead.add(this.batch.offset[0])
-    }
     this.bytesSinceCheckpoint += sizeOf(read.blocks)
     const replay = dead.size > 0 ? { dead, forgotten: [] } : undefined
     const epoch = this.computer.compute(this.epoch + 1, from, to, this.batch, inputs, replay)
@@ -188,6 +195,7 @@ export class PartitionTask {
     this.committed = receipt.epoch
     this.committedTo = receipt.to
     this.claims = 1
+    this.survived = 0
   }
 
   /** Between two epochs: begins, continues or finishes a checkpoint, evicts, and keeps the state store in order. True while there is more of it to do. */
@@ -247,7 +255,7 @@ export class PartitionTask {
 
   /** Drops the task's memory after a failure; `recover` starts again. */
   async abandon(): Promise<void> {
-    this.reader.close()
+    this.reader?.close()
     await this.cache?.abort().catch(() => undefined)
   }
 

@@ -1,0 +1,299 @@
+// A partition task over the real journal and state store: recovery at every point, what it refuses, dead letters, idle actors.
+import { describe, expect, test } from 'vitest'
+import type { WireEvent } from '../../model/event.ts'
+import { type DeadLetterRow, TOPICS } from '../../model/rows.ts'
+import { backtracks } from '../../operators/backtracks.ts'
+import type { Fold } from '../../operators/contract.ts'
+import { compareIncidents, compareSessions } from '../../tests/oracle/compare.ts'
+import { settings as defaults } from '../../tests/oracle/in-memory.ts'
+import { nasty } from '../../tests/oracle/nasty.ts'
+import { expected } from '../../tests/sim/expected.ts'
+import { ask, type OneTaskOptions, RAW, run, TASK, type TaskProcess, TaskWorld } from '../../tests/sim/one-task.ts'
+import type { SessionPipeline } from '../topology/topology.ts'
+import type { Receipt } from './receipt.ts'
+
+const log = nasty(8, 200)
+const settings = { ...defaults, ...log.settings, snapshotMs: 5000 }
+
+/** What the topics differ in from the evaluator's answer for the raw records and the receipts. */
+async function differences(world: TaskWorld, process: TaskProcess): Promise<string[]> {
+  const records = (await process.records(TOPICS.raw)).map((record) => JSON.stringify(record))
+  const answer = expected([{ records, receipts: world.observed.of(TASK) }], settings)
+  return [
+    ...compareSessions(await process.records(TOPICS.sessions), answer.sessions, { allVersions: true }),
+    ...compareIncidents(await process.records(TOPICS.incidents), answer.incidents, { allVersions: true }),
+  ]
+}
+
+const blocks = (events: readonly WireEvent[], rows: number) =>
+  Array.from({ length: Math.ceil(events.length / rows) }, (_, n) => events.slice(n * rows, (n + 1) * rows))
+
+async function produced(world: TaskWorld, events: readonly WireEvent[] = log.events): Promise<TaskProcess> {
+  const process = await world.open()
+  for (const block of blocks(events, 7)) await process.produce(block)
+  return process
+}
+
+const lastOf = (receipts: readonly Receipt[]) => receipts.at(-1)!
+
+describe('A task that is killed', () => {
+  const variants: Record<string, OneTaskOptions> = {
+    'without any checkpoint': {},
+    'with a checkpoint after every epoch': { checkpointBytes: 1 },
+    'with a checkpoint now and then': { checkpointBytes: 9000 },
+    'with nothing left in memory': { checkpointBytes: 1, cacheBytes: 1 },
+  }
+  test.each(Object.entries(variants))('after each commit, %s, leaves the evaluator’s answer, each version once', async (_, options) => {
+    const world = new TaskWorld()
+    let process = await produced(world)
+    let recomputed = 0
+    for (;;) {
+      const task = await process.recovered({ ...options, settings })
+      recomputed += process.recomputed
+      if ((await run(task, { epochs: 1 })).length === 0) break
+      process = await world.open()
+    }
+    process = await world.open()
+    await ask(await process.recovered({ ...options, settings }), { snapshots: true })
+    expect(world.observed.of(TASK).length).toBeGreaterThan(15)
+    if (options.checkpointBytes === 1) expect(recomputed).toBeLessThan(world.observed.of(TASK).length)
+    else expect(recomputed).toBeGreaterThan(world.observed.of(TASK).length)
+    expect(await differences(world, process)).toEqual([])
+  })
+
+  test('with an epoch computed and not committed computes it again', async () => {
+    const world = new TaskWorld()
+    let process = await produced(world)
+    let task = await process.recovered({ settings })
+    for (;;) {
+      if (!(await task.next(undefined))) break
+      process = await world.open()
+      task = await process.recovered({ settings })
+      await run(task, { epochs: 1 })
+    }
+    await ask(task, { snapshots: true })
+    expect(await differences(world, process)).toEqual([])
+  })
+
+  test('while its checkpoint is open goes on from the one before', async () => {
+    const world = new TaskWorld()
+    let process = await produced(world)
+    let task = await process.recovered({ settings, checkpointBytes: 1 })
+    await run(task, { epochs: 3 })
+    const epoch = (await task.next(undefined))!
+    // Begun of the epoch that is not committed: it waits for the commit (protocol 11).
+    await task.tend()
+    process = await world.open()
+    task = await process.recovered({ settings })
+    expect(task.lastEpoch).toBe(3)
+    expect((await run(task, { epochs: 1 }))[0].to).toBe(epoch.receipt.to)
+  })
+})
+
+describe('A task that was stopped', () => {
+  test('goes on without computing anything again, with other code', async () => {
+    const world = new TaskWorld()
+    let process = await produced(world)
+    let task = await process.recovered({ settings })
+    await run(task, { epochs: 9 })
+    await task.stop()
+    await process.close()
+    process = await world.open()
+    task = await process.recovered({ settings, code: 'v2' })
+    expect(process.recomputed).toBe(0)
+    await run(task)
+    await ask(task, { snapshots: true })
+    expect(await differences(world, process)).toEqual([])
+  })
+})
+
+describe('A task refuses to go on', () => {
+  /** Counts its calls in a variable of the process, from somewhere. */
+  const counting = (from: number): ((pipeline: SessionPipeline) => SessionPipeline) => {
+    let calls = from
+    const shipped = backtracks()
+    const wrong: typeof shipped = {
+      ...shipped,
+      onEvent: (state, event, emit) => shipped.onEvent(state, event, { incident: (one) => emit.incident({ ...one, count: ++calls }) }),
+    }
+    return (pipeline) => ({ ...pipeline, folds: [pipeline.folds[0], wrong as unknown as Fold] })
+  }
+
+  test('with REPLAY_DIVERGED where an operator is no function of its events: the epoch, the first topic, the choices', async () => {
+    const world = new TaskWorld()
+    let process = await produced(world)
+    await run(await process.recovered({ settings, pipeline: counting(0) }))
+    const before = await process.records(TOPICS.incidents)
+    process = await world.open()
+    const error = await process.recovered({ settings, pipeline: counting(1000) }).catch((thrown) => thrown)
+    expect(error).toMatchObject({ code: 'REPLAY_DIVERGED', retryable: false })
+    expect(error.message).toMatch(/partition 0, epoch \d+ \(offsets \d+ to \d+\).*topic events\.incidents/)
+    expect(error.advice).toMatch(/computes all output anew/)
+    expect(await process.records(TOPICS.incidents)).toEqual(before)
+  })
+
+  test('with CODE_CHANGED where epochs since the checkpoint are of other code', async () => {
+    const world = new TaskWorld()
+    let process = await produced(world)
+    await run(await process.recovered({ settings }))
+    process = await world.open()
+    await expect(process.recovered({ settings, code: 'v2' })).rejects.toMatchObject({ code: 'CODE_CHANGED', retryable: false })
+    process = await world.open()
+    await process.recovered({ settings })
+  })
+
+  test('with CODE_CHANGED where the state has another layout', async () => {
+    const world = new TaskWorld()
+    let process = await produced(world)
+    const task = await process.recovered({ settings })
+    await run(task)
+    await task.stop()
+    process = await world.open()
+    const pipeline = (shipped: SessionPipeline) => ({ ...shipped, folds: shipped.folds.slice(1) })
+    await expect(process.recovered({ settings, code: 'v2', pipeline })).rejects.toMatchObject({ code: 'CODE_CHANGED' })
+  })
+
+  test('with CHECKPOINT_AHEAD where the log has lost what the checkpoint is of', async () => {
+    const world = new TaskWorld()
+    let process = await produced(world)
+    const task = await process.recovered({ settings })
+    await run(task)
+    await task.stop()
+    world.loseLog()
+    process = await produced(world)
+    // The observed receipts are of the lost log.
+    const ahead = (await process.task({ settings }, process.other)).recover(0)
+    await expect(ahead).rejects.toMatchObject({ code: 'CHECKPOINT_AHEAD', retryable: false })
+    expect(await process.records(TOPICS.sessions)).toEqual([])
+  })
+
+  test('with REPLAY_IMPOSSIBLE where the state is lost and the log no longer reaches back', async () => {
+    const world = new TaskWorld()
+    let process = await produced(world)
+    const task = await process.recovered({ settings, checkpointBytes: 3000 })
+    await run(task)
+    for (const topic of Object.values(TOPICS)) if (topic !== TOPICS.raw) await process.main.need('all', { topic, partition: 0 }, Infinity)
+    expect(await process.main.retain()).toBeGreaterThan(0)
+    expect((await process.main.bounds(RAW)).start).toBeGreaterThan(0)
+    process = await world.open()
+    await process.recovered({ settings })
+    world.loseState()
+    process = await world.open()
+    await expect(process.recovered({ settings })).rejects.toMatchObject({ code: 'REPLAY_IMPOSSIBLE', retryable: false })
+  })
+
+  test('with FENCED where another has claimed it, and leaves nothing', async () => {
+    const world = new TaskWorld()
+    const process = await produced(world)
+    const task = await process.recovered({ settings })
+    await run(task, { epochs: 2 })
+    const epoch = (await task.next(undefined))!
+    await process.other.claim(TASK, RAW)
+    await expect(task.commit(epoch)).rejects.toMatchObject({ code: 'FENCED', retryable: false })
+    expect(world.observed.of(TASK).length).toBe(2)
+  })
+
+  test('with FENCED and no false alarm where it is claimed while it recovers', async () => {
+    const world = new TaskWorld()
+    let process = await produced(world)
+    await run(await process.recovered({ settings, pipeline: counting(0) }))
+    process = await world.open()
+    const task = await process.task({ settings, pipeline: counting(1000) })
+    await expect(task.recover(0, () => void process.other.claim(TASK, RAW))).rejects.toMatchObject({ code: 'FENCED' })
+  })
+})
+
+describe('Rows that kill the process', () => {
+  /** The process dies whenever it computes the row. */
+  async function killedBy(world: TaskWorld, eventId: string): Promise<{ kills: number; process: TaskProcess }> {
+    let process = await produced(world)
+    for (let kills = 0; ; kills++) {
+      const task = await process.recovered({ settings })
+      for (;;) {
+        const epoch = await task.next(undefined)
+        if (!epoch) return { kills, process }
+        const { from, to, dead } = epoch.receipt
+        const offset = log.events.findIndex((event) => event.eventId === eventId)
+        if (offset >= from && offset < to && !dead.includes(offset)) break
+        await task.commit(epoch)
+      }
+      process = await world.open()
+    }
+  }
+
+  test('are found alone and become dead letters, and nothing else does', async () => {
+    const world = new TaskWorld()
+    const { eventId } = log.events[100]
+    const { kills, process } = await killedBy(world, eventId)
+    expect(kills).toBeLessThanOrEqual(14)
+    const dead = world.observed.of(TASK).flatMap((receipt) => receipt.dead)
+    expect(dead).toEqual([log.events.findIndex((event) => event.eventId === eventId)])
+    expect(await process.records<DeadLetterRow>(TOPICS.deadLetters)).toMatchObject([{ code: 'PROCESS_KILLED', partition: 0, offset: dead[0], record: JSON.stringify(log.events[dead[0]]) }])
+    await ask(await process.recovered({ settings }), { snapshots: true })
+    expect(await differences(world, process)).toEqual([])
+  })
+
+  test('are not suspected where the process lived on: commits that fail, as on a full disk, drop no row', async () => {
+    const world = new TaskWorld()
+    const process = await produced(world)
+    const task = await process.recovered({ settings })
+    for (let failures = 0; failures < 20; failures++) {
+      const epoch = (await task.next(undefined))!
+      // Room for the next claim, none for the epoch.
+      world.disk.freeBytes = 300
+      await expect(task.commit(epoch)).rejects.toMatchObject({ code: 'DISK_FULL', retryable: true })
+      await task.abandon()
+      world.disk.freeBytes = Infinity
+      await task.recover(0)
+    }
+    await run(task)
+    expect(lastOf(world.observed.of(TASK)).counters.deadLettered).toBe(0)
+    await ask(task, { snapshots: true })
+    expect(await differences(world, process)).toEqual([])
+  })
+})
+
+describe('Idle actors', () => {
+  const at = (orgId: string, ts: number): WireEvent => ({ orgId, productId: 'p', userId: 'u', eventId: `${orgId}${ts}`, type: 'click', ts })
+  const own = { ...defaults, gapMs: 1000, allowedDisorderMs: 0, idleTimeoutMs: 500, correctionMs: 10_000 }
+  const closed = async (process: TaskProcess) =>
+    (await process.records<{ org_id: string; closed: number }>(TOPICS.sessions)).filter((row) => row.closed === 1).map((row) => row.org_id)
+
+  test('close their sessions idleTimeoutMs after their own end of event time, by the injected clock, and again after a kill', async () => {
+    const world = new TaskWorld()
+    let process = await world.open()
+    await process.produce([at('a', 10_000), at('b', 90_000)])
+    let task = await process.recovered({ settings: own }, 5000)
+    await run(task, { nowMs: 5000 })
+    // ts + gap + 1 is due after 1,001 ms of idling, which begin after the timeout.
+    expect(task.nextIdleMs).toBe(5000 + 500 + 1001)
+    expect(await run(task, { nowMs: 6500 })).toEqual([])
+    expect((await run(task, { nowMs: 6501 })).map(({ inputs }) => inputs)).toEqual([{ now: 6501, atEnd: true }])
+    expect((await closed(process)).sort()).toEqual(['a', 'b'])
+    process = await world.open()
+    task = await process.recovered({ settings: own }, 7000)
+    expect(process.recomputed).toBe(2)
+    expect(task.nextIdleMs).toBe(Infinity)
+    expect(await run(task, { nowMs: 1e9 })).toEqual([])
+  })
+
+  test('are not idle while there is more to read, nor for the time in which nobody was there', async () => {
+    const world = new TaskWorld()
+    let process = await world.open()
+    for (let n = 0; n < 30; n++) await process.produce([at('b', 100_000 + n), ...(n === 29 ? [at('a', 10_500)] : n === 0 ? [at('a', 10_000)] : [])])
+    let task = await process.recovered({ settings: own, epochBytes: 200 }, 0)
+    const receipts: Receipt[] = []
+    for (let nowMs = 0; ; nowMs += 5000) {
+      const [receipt] = await run(task, { epochs: 1, nowMs })
+      receipts.push(receipt)
+      if (receipt.to === 32) break
+    }
+    expect(receipts.length).toBeGreaterThan(15)
+    expect(receipts.filter(({ inputs }) => inputs.atEnd).length).toBe(1)
+    await task.stop()
+    process = await world.open()
+    task = await process.recovered({ settings: own }, 50_000_000)
+    expect(task.nextIdleMs).toBeGreaterThan(50_000_000)
+    expect(await run(task, { nowMs: 50_000_100 })).toEqual([])
+  })
+})
