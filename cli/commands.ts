@@ -13,9 +13,39 @@ export interface CliCommand {
 
 export const commands: readonly CliCommand[] = [
   {
+    name: 'demo',
+    summary: 'play traffic through everything and show it working',
+    load: async () => (await import('./commands/demo.ts')).demo,
+  },
+  {
+    name: 'import',
+    summary: 'read events from files: sessions and incidents can be queried when it returns',
+    load: async () => (await import('./commands/import.ts')).importFiles,
+  },
+  {
+    name: 'sql',
+    summary: 'ask the tables',
+    load: async () => (await import('./commands/sql.ts')).sql,
+  },
+  {
+    name: 'up',
+    summary: 'run as a service; other commands then work through it',
+    load: async () => (await import('./commands/up.ts')).up,
+  },
+  {
     name: 'traffic',
     summary: 'make believable product traffic: same seed, same events',
     load: async () => (await import('./commands/traffic.ts')).traffic,
+  },
+  {
+    name: 'topology',
+    summary: 'what is connected to what',
+    load: async () => (await import('./commands/topology.ts')).topology,
+  },
+  {
+    name: 'doctor',
+    summary: 'is this machine, and this data folder, well?',
+    load: async () => (await import('./commands/doctor.ts')).doctor,
   },
   {
     name: 'config',

@@ -2,6 +2,7 @@
 // their failures are called; looks into no line.
 import { createReadStream, type Stats } from 'node:fs'
 import { access, constants, stat } from 'node:fs/promises'
+import type { Readable } from 'node:stream'
 import { createGunzip, type Gunzip } from 'node:zlib'
 
 const READ_BYTES = 256 << 10
@@ -25,6 +26,8 @@ export interface Input {
   readonly size: number | undefined
   /** How many of them have been read. */
   readonly read: () => number
+  /** For who has not read to the end: an open stdin would keep the process. */
+  readonly close: () => void
 }
 
 /** Throws INPUT_MISSING, INPUT_IS_FOLDER, INPUT_UNREADABLE: before anything is started for it. */
@@ -51,12 +54,13 @@ export async function checkInput(path: string): Promise<Stats | undefined> {
 }
 
 /** The chunks reject with INPUT_UNREADABLE, GZIP_TRUNCATED, GZIP_CORRUPT, after everything before the fault was given. */
-export async function openInput(path: string, stdin: AsyncIterable<Uint8Array> = process.stdin): Promise<Input> {
+export async function openInput(path: string, stdin: Readable = process.stdin): Promise<Input> {
   const size = await checkInput(path)
+  const source = path === '-' ? stdin : createReadStream(path, { highWaterMark: READ_BYTES })
   let read = 0
   const raw = async function* () {
     try {
-      for await (const chunk of path === '-' ? stdin : createReadStream(path, { highWaterMark: READ_BYTES })) {
+      for await (const chunk of source) {
         read += chunk.length
         yield chunk as Uint8Array
       }
@@ -64,7 +68,12 @@ export async function openInput(path: string, stdin: AsyncIterable<Uint8Array> =
       throw unreadable(path, error)
     }
   }
-  return { chunks: unzipped(raw(), path), size: size?.isFile() ? size.size : undefined, read: () => read }
+  return {
+    chunks: unzipped(raw(), path),
+    size: size?.isFile() ? size.size : undefined,
+    read: () => read,
+    close: () => void source.destroy(),
+  }
 }
 
 async function* unzipped(chunks: AsyncIterable<Uint8Array>, path: string): AsyncGenerator<Uint8Array> {
@@ -87,13 +96,20 @@ async function* unzipped(chunks: AsyncIterable<Uint8Array>, path: string): Async
   let next = step(gunzip, head)
   for (let ended = false; ; ) {
     const { output, failure } = await next
-    const { value, done } = ended || failure ? { value: undefined, done: true } : await iterator.next()
-    if (!done) next = step(gunzip, value)
-    else if (!ended && !failure) next = step(gunzip, undefined)
+    let fault: unknown = failure && gzipError(failure, path)
+    const isLast = ended
+    if (!ended && !fault) {
+      try {
+        const { value, done } = await iterator.next()
+        ended = done === true
+        next = step(gunzip, done ? undefined : value)
+      } catch (error) {
+        fault = error
+      }
+    }
     yield* output
-    if (failure) throw gzipError(failure, path)
-    if (ended) return
-    ended = done === true
+    if (fault) throw fault
+    if (isLast) return
   }
 }
 

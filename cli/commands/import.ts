@@ -1,0 +1,138 @@
+// packmill import: files of events in; when it returns, everything in them can be queried. Owns the run over the files, what is shown meanwhile
+// and the summary; reading, the door and resuming are services/process's.
+import { basename } from 'node:path'
+import type { Command } from 'commander'
+import type { ImportResult } from '../../services/process/importer.ts'
+import type { Local } from '../../services/process/local.ts'
+import { addDataOptions, addExamples, addJsonOption, type DataOptions, resolveConfig } from '../common-options.ts'
+import { EXIT_FAILURE } from '../errors.ts'
+import { type Interrupt, interrupt } from '../interrupt.ts'
+import { summarise, type Totals, totalsOf } from '../import-summary.ts'
+import { openFolder } from '../open-folder.ts'
+import { checkInput, openInput } from '../open-input.ts'
+import { formatCount } from '../print.ts'
+import { type Progress, progress } from '../progress.ts'
+import { RejectsFile } from '../rejects-file.ts'
+import { settle } from '../settle.ts'
+
+interface ImportOptions extends DataOptions {
+  org?: string
+  close?: boolean
+  rejects?: string
+  json?: boolean
+}
+
+export interface FileReport extends ImportResult {
+  file: string
+  /** Of `rejected`: told of in this run. */
+  rejectedNow: number
+  rejects: RejectsFile
+}
+
+export function importFiles(command: Command): void {
+  command
+    .argument('<file...>', 'JSON lines, gzipped or not; - for stdin; oldest first')
+    .option('--org <id>', 'the orgId of lines that have none')
+    .option('--close', 'end all sessions: no later file goes on with one')
+    .option('--rejects <file>', 'where rejected lines go (default: FILE.rejects.jsonl here, if there are any)')
+    .action(run)
+  addExamples(addJsonOption(addDataOptions(command)), [
+    ['packmill import events.jsonl.gz', 'sessions and incidents, queryable when it returns'],
+    ['packmill import monday.jsonl tuesday.jsonl --close', 'oldest first; no session stays open'],
+    ['zcat *.gz | packmill import - --org acme', 'from a pipe; lines without orgId are of acme'],
+    ['packmill import old.jsonl --set clickstream.correctionMs=24h', 'accept what is up to a day out of order'],
+  ])
+}
+
+async function run(files: string[], options: ImportOptions): Promise<void> {
+  const { config } = await resolveConfig(options)
+  // All of them before the first is read: a typing mistake in the last must not cost an hour.
+  for (const file of files) await checkInput(file)
+  const say = (line: string) => console.error(line)
+  const stopping = interrupt((name) => say(`${name}: finishing what is under way (again: stop at once)`))
+  const startMs = performance.now()
+  const folder = await stopping.race(openFolder(config, { say }))
+  if (folder.owner) say(`through process ${folder.owner.pid} (${folder.owner.command}), which owns ${config.data}`)
+  const reports: FileReport[] = []
+  let failure: unknown
+  let totals: Totals | undefined
+  try {
+    const before = await folder.stats()
+    for (const file of files) {
+      const rejects = new RejectsFile(options.rejects ?? `${file === '-' ? 'stdin' : basename(file)}.rejects.jsonl`, labelOf(file, files, options))
+      const shown = progress({ label: `import ${file === '-' ? 'stdin' : file}`, unit: 'events' })
+      failure = await readFile(folder, file, { org: options.org, rejects, shown, stopping }, reports)
+      if (failure !== undefined) break
+    }
+    if (!stopping.signal.aborted) {
+      await settle(folder, { snapshots: true, close: options.close ?? false, stopping })
+      totals = await totalsOf(folder, before, await folder.stats())
+    }
+  } catch (error) {
+    failure ??= error
+  } finally {
+    await folder.stop(stopping.signal.aborted ? 'at once' : undefined).catch((error: unknown) => {
+      failure ??= error
+    })
+  }
+  const summary = summarise(reports, totals, { seconds: (performance.now() - startMs) / 1000, correctionMs: config.clickstream.correctionMs })
+  if (options.json) console.log(JSON.stringify(summary.json, null, 2))
+  else if (summary.text !== '') console.log(summary.text)
+  for (const warning of summary.warnings) say(warning)
+  if (summary.isFailure) process.exitCode = EXIT_FAILURE
+  if (failure !== undefined) throw failure
+}
+
+/** Rejects of several files in one file are told apart by a name. */
+const labelOf = (file: string, files: readonly string[], { rejects }: ImportOptions) =>
+  rejects !== undefined && files.length > 1 ? file : undefined
+
+/** One file, into the log. Returns what it ended with, if not well; what was read before that is in the report. */
+async function readFile(
+  folder: Local,
+  file: string,
+  { org, rejects, shown, stopping }: { org?: string; rejects: RejectsFile; shown: Progress; stopping: Interrupt },
+  reports: FileReport[],
+): Promise<unknown> {
+  let input: Awaited<ReturnType<typeof openInput>> | undefined
+  const seen = { lines: 0, accepted: 0, rejected: 0 }
+  let before: typeof seen | undefined
+  let failure: unknown
+  let complete = false
+  try {
+    input = await openInput(file)
+    const { size, read } = input
+    const result = await folder.import(stopping.stream(input.chunks), {
+      org,
+      onReject: (line, bytes, reason) => rejects.add(line, bytes, reason),
+      onProgress: ({ lines, accepted, rejected }) => {
+        if (!before) rejects.resume(lines)
+        before ??= { lines, accepted, rejected }
+        Object.assign(seen, { lines, accepted, rejected })
+        rejects.flush()
+        shown.update(accepted + rejected - before.accepted - before.rejected, size ? read() / size : undefined)
+      },
+    })
+    Object.assign(seen, result)
+    complete = result.complete
+  } catch (error) {
+    failure = error
+  } finally {
+    input?.close()
+    rejects.flush()
+  }
+  const { lines, accepted, rejected } = seen
+  const known = before ?? { accepted: 0, rejected: 0 }
+  const fresh = accepted + rejected - known.accepted - known.rejected
+  shown.finish(fresh)
+  if (known.accepted > 0)
+    shown.note(
+      fresh === 0
+        ? `${file} had been imported before: nothing is added`
+        : `${file} had been begun before: it went on behind its first ${formatCount(known.accepted)} events`,
+    )
+  else if (lines === 0 && failure === undefined) shown.note(`${file} is empty: there was nothing to import`)
+  reports.push({ file, lines, accepted, rejected, before: known.accepted, complete, rejectedNow: rejects.count, rejects })
+  return failure
+}
+

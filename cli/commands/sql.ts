@@ -1,0 +1,52 @@
+// packmill sql: one statement, its result as a table, in any format of ClickHouse, or as JSON. Reads only.
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import { addDataOptions, addExamples, addJsonOption, type DataOptions, resolveConfig } from '../common-options.ts'
+import { withFolder } from '../open-folder.ts'
+import { sqlError } from '../sql-error.ts'
+
+interface SqlOptions extends DataOptions {
+  format?: string
+  json?: boolean
+}
+
+export function sql(command: Command): void {
+  command
+    .argument('<statement>', 'ClickHouse SQL; tables: sessions, incidents, events (SHOW TABLES lists all)')
+    .option('--format <name>', 'a format of ClickHouse: CSVWithNames, TSV, JSONEachRow, Vertical, Markdown …')
+    .action(run)
+  addExamples(addJsonOption(addDataOptions(command)), [
+    ['packmill sql "SELECT kind, count() FROM incidents GROUP BY kind"', 'a table'],
+    ['packmill sql "SELECT * FROM sessions LIMIT 3" --format Vertical', 'wide rows, one column a line'],
+    ['packmill sql "SELECT screen, count() AS n FROM incidents GROUP BY screen" --json', 'an array of rows'],
+    ['packmill sql "DESCRIBE sessions" --format TSV', 'the columns of a table'],
+  ])
+}
+
+async function run(statement: string, options: SqlOptions, command: Command): Promise<void> {
+  if (options.json && options.format) command.error('error: --json and --format exclude each other')
+  if (options.format && !/^\w+$/.test(options.format)) command.error(`error: ${options.format} is no name of a format`)
+  // ClickHouse has nothing to say to nothing.
+  if (/^(\s|;|--.*$)*$/m.test(statement) && statement.replace(/--.*$/gm, '').replace(/[\s;]/g, '') === '')
+    command.error('error: the statement is empty')
+  const { config } = await resolveConfig(options)
+  if (!existsSync(join(config.data, 'packmill.json'))) throw new NoDataError(config.data)
+  const format = options.format ?? (process.stdout.isTTY ? 'PrettyCompact' : 'PrettyCompactMonoBlock')
+  const text = await withFolder(config, {}, async (folder) => {
+    try {
+      return options.json ? JSON.stringify(await folder.query(statement), null, 2) : await folder.queryText(statement, format)
+    } catch (error) {
+      throw sqlError(error, statement)
+    }
+  })
+  process.stdout.write(text.endsWith('\n') || text === '' ? text : `${text}\n`)
+}
+
+class NoDataError extends Error {
+  readonly code = 'NO_DATA'
+  readonly advice = 'Choose another folder with --data, or fill this one: `packmill import FILE`, or `packmill demo` for something to look at.'
+  constructor(folder: string) {
+    super(`there is no data folder ${folder}`)
+  }
+}

@@ -1,0 +1,104 @@
+// What an import amounts to: figures, warnings, and whether it counts as failed. Pure but for the questions to the tables.
+import type { Stats } from '../services/process/embedded.ts'
+import type { Local } from '../services/process/local.ts'
+import type { FileReport } from './commands/import.ts'
+import { formatCount, formatSeconds, formatTable } from './print.ts'
+
+/** Of this run: events. In the folder now: sessions and incidents. */
+export interface Totals {
+  duplicates: number
+  late: number
+  deadLettered: number
+  sessions: number
+  openSessions: number
+  incidents: number
+}
+
+export async function totalsOf(folder: Local, before: Stats, after: Stats): Promise<Totals> {
+  const grown = (name: 'duplicates' | 'late' | 'deadLettered') => sum(after, name) - sum(before, name)
+  const [row] = await folder.query<{ sessions: number; openSessions: number; incidents: number }>(
+    `SELECT (SELECT count() FROM sessions) AS sessions, (SELECT count() FROM sessions WHERE closed = 0) AS openSessions,
+      (SELECT count() FROM incidents) AS incidents`,
+  )
+  return { duplicates: grown('duplicates'), late: grown('late'), deadLettered: grown('deadLettered'), ...row! }
+}
+
+const sum = ({ tasks }: Stats, name: 'duplicates' | 'late' | 'deadLettered') => tasks.reduce((total, task) => total + task[name], 0)
+
+export interface Summary {
+  json: object
+  text: string
+  warnings: string[]
+  isFailure: boolean
+}
+
+/** Without totals the run was stopped before everything could be queried. */
+export function summarise(
+  reports: readonly FileReport[],
+  totals: Totals | undefined,
+  { seconds, correctionMs }: { seconds: number; correctionMs: number },
+): Summary {
+  const all = (pick: (report: FileReport) => number) => reports.reduce((total, report) => total + pick(report), 0)
+  const accepted = all((report) => report.accepted - report.before)
+  const rejected = all((report) => report.rejectedNow)
+  const before = all((report) => report.before)
+  const eventsPerSecond = Math.round(accepted / seconds)
+  const rejectsTo = [...new Set(reports.filter((report) => report.rejectedNow > 0).map(({ rejects }) => rejects.path))]
+  const warnings: string[] = []
+  if (rejected > 0 && accepted === 0 && before === 0)
+    warnings.push(
+      `None of the lines is an event: is this another format? The first reasons:\n${firstReasons(reports)}\n  What an event looks like is in docs/events.md and the README; \`packmill traffic --events 3 --out -\` shows three.`,
+    )
+  if (totals && totals.late > 0)
+    warnings.push(
+      `LATE: ${formatCount(totals.late)} events came too late to be counted: more than clickstream.correctionMs (${formatSeconds(correctionMs / 1000)}) behind others of their product.\n` +
+        '  They are in the table events_late. To have them counted, import the files oldest first, or raise clickstream.correctionMs\n' +
+        '  (as in --set clickstream.correctionMs=24h), into a new folder (--data).',
+    )
+  if (totals && totals.deadLettered > 0)
+    warnings.push(
+      `${formatCount(totals.deadLettered)} events could not be processed. They are in the table events_dlq, with the reason: packmill sql "SELECT code, message, count() FROM events_dlq GROUP BY ALL"`,
+    )
+  const json = {
+    files: reports.map(({ file, lines, accepted, rejected, before, complete, rejects, rejectedNow }) => ({
+      file,
+      lines,
+      accepted,
+      rejected,
+      before,
+      complete,
+      ...(rejectedNow > 0 ? { rejects: rejects.path } : {}),
+    })),
+    accepted,
+    rejected,
+    before,
+    ...totals,
+    seconds: Math.round(seconds * 1000) / 1000,
+    eventsPerSecond,
+  }
+  const rows: string[][] = [
+    ['accepted', `${formatCount(accepted)} events${before > 0 ? `, beside ${formatCount(before)} of an earlier run` : ''}`],
+    ['rejected', `${formatCount(rejected)} lines${rejectsTo.length > 0 ? `, see ${rejectsTo.join(', ')}` : ''}`],
+  ]
+  if (totals) {
+    rows.push(
+      ['duplicates', formatCount(totals.duplicates)],
+      ['late', formatCount(totals.late)],
+      ['sessions', `${formatCount(totals.sessions)} in the folder, ${formatCount(totals.openSessions)} of them open`],
+      ['incidents', formatCount(totals.incidents)],
+      ['rate', `${formatCount(eventsPerSecond)} events/s, until they could be queried`],
+    )
+  }
+  return { json, text: reports.length > 0 ? formatTable(rows) : '', warnings, isFailure: rejected > 0 && accepted === 0 && before === 0 }
+}
+
+function firstReasons(reports: readonly FileReport[]): string {
+  return reports
+    .flatMap(({ file, rejects }) =>
+      [...rejects.reasons].slice(0, 3).map(([kind, { line, message, count }]) => {
+        return `  ${file}:${line}  ${kind.trim()}: ${message}${count > 1 ? ` (${formatCount(count)} lines)` : ''}`
+      }),
+    )
+    .slice(0, 6)
+    .join('\n')
+}
