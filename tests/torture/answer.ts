@@ -14,12 +14,29 @@ import { hashText } from '../oracle/hash.ts'
 
 export interface Answer {
   differences: string[]
-  /** Rows of events_raw, sessions and incidents: a comparison of nothing with nothing would be no proof. */
+  /** Rows of events_raw. */
+  events: number
+  evaluation: Evaluation
+}
+
+/** How much was compared: a comparison of nothing with nothing would be no proof. */
+export interface Summary {
+  differences: string[]
   events: number
   sessions: number
   incidents: number
-  evaluation: Evaluation
+  duplicates: number
+  late: number
 }
+
+export const summary = ({ differences, events, evaluation }: Answer): Summary => ({
+  differences,
+  events,
+  sessions: evaluation.sessions.size,
+  incidents: evaluation.incidents.size,
+  duplicates: evaluation.duplicates.length,
+  late: evaluation.late.length,
+})
 
 const TABLES = ['events_raw', 'fact_sessions', 'fact_incidents', 'events_late', 'events_dlq']
 const ms = (name: string) => `toUnixTimestamp64Milli(${name}) AS ${name}`
@@ -57,7 +74,7 @@ export async function answerOf(
     ...(await doubled(embedded)),
     ...(await unaccounted(embedded)),
   ]
-  return { differences, events: raw.length, sessions: evaluation.sessions.size, incidents: evaluation.incidents.size, evaluation }
+  return { differences, events: raw.length, evaluation }
 }
 
 /** The table holds what the log holds, record by record. */

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { ChildLine, ChildTask } from './import-child.ts'
 
+export type AnswerLine = Extract<ChildLine, { phase: 'answer' }>
 export type Trouble = Extract<ChildLine, { phase: 'trouble' }>
 
 export class Child {
@@ -45,6 +46,10 @@ export class Child {
 
   get troubles(): Trouble[] {
     return this.lines.filter((line) => line.phase === 'trouble')
+  }
+
+  get answer(): AnswerLine | undefined {
+    return this.lines.find((line) => line.phase === 'answer')
   }
 
   /** Resolves with the first line that fits, or undefined when the process has ended without one. */

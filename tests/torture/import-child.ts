@@ -2,10 +2,12 @@
 //
 // Run as `node import-child.ts <ChildTask as JSON>`. Owns nothing but the order; what it says is ChildLine. Ends with 0 when all is done or
 // SIGTERM has been obeyed, with 1 after an error that it has named.
-import { createReadStream } from 'node:fs'
-import { loadConfig } from '../../config/index.ts'
+import { createReadStream, readFileSync } from 'node:fs'
+import { type Config, loadConfig } from '../../config/index.ts'
 import { toData } from '../../engine/errors.ts'
+import type { WireEvent } from '../../model/event.ts'
 import { type Embedded, openEmbedded } from '../../services/process/embedded.ts'
+import { answerOf, type Summary, summary } from './answer.ts'
 
 export interface ChildTask {
   data: string
@@ -13,7 +15,9 @@ export interface ChildTask {
   set: string[]
   /** JSON lines, not compressed. */
   files: string[]
-  /** Stay open, idle, after the last file, until a signal comes. */
+  /** After the last file: compare what the stores hold with these files. */
+  inspect?: boolean
+  /** After all that: stay open, idle, until a signal comes. */
   stay?: boolean
 }
 
@@ -24,6 +28,7 @@ export type ChildLine =
   | { phase: 'ready'; ms: number }
   | { phase: 'importing'; file: number; bytes: number }
   | { phase: 'imported' | 'settled'; file: number; accepted: number; before: number }
+  | ({ phase: 'answer' } & Summary)
   /** A partition or a sink stopped, or everything could not go on. */
   | { phase: 'trouble'; what: string; code: string; message: string; advice: string; stack: string | undefined }
 
@@ -33,10 +38,10 @@ const trouble = (what: string, error: unknown) => {
   say({ phase: 'trouble', what, code, message, advice, stack })
 }
 
-async function run({ data, set, files, stay }: ChildTask): Promise<void> {
+async function run(task: ChildTask): Promise<void> {
   const startedMs = Date.now()
   say({ phase: 'opening' })
-  const { config } = loadConfig({ data, set })
+  const { config } = loadConfig({ data: task.data, set: task.set, environment: {} })
   const embedded = await openEmbedded({
     config,
     version: 'torture',
@@ -49,11 +54,11 @@ async function run({ data, set, files, stay }: ChildTask): Promise<void> {
   })
   const terminated = new Promise<'terminated'>((resolve) => process.once('SIGTERM', () => resolve('terminated')))
   say({ phase: 'ready', ms: Date.now() - startedMs })
-  const work = importAll(embedded, files)
+  const work = importAll(embedded, config, task)
   // A stop ends it with an error that is none.
   work.catch(() => undefined)
   try {
-    await Promise.race([terminated, stay ? work.then(() => terminated) : work])
+    await Promise.race([terminated, task.stay ? work.then(() => terminated) : work])
   } finally {
     say({ phase: 'stopping' })
     await embedded.stop()
@@ -61,7 +66,7 @@ async function run({ data, set, files, stay }: ChildTask): Promise<void> {
   say({ phase: 'stopped' })
 }
 
-async function importAll(embedded: Embedded, files: readonly string[]): Promise<void> {
+async function importAll(embedded: Embedded, config: Config, { files, inspect }: ChildTask): Promise<void> {
   for (const [file, path] of files.entries()) {
     const { accepted, before } = await embedded.import(createReadStream(path), {
       onReject: (line, _, reason) => trouble(`line ${line}`, reason),
@@ -71,7 +76,14 @@ async function importAll(embedded: Embedded, files: readonly string[]): Promise<
     await embedded.settle({ snapshots: true, close: false })
     say({ phase: 'settled', file, accepted, before })
   }
+  if (inspect) say({ phase: 'answer', ...summary(await answerOf(embedded, config, files.flatMap(eventsOf))) })
 }
+
+const eventsOf = (path: string) =>
+  readFileSync(path, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as WireEvent)
 
 try {
   await run(JSON.parse(process.argv[2]) as ChildTask)

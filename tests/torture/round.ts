@@ -4,12 +4,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { loadConfig } from '../../config/index.ts'
-import type { WireEvent } from '../../model/event.ts'
-import { openEmbedded } from '../../services/process/embedded.ts'
 import type { Random } from '../../services/traffic/random.ts'
 import { traffic } from '../../services/traffic/traffic.ts'
-import { type Answer, answerOf } from './answer.ts'
+import type { Summary } from './answer.ts'
 import { Child } from './child.ts'
 import { type Moment, Moments, untilFrozen } from './moments.ts'
 
@@ -30,7 +27,7 @@ export type Aim = { moment: Moment; nth: number } | { afterMs: number }
 export interface Round {
   /** Per process that was killed, what it was doing. */
   kills: Moment[][]
-  answer: Answer
+  answer: Summary
   folder: string
 }
 
@@ -46,12 +43,11 @@ export interface RoundOptions {
 /** Throws where a process says that something is wrong or breaks; the folder then stays for a look. Otherwise it is removed unless there are differences. */
 export async function tortureRound({ random, files, eventsPerFile, aims, set = SMALL }: RoundOptions): Promise<Round> {
   const folder = mkdtempSync(join(tmpdir(), 'packmill-torture-'))
-  const { paths, sent } = writeFiles(folder, random.word(), files, eventsPerFile)
+  const paths = writeFiles(folder, random.word(), files, eventsPerFile)
   const data = join(folder, 'data')
   mkdirSync(data)
   const task = { data, set: [...set], files: paths }
   const kills: Moment[][] = []
-  let ended = false
   for (const aim of aims) {
     const moments = new Moments(data)
     const child = new Child(task)
@@ -61,33 +57,17 @@ export async function tortureRound({ random, files, eventsPerFile, aims, set = S
       child.signal('SIGKILL')
     }
     await refuseTrouble(child, folder)
-    if (!met) {
-      ended = true
-      break
-    }
+    if (!met) break
   }
-  if (!ended) await refuseTrouble(new Child(task), folder)
-  const answer = await inspect(data, set, sent)
+  const last = new Child({ ...task, inspect: true })
+  await refuseTrouble(last, folder)
+  const answer = last.answer!
   if (answer.differences.length === 0) rmSync(folder, { recursive: true, force: true })
   return { kills, answer, folder }
 }
 
-/** Opens the folder and compares. */
-export async function inspect(data: string, set: readonly string[], sent: Iterable<WireEvent>): Promise<Answer> {
-  const { config } = loadConfig({ data, set })
-  const onNotice = (notice: object) => {
-    if ('error' in notice) throw notice.error as Error
-  }
-  const embedded = await openEmbedded({ config, version: 'torture', live: false, onNotice })
-  try {
-    return await answerOf(embedded, config, sent)
-  } finally {
-    await embedded.stop()
-  }
-}
-
 /** One stream of traffic in several files: the later go on with the sessions of the earlier. */
-export function writeFiles(folder: string, seed: number, files: number, eventsPerFile: number): { paths: string[]; sent: WireEvent[] } {
+export function writeFiles(folder: string, seed: number, files: number, eventsPerFile: number): string[] {
   const stream = traffic({
     seed,
     events: files * eventsPerFile,
@@ -98,15 +78,11 @@ export function writeFiles(folder: string, seed: number, files: number, eventsPe
     lateBeyondDisorder: 0.01,
     late: 0.005,
   })
-  const sent: WireEvent[] = []
-  const paths = Array.from({ length: files }, (_, i) => {
+  return Array.from({ length: files }, (_, i) => {
     const path = join(folder, `events-${i}.jsonl`)
-    const bytes = stream.nextChunk(eventsPerFile)!
-    writeFileSync(path, bytes)
-    for (const line of Buffer.from(bytes).toString('utf8').trimEnd().split('\n')) sent.push(JSON.parse(line) as WireEvent)
+    writeFileSync(path, stream.nextChunk(eventsPerFile)!)
     return path
   })
-  return { paths, sent }
 }
 
 /** Waits until the aim is met and has the process frozen then; false where it came to its end before. */

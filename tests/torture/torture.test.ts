@@ -17,6 +17,6 @@ test('killed in an insert, a checkpoint, a recovery and an import, and again: th
   expect(answer.differences).toEqual([])
   expect(answer.events).toBe(24_000)
   expect(Math.min(answer.sessions, answer.incidents)).toBeGreaterThan(100)
-  expect(answer.evaluation.late.length).toBeGreaterThan(10)
-  expect(answer.evaluation.duplicates.length).toBeGreaterThan(100)
+  expect(answer.late).toBeGreaterThan(10)
+  expect(answer.duplicates).toBeGreaterThan(100)
 }, 180_000)
