@@ -1,0 +1,51 @@
+// Runs one measurement in a process of its own: its CPU is nobody else's, and no round is warmed up by the one before.
+//
+// A program is a module of bench/harness that calls `answer`; it is given its order as JSON and gives back JSON.
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+
+/** Young generation of a lane's thread (engine/lane/lane-client.ts: 64 MB are three semi-spaces), for every program alike. */
+const SEMI_SPACE_MB = 21
+
+/** `go`: the program's stdin is closed when it resolves. Errors: what the program wrote to stderr, where it did not end with 0. */
+export function inChild<Order, Answer>(program: string, order: Order, go: Promise<void> = Promise.resolve()): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const file = join(import.meta.dirname, `${program}.ts`)
+    const child = spawn(process.execPath, [`--max-semi-space-size=${SEMI_SPACE_MB}`, '--expose-gc', file, JSON.stringify(order)], {
+      stdio: 'pipe',
+    })
+    let out = ''
+    let error = ''
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text))
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (error += text))
+    child.on('error', reject)
+    void go.finally(() => child.stdin.end())
+    child.on('close', (code, signal) => {
+      if (code === 0) resolve(JSON.parse(out) as Answer)
+      else reject(new Error(`${program} ended with ${signal ?? code}:\n${error}${out}`))
+    })
+  })
+}
+
+/** For the program: does what it was asked for, says the answer and ends, whatever is still open. */
+export async function answer<Order, Answer>(work: (order: Order) => Promise<Answer>): Promise<void> {
+  const result = await work(JSON.parse(process.argv[2]) as Order)
+  process.stdout.write(JSON.stringify(result), () => process.exit(0))
+}
+
+/** CPU seconds of all threads of this process (collector, compiler, file system included), and seconds of the clock. */
+export interface Cost {
+  cpuSeconds: number
+  wallSeconds: number
+}
+
+/** Begins to measure; the returned function ends it. */
+export function measuring(): () => Cost {
+  const cpu = process.cpuUsage()
+  const wall = performance.now()
+  return () => {
+    const wallSeconds = (performance.now() - wall) / 1000
+    const { user, system } = process.cpuUsage(cpu)
+    return { cpuSeconds: (user + system) / 1e6, wallSeconds }
+  }
+}

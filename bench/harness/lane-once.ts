@@ -1,0 +1,106 @@
+// One lane over the whole input: measured from opening its log to when it has nothing left to do.
+// It does what a lane's thread does (engine/lane/lane-worker.ts) with the same parts, on this thread, and measures.
+import { join } from 'node:path'
+import { defaults } from '../../config/index.ts'
+import { Lane } from '../../engine/lane/lane.ts'
+import { PartitionTask } from '../../engine/lane/task.ts'
+import { realFiles } from '../../engine/log/real-files.ts'
+import { openCheckpointStore } from '../../engine/state/checkpoint-store.ts'
+import { lmdbKeyValue } from '../../engine/state/lmdb-key-value.ts'
+import { systemClock } from '../../engine/time/clock.ts'
+import type { Topology } from '../../engine/topology/topology.ts'
+import { newBatch } from '../../model/scan.ts'
+import type { ClickstreamSettings } from '../../topologies/clickstream.ts'
+import { type Cost, measuring } from './in-child.ts'
+import { clickstreamDefaults, LINEAGE, openLog, PARTITIONS, TOPIC } from './workload.ts'
+
+export interface LaneOrder {
+  /** From roundFolder. */
+  folder: string
+  /** A module of bench/harness or topologies (its path from bench/harness), and its exported topology. */
+  topology?: { module: string; export: string }
+  checkpointBytes: number
+  exactlyOnce: boolean
+  /** Afterwards, unmeasured: open sessions as snapshots, as an import ends, so that all can be compared; and a clean stop. */
+  settle: boolean
+}
+
+export interface LaneAnswer extends Cost {
+  rows: number
+  epochs: number
+  checkpoints: number
+  users: number
+  stateBytes: number
+}
+
+export async function runLane({ folder, topology: wanted, checkpointBytes, exactlyOnce, settle }: LaneOrder): Promise<LaneAnswer> {
+  const { module, export: name } = wanted ?? { module: '../../topologies/clickstream.ts', export: 'clickstream' }
+  const imported = (await import(new URL(module, import.meta.url).href)) as Record<string, (settings: ClickstreamSettings) => Topology>
+  const topology = imported[name](clickstreamDefaults())
+  const { epochBytes, epochMs, cacheBytes } = defaults.engine
+  global.gc?.()
+
+  const end = measuring()
+  const log = await openLog(folder, 'lane-0')
+  const batch = newBatch()
+  const tasks: PartitionTask[] = []
+  for (let partition = 0; partition < PARTITIONS; partition++) {
+    const state = join(folder, 'state', LINEAGE, `${topology.name}-${partition}`)
+    await realFiles.makeFolder(state)
+    const store = await openCheckpointStore({ files: realFiles, folder: state, keyValue: lmdbKeyValue(join(state, 'kv')) })
+    const options = { topology, lineage: LINEAGE, code: 'bench', partition, epochBytes, checkpointBytes, exactlyOnce }
+    tasks.push(new PartitionTask({ ...options, cacheBytes: cacheBytes / PARTITIONS }, log, store, batch))
+  }
+  let stopped: unknown
+  let idle = () => {}
+  // A lane waits for the log to change only when all it has read is committed, and its checkpoints and their upkeep are finished.
+  const nothingLeft = new Promise<void>((resolve) => (idle = resolve))
+  const lane = new Lane({
+    tasks,
+    log: {
+      claim: log.claim.bind(log),
+      reader: log.reader.bind(log),
+      bounds: log.bounds.bind(log),
+      need: log.need.bind(log),
+      close: log.close.bind(log),
+      changed: () => {
+        idle()
+        return log.changed()
+      },
+    },
+    clock: systemClock,
+    epochMs,
+    live: false,
+    onStopped: (_, error) => {
+      stopped = error
+      idle()
+    },
+  })
+  await lane.open()
+  const running = lane.run()
+  await Promise.race([nothingLeft, running])
+  const cost = end()
+
+  if (stopped !== undefined) throw stopped
+  const { stats } = lane
+  const sum = (of: (task: (typeof stats)[number]) => number) => stats.reduce((total, task) => total + of(task), 0)
+  for (const { partition, position } of stats) {
+    const { end } = await log.bounds({ topic: TOPIC, partition })
+    if (position !== end) throw new Error(`partition ${partition} was committed to ${position} of ${end}`)
+  }
+  if (settle) {
+    const ends = new Map(stats.map(({ partition, position }) => [partition, position]))
+    await lane.drain(ends, { snapshots: true, close: false })
+    lane.stop()
+    await running
+    await log.close()
+  }
+  return {
+    ...cost,
+    rows: sum(({ position }) => position),
+    epochs: sum(({ epoch }) => epoch),
+    checkpoints: sum(({ checkpoints }) => checkpoints),
+    users: sum(({ users }) => users),
+    stateBytes: sum(({ stateBytes }) => stateBytes),
+  }
+}

@@ -1,0 +1,95 @@
+// The input of every question: generated traffic behind the door, in an embedded log, and a fresh data folder around it for each round.
+//
+// 16 organisations, 30,000 users, about 266 bytes of JSON, 5 % duplicates, 1 % disorder: what trafficDefaults are.
+import { linkSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Config, defaults } from '../../config/index.ts'
+import { type JournalLog, openJournalLog } from '../../engine/log/journal-log.ts'
+import { prepareLog } from '../../engine/log/prepare-log.ts'
+import { realFiles } from '../../engine/log/real-files.ts'
+import { importLines } from '../../services/process/importer.ts'
+import { traffic } from '../../services/traffic/traffic.ts'
+import type { ClickstreamSettings } from '../../topologies/clickstream.ts'
+
+export const TOPIC = 'events.raw'
+export const LINEAGE = 'bench'
+export const PARTITIONS = defaults.log.partitions
+export const allPartitions = Array.from({ length: PARTITIONS }, (_, partition) => partition)
+const INPUT_WRITER = 'input'
+/** Lines per chunk that the importer is given. */
+const CHUNK_EVENTS = 5_000
+
+export interface Input {
+  /** Holds the log of the input, and nothing else. */
+  folder: string
+  events: number
+  /** Of JSON in the log, with what the door adds. */
+  bytes: number
+  /** Bytes by partition. */
+  partitionBytes: number[]
+}
+
+export const clickstreamDefaults = (config: Config = defaults): ClickstreamSettings => ({
+  ...config.clickstream,
+  rage: { ...config.clickstream.rage },
+})
+
+/** Generates events into a new log below `folder`. */
+export async function makeInput(folder: string, events: number): Promise<Input> {
+  const input = join(folder, 'input')
+  const log = await openLog(input, INPUT_WRITER)
+  const result = await importLines(chunks(events), {
+    log,
+    lineage: LINEAGE,
+    topic: TOPIC,
+    partitions: PARTITIONS,
+    nowMs: Date.now,
+    onReject: (line, _, { code }) => {
+      throw new Error(`generated line ${line} was rejected: ${code}`)
+    },
+  })
+  const partitionBytes = Array.from({ length: PARTITIONS }, (_, partition) => {
+    const index = log.index.partition(TOPIC, partition)
+    return Array.from({ length: index.blocks }, (_, at) => index.block(at).length).reduce((sum, length) => sum + length, 0)
+  })
+  await log.close()
+  if (result.accepted !== events) throw new Error(`${result.accepted} events were accepted, not ${events}`)
+  return { folder: input, events, bytes: partitionBytes.reduce((sum, bytes) => sum + bytes, 0), partitionBytes }
+}
+
+async function* chunks(events: number): AsyncGenerator<Uint8Array> {
+  const generator = traffic({ events })
+  for (let chunk = generator.nextChunk(CHUNK_EVENTS); chunk; chunk = generator.nextChunk(CHUNK_EVENTS)) yield chunk
+}
+
+/** A data folder `name` with the input in its log and nothing else: no state, no outputs, no claims. The input's files are linked, not copied. */
+export function roundFolder(input: Input, name: string): string {
+  const folder = join(input.folder, '..', name)
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(join(folder, 'log'), { recursive: true })
+  for (const file of readdirSync(join(input.folder, 'log'))) linkSync(join(input.folder, 'log', file), join(folder, 'log', file))
+  return folder
+}
+
+/** Opens the log of a data folder, which no other process has open, for the one thread that writes to it. */
+export async function openLog(folder: string, writer: string): Promise<JournalLog> {
+  const path = join(folder, 'log')
+  const shared = await prepareLog({ files: realFiles, folder: path, writers: [writer] })
+  return openJournalLog({ files: realFiles, folder: path, writer, shared })
+}
+
+/** All committed records of a topic, partition by partition in the order of their offsets. */
+export async function* recordsOf(log: JournalLog, topic: string): AsyncGenerator<{ partition: number; offset: number; record: string }> {
+  for (let partition = 0; partition < PARTITIONS; partition++) {
+    const reader = log.reader({ topic, partition })
+    for (let read = await reader.read(0, 4 << 20); read.blocks.length > 0; read = await reader.read(read.next, 4 << 20)) {
+      for (const { pos, length, baseOffset } of read.blocks) {
+        const lines = Buffer.from(read.bytes.buffer, read.bytes.byteOffset + pos, length)
+          .toString()
+          .split('\n')
+        for (const [i, record] of lines.entries()) if (record !== '') yield { partition, offset: baseOffset + i, record }
+      }
+    }
+    reader.close()
+  }
+}
