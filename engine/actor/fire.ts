@@ -82,7 +82,7 @@ export class Fire {
       if (!closes) dueMs = Math.min(dueMs, next, endMs)
       else if (last + settings.gapMs < actor.watermark - settings.correctionMs) this.forget(user, sessions, i)
     }
-    for (const orphan of orphans.values()) this.publisher.retract(turn, orphan)
+    for (const orphan of byId(orphans.values())) this.publisher.retract(turn, orphan)
     this.publisher.endKey()
     state.users.arena.f64[((user * state.users.arena.words) >> 1) + USER.DUE] = dueMs
     state.users.arena.f64[((user * state.users.arena.words) >> 1) + USER.ENDS] = endsMs
@@ -107,7 +107,7 @@ export class Fire {
     }
     state.users.arena.u32[user * state.users.arena.words + USER.HEAD] = 0
     state.users.arena.f64[((user * state.users.arena.words) >> 1) + USER.DUE] = Number.POSITIVE_INFINITY
-    for (const orphan of gone) this.publisher.retract(turn, orphan)
+    for (const orphan of byId(gone)) this.publisher.retract(turn, orphan)
     this.publisher.endKey()
   }
 
@@ -181,3 +181,6 @@ export class Fire {
     state.dropSession(session)
   }
 }
+
+/** Ordered by content: which session gave it up first depends on how the turn ran. */
+const byId = (orphans: Iterable<Orphan>) => [...orphans].sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0))

@@ -92,6 +92,7 @@ export function gather(state: KeyedState, orphan: (turn: Turn, user: number, ses
           state.sessions.touch(session)
           if (state.sessions.side[session]?.session) state.sessions.u32[at + S.FLAGS] |= SESSION_FLAG.CORRECTS
           orphan(turn, user, session)
+          if (turn.drafts.length > 0) turn.refolded.push({ session, drafts: turn.drafts.length })
           state.sessions.u32[at + S.FLAGS] &= ~(SESSION_FLAG.REFOLD | SESSION_FLAG.CLOSED)
           state.sessions.u32[at + S.FOLDED] = 0
           state.sessions.u32[at + S.FOLD_CHUNK] = u32[at + S.HEAD]

@@ -352,7 +352,7 @@ const TYPE_CODES: Record<string, number> = { screen_view: 0, task_started: 1, cl
 const encoder = new TextEncoder()
 const columnsOf = (row: object) => Object.keys(row).map((name) => ({ name, key: encoder.encode(`,${JSON.stringify(name)}:`) }))
 
-/** The last draft of each (kind, profile, first), where the first of them stood. */
+/** The last draft of each (kind, profile, first), ordered by these: a turn that runs row by row emits in another order, and must write the same. */
 function lastOfEach(drafts: readonly Draft[]): readonly Draft[] {
   if (drafts.length === 1) return drafts
   const last: Draft[] = []
@@ -361,8 +361,10 @@ function lastOfEach(drafts: readonly Draft[]): readonly Draft[] {
     if (at < 0) last.push(draft)
     else last[at] = draft
   }
-  return last
+  return last.sort((a, b) => a.first - b.first || compareText(a.kind, b.kind) || compareText(a.profile, b.profile))
 }
+
+const compareText = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
 
 class SessionWalk implements Walk<SessionEvent> {
   private session = 0

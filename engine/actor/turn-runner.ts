@@ -5,6 +5,8 @@
 //                                     └──► per user at the end ──timer or fold throws twice──► key forgotten
 import { map, Subject } from 'rxjs'
 import type { EventBatch } from '../../model/batch.ts'
+import { EngineError } from '../errors.ts'
+import { StorageError } from '../log/storage-error.ts'
 import type { KeyedState } from '../state/keyed-state.ts'
 import type { Actor } from './actor.ts'
 import type { Fire } from './fire.ts'
@@ -68,6 +70,7 @@ export class TurnRunner {
       skip: inputs.skip,
       sessions: [],
       drafts: [],
+      refolded: [],
       orphans: [],
     }
     if (actor.rowCount === 0) turn.rows = NO_ROWS
@@ -78,8 +81,10 @@ export class TurnRunner {
       this.fold(turn)
       popped.push(...this.fire.due(actor))
       this.publish(turn, inputs, undefined)
-    } catch {
+    } catch (error) {
       undo()
+      // The state store failed, no operator: that stops the partition.
+      if (error instanceof EngineError || error instanceof StorageError) throw error
       for (const [timeMs, user] of popped) actor.timers.push(timeMs, user)
       this.restarts++
       failures = this.rowByRow(turn, inputs)
@@ -119,7 +124,9 @@ export class TurnRunner {
 
   private publish(turn: Turn, inputs: TurnInputs, guarded: TurnFailures | undefined): void {
     const { state, fire } = this
-    const drafts = Map.groupBy(turn.drafts, (draft) => draft.session)
+    const valid = new Map(turn.refolded.map(({ session, drafts }) => [session, drafts]))
+    const own = valid.size === 0 ? turn.drafts : turn.drafts.filter(({ session }, at) => at >= (valid.get(session) ?? 0))
+    const drafts = Map.groupBy(own, (draft) => draft.session)
     const orphans = new Map<number, Map<string, Orphan>>()
     for (const gone of turn.orphans) {
       const own = orphans.get(gone.user)
@@ -178,6 +185,7 @@ export class TurnRunner {
         return undefined
       } catch (cause) {
         undo()
+        if (cause instanceof EngineError || cause instanceof StorageError) throw cause
         if (attempt === ATTEMPTS_MAX) return { cause }
       }
     }

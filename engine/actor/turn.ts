@@ -30,11 +30,14 @@ export interface Turn {
   /** Sessions that the folds must look at, oldest of a user first. */
   sessions: number[]
   drafts: Draft[]
+  /** Where a session was folded from its start although this turn had folded it before (row by row): its drafts before that are void. */
+  refolded: { session: number; drafts: number }[]
   orphans: Orphan[]
 }
 
 export interface TurnMark {
   drafts: number
+  refolded: number
   orphans: number
   counters: Counters
   maxMs: number
@@ -43,6 +46,7 @@ export interface TurnMark {
 
 export const markTurn = (turn: Turn): TurnMark => ({
   drafts: turn.drafts.length,
+  refolded: turn.refolded.length,
   orphans: turn.orphans.length,
   counters: { ...turn.actor.counters },
   maxMs: turn.actor.maxMs,
@@ -51,6 +55,7 @@ export const markTurn = (turn: Turn): TurnMark => ({
 
 export function rollbackTurn(turn: Turn, mark: TurnMark): void {
   turn.drafts.length = mark.drafts
+  turn.refolded.length = mark.refolded
   turn.orphans.length = mark.orphans
   turn.sessions.length = 0
   turn.actor.counters = { ...mark.counters }

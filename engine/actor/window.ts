@@ -362,6 +362,8 @@ export function orphan(state: KeyedState, turn: Turn, user: number, session: num
   for (const incident of side.incidents)
     turn.orphans.push({ ...(incident as (typeof side.incidents)[number]), user } as Turn['orphans'][number])
   for (const gone of side.gone) turn.orphans.push({ ...gone, kind: 'gone', user })
+  // Its side value is part of what an undo brings back.
+  state.sessions.touch(session)
   state.sessions.side[session] = undefined
 }
 
