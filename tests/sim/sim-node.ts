@@ -78,6 +78,8 @@ export class SimNode {
   logs!: JournalLog[]
   sinks: SinkTask[] = []
   private readonly options: NodeOptions
+  /** Epochs that recoveries have computed again. */
+  recomputed = 0
   private running: Promise<void>[] = []
 
   constructor(options: NodeOptions) {
@@ -110,7 +112,8 @@ export class SimNode {
       tasks.push(new PartitionTask(options, log, store))
     }
     const onStopped = (partition: number, error: unknown) => world.stopped.push({ what: `partition ${partition}`, error })
-    this.lane = new Lane({ tasks, log, clock, epochMs: settings.epochMs, live: settings.live, onStopped })
+    const onRecovering = () => void this.recomputed++
+    this.lane = new Lane({ tasks, log, clock, epochMs: settings.epochMs, live: settings.live, onStopped, onRecovering })
     await this.lane.open()
     this.running = [this.lane.run()]
     if (settings.sinks) await this.startSinks(observedLog(this.logs[0], world.observed, cuts ? random : undefined))

@@ -53,8 +53,17 @@ const PARTITIONS = 2
 const START_MS = 1_800_000_000_000
 const LIVES_MAX = 7
 
-/** Runs the seed; throws an error that names what is wrong. */
+/** Runs the seed; throws an error that names what is wrong, the seed, and how to run it again. */
 export async function simulate(seed: number): Promise<Faults> {
+  try {
+    return await run(seed)
+  } catch (cause) {
+    const { message } = cause as Error
+    throw new Error(`seed ${seed}: ${message}\nAgain: npm run simulate -- --seeds 1 --from ${seed}`, { cause })
+  }
+}
+
+async function run(seed: number): Promise<Faults> {
   const random = seeded(seed)
   const below = (n: number) => Math.floor(random() * n)
   const pick = <T>(of: readonly T[]) => of[below(of.length)]
@@ -86,7 +95,6 @@ export async function simulate(seed: number): Promise<Faults> {
     },
     sinks: true,
   }
-  if (process.env.SIM_DEBUG) console.log({ ...settings, topology: window, retention: settings.retention.others })
   const scheduler = new Scheduler(random, START_MS)
   let harmless = false
   const insertFault = (): InsertFault => {
@@ -111,6 +119,7 @@ export async function simulate(seed: number): Promise<Faults> {
   harmless = true
   const node = newNode()
   await scheduler.until(node.start())
+  faults.epochsRecomputed += node.recomputed
   await scheduler.until(node.produce())
   await scheduler.until(node.drain({ snapshots: true, close: random() < 0.5 })).catch((error) => {
     throw world.stopped[0]?.error ?? error
@@ -147,6 +156,7 @@ export async function simulate(seed: number): Promise<Faults> {
     }
     // A full disk may keep a process from starting: it says so, and is started again.
     if (failure && !['DISK_FULL', 'DISK_FAILED', 'PARTITION_STOPPED'].includes((failure as { code: string }).code)) throw failure
+    faults.epochsRecomputed += node.recomputed
     if (!started) faults.killsWhileStarting++
     else count(node)
     noticeStopped()
