@@ -74,7 +74,8 @@ export class Lane {
           continue
         }
       }
-      flushing = round.length > 0 ? { round, done: Promise.allSettled(round.map(([task, epoch]) => task.commit(epoch))) } : undefined
+      flushing =
+        round.length > 0 ? { round, done: Promise.allSettled(round.map(([task, epoch]) => task.commit(epoch, clock.now()))) } : undefined
       let busy = false
       for (const task of [...this.active]) busy = (await this.guard(task, () => task.tend())) || busy
       const full = round.some(([, { receipt }]) => receipt.to > receipt.from && !receipt.inputs.atEnd)

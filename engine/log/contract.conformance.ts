@@ -106,6 +106,15 @@ export function logConformance(name: string, makeLog: () => Promise<LogUnderTest
       expect(await receiptsOf(await log.claim<Receipt>('task'), 0)).toEqual([1, 2])
     })
 
+    it('outputs without a receipt are appended, and the last receipt stays the last', async () => {
+      const claim = await log.claim<Receipt>('task', raw)
+      await claim.commit({ outputs: [block(out, 1, 'a')], receipt: { epoch: 1, to: 1 } })
+      await claim.commit({ outputs: [block(out, 1, 'b')] })
+      log = await store.open()
+      expect(marks(await readAll(log, out))).toEqual(['a', 'b'])
+      expect(await receiptsOf(await log.claim<Receipt>('task'), 0)).toEqual([1])
+    })
+
     it('2: a commit after another claim of the name is refused and leaves nothing', async () => {
       const first = await log.claim<Receipt>('task', raw)
       await first.commit({ outputs: [block(out, 1, 'first')], receipt: { epoch: 1, to: 1 } })

@@ -47,8 +47,9 @@ export interface Claim<R extends LogReceipt = LogReceipt> {
   /** Receipts with epoch > after, oldest first. */
   receipts(after: number): AsyncIterable<R>
   /** Commits outputs and receipt atomically; resolves when durable. Commits of one claim are made one after the other.
-   *  `releaseBefore`: receipts up to this epoch, and input below `releaseInputBefore`, are no longer needed by this task (protocol 23). */
-  commit(commit: { outputs: OutputBlock[]; receipt: R; release?: { receiptsThrough: number; inputBefore: number } }): Promise<void>
+   *  `release`: receipts through this epoch, and input before this offset, are no longer needed by this task (protocol 23).
+   *  Without a receipt only the outputs are appended: they are not exactly once, and the epoch is not known to `last` and `receipts`. */
+  commit(commit: { outputs: OutputBlock[]; receipt?: R; release?: { receiptsThrough: number; inputBefore: number } }): Promise<void>
   /** Ends the claim cleanly (sets the claim count to 0). */
   release(): Promise<void>
   /** True while nobody else has claimed the name (protocol 16: asked before anything is reported missing or different). */

@@ -36,27 +36,23 @@ export class JournalClaim<R extends LogReceipt> implements Claim<R> {
     }
   }
 
-  async commit(commit: { outputs: OutputBlock[]; receipt: R; release?: { receiptsThrough: number; inputBefore: number } }): Promise<void> {
+  async commit(commit: { outputs: OutputBlock[]; receipt?: R; release?: { receiptsThrough: number; inputBefore: number } }): Promise<void> {
     const { outputs, receipt, release } = commit
     const { name, generation, input } = this.own
-    const bytes = Buffer.from(JSON.stringify(receipt))
-    const records: LogRecord[] = [
-      {
-        is: 'receipt',
-        name,
-        generation,
-        epoch: receipt.epoch,
-        to: receipt.to,
-        length: bytes.length,
-        crc: crc32(bytes),
-        releasedThrough: release?.receiptsThrough,
-      },
-    ]
+    const records: LogRecord[] = []
+    const receipts: Buffer[] = []
+    if (receipt) {
+      const { epoch, to } = receipt
+      const bytes = Buffer.from(JSON.stringify(receipt))
+      const releasedThrough = release?.receiptsThrough
+      records.push({ is: 'receipt', name, generation, epoch, to, length: bytes.length, crc: crc32(bytes), releasedThrough })
+      receipts.push(bytes)
+    }
     if (release && input) {
       const { version } = this.log.index.need(name, input.topic, input.partition)
       records.push({ is: 'need', consumer: name, ...input, from: release.inputBefore, version })
     }
-    await this.append(outputs, records, [bytes])
+    await this.append(outputs, records, receipts)
   }
 
   async release(): Promise<void> {

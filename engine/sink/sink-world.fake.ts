@@ -105,7 +105,7 @@ export class SinkWorld {
           commit: ({ receipt }) =>
             this.step(life, 'commit', () => {
               if (generation !== this.generation) throw Object.assign(new Error('fenced'), { code: 'FENCED', retryable: false })
-              this.receipts.push(structuredClone(receipt))
+              if (receipt) this.receipts.push(structuredClone(receipt))
               this.committed()
             }),
           release: () => this.step(life, 'release', () => {}),
