@@ -105,7 +105,8 @@ export function demoEnd(figures: DemoFigures, { folder, seconds }: { folder: str
 
 /** `rage click on /checkout #pay, 5 clicks (acme)` */
 export function describe({ kind, screen, element, count, org_id: org }: Incident): string {
-  const what = kind === 'rage_click' ? `rage click on ${[screen, element].filter(Boolean).join(' ')}, ${count} clicks` : `backtrack to ${screen}`
+  const what =
+    kind === 'rage_click' ? `rage click on ${[screen, element].filter(Boolean).join(' ')}, ${count} clicks` : `backtrack to ${screen}`
   return `${what} (${org})`
 }
 

@@ -4,6 +4,7 @@ export const EXIT_INTERRUPTED = 130
 export class Interrupted extends Error {
   override readonly name = 'Interrupted'
   readonly code = 'INTERRUPTED'
+  readonly exitCode = EXIT_INTERRUPTED
   readonly advice = 'Run the same command again: it goes on where it stopped.'
 
   constructor(signal: string) {

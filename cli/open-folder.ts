@@ -2,7 +2,8 @@
 import type { Config } from '../config/index.ts'
 import type { Notice } from '../services/process/embedded.ts'
 import { type Local, openLocal, openOwner } from '../services/process/local.ts'
-import { reportError } from './errors.ts'
+import { describeError } from './errors.ts'
+import { EXIT_INTERRUPTED, type Interrupt } from './interrupt.ts'
 import { version } from './version.ts'
 
 export interface OpenOptions {
@@ -11,27 +12,50 @@ export interface OpenOptions {
   /** Refuse a folder that another process owns, rather than work through it. */
   alone?: boolean
   say?: (line: string) => void
+  /** Ends the process where it comes while the folder is being opened. */
+  stopping?: Interrupt
 }
 
 /** The folder, opened. Something that stops in it later is printed, and makes the exit code 1. */
-export function openFolder(config: Config, { live = false, alone = false, say = console.error }: OpenOptions = {}): Promise<Local> {
-  return (alone ? openOwner : openLocal)({ config, version: version(), live, onNotice: (notice) => printNotice(notice, say) })
+export async function openFolder(config: Config, options: OpenOptions = {}): Promise<Local> {
+  const { live = false, alone = false, say = console.error, stopping } = options
+  const told = new Set<string>()
+  const onNotice = (notice: Notice) => printNotice(notice, say, told)
+  const opening = (alone ? openOwner : openLocal)({ config, version: version(), live, onNotice })
+  if (!stopping) return opening
+  try {
+    return await stopping.race(opening)
+  } catch (error) {
+    if (!stopping.signal.aborted) throw error
+    // A start that is broken off owes nothing: the next one does it again.
+    process.exit(EXIT_INTERRUPTED)
+  }
 }
 
-function printNotice(notice: Notice, say: (line: string) => void): void {
+/** `told`: codes whose advice was given; all partitions may stop for the same reason. */
+function printNotice(notice: Notice, say: (line: string) => void, told: Set<string>): void {
   switch (notice.type) {
     case 'recovering':
       if (notice.done === 0 && notice.of > 0) say(`partition ${notice.partition}: computing ${notice.of} epochs again after a stop`)
       return
     case 'partition-stopped':
     case 'sink-stopped':
-      say(notice.type === 'sink-stopped' ? `The sink into ${notice.table} has stopped:` : `Partition ${notice.partition} has stopped:`)
-      reportError(notice.error, { verbose: process.argv.includes('--verbose'), print: say })
+      say(
+        `${notice.type === 'sink-stopped' ? `the sink into ${notice.table}` : `partition ${notice.partition}`} has stopped, the others go on:`,
+      )
+      reportStopped(notice.error, say, told)
       process.exitCode = 1
       return
     case 'migrating':
       return
   }
+}
+
+function reportStopped(error: Error & { code?: string }, say: (line: string) => void, told: Set<string>): void {
+  const text = describeError(error, process.argv.includes('--verbose'))
+  const isKnown = told.has(error.code ?? '')
+  say(isKnown ? text.split('\n')[0]! : text)
+  told.add(error.code ?? '')
 }
 
 /** Runs `work` on the folder and stops it afterwards; the first failure of the two is thrown. */

@@ -24,3 +24,12 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
     )
     .join('\n')
 }
+
+const BYTE_UNITS = ['B', 'KB', 'MB', 'GB', 'TB'] as const
+
+/** 1536 → `1.5 KB`, of 1,024 each. */
+export function formatBytes(bytes: number): string {
+  const unit = Math.min(BYTE_UNITS.length - 1, bytes < 1 ? 0 : Math.floor(Math.log2(bytes) / 10))
+  const value = bytes / 1024 ** unit
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1).replace(/\.0$/, '')} ${BYTE_UNITS[unit]}`
+}

@@ -38,6 +38,6 @@ export async function runCli(args: readonly string[]): Promise<number> {
     // Commander has printed what it has to say, help included.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT_OK : EXIT_USAGE
     reportError(error, { verbose: args.includes('--verbose') })
-    return EXIT_FAILURE
+    return (error as { exitCode?: number } | undefined)?.exitCode ?? EXIT_FAILURE
   }
 }

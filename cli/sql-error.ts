@@ -20,7 +20,12 @@ export function sqlError(error: unknown, statement: string): unknown {
   if (code !== 'QUERY_FAILED' || message === undefined) return error
   const short = shorten(message)
   if (/readonly mode/.test(message))
-    return new SqlError('SQL_READ_ONLY', 'this only reads: SELECT, SHOW, DESCRIBE, EXPLAIN', 'Events come in with `packmill import`.', error)
+    return new SqlError(
+      'SQL_READ_ONLY',
+      'this only reads: SELECT, SHOW, DESCRIBE, EXPLAIN',
+      'Events come in with `packmill import`.',
+      error,
+    )
   if (/Unknown table|UNKNOWN_TABLE|does not exist/.test(message)) return new SqlError('SQL_UNKNOWN_TABLE', short, TABLES, error)
   if (/Unknown (expression |function |)identifier|Missing columns/.test(message)) {
     const table = /\bFROM\s+(\w+)/i.exec(statement)?.[1]
@@ -32,7 +37,12 @@ export function sqlError(error: unknown, statement: string): unknown {
     )
   }
   if (/Unknown format/.test(message))
-    return new SqlError('SQL_UNKNOWN_FORMAT', short, 'Formats: PrettyCompact, Vertical, CSVWithNames, TSVWithNames, JSONEachRow, Markdown …', error)
+    return new SqlError(
+      'SQL_UNKNOWN_FORMAT',
+      short,
+      'Formats: PrettyCompact, Vertical, CSVWithNames, TSVWithNames, JSONEachRow, Markdown …',
+      error,
+    )
   if (/^Syntax error/.test(message))
     return new SqlError('SQL_SYNTAX', short, 'It is ClickHouse SQL, one statement; the format goes into --format.', error)
   return new SqlError(code, short, 'Mend the statement; `SHOW TABLES` and `DESCRIBE sessions` say what is there.', error)

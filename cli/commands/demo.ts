@@ -47,7 +47,7 @@ async function run(options: DemoOptions): Promise<void> {
   makeFolder(data)
   const stopping = interrupt((name) => console.error(`${name}: stopping (again: at once)`))
   const startMs = performance.now()
-  const folder = await stopping.race(openFolder({ ...loaded.config, data }, { alone: true }))
+  const folder = await openFolder({ ...loaded.config, data }, { alone: true, stopping })
   try {
     const figures = await play(folder, options, stopping)
     console.log(demoEnd(figures, { folder: relative('.', data) || '.', seconds: (performance.now() - startMs) / 1000 }))
@@ -83,7 +83,11 @@ async function play(folder: Local, { events, rate, seed }: DemoOptions, stopping
       await look()
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, LOOK_MS)
-        until.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true })
+        const wake = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+        until.addEventListener('abort', wake, { once: true })
       })
     }
   }
@@ -110,7 +114,9 @@ async function play(folder: Local, { events, rate, seed }: DemoOptions, stopping
 async function ask(folder: Local, known: Pick<DemoFigures, 'sent' | 'of' | 'rates'>): Promise<DemoFigures> {
   const { tasks } = await folder.stats()
   const total = (name: 'accepted' | 'duplicates' | 'late') => tasks.reduce((sum, task) => sum + task[name], 0)
-  const [events] = await folder.query<{ n: number; ms: number }>('SELECT count() AS n, toUnixTimestamp64Milli(max(ts)) AS ms FROM events_raw')
+  const [events] = await folder.query<{ n: number; ms: number }>(
+    'SELECT count() AS n, toUnixTimestamp64Milli(max(ts)) AS ms FROM events_raw',
+  )
   const [sessions] = await folder.query<{ openNow: number; over: number }>(
     'SELECT countIf(closed = 0) AS openNow, countIf(closed = 1) AS over FROM sessions',
   )
@@ -144,7 +150,8 @@ async function ask(folder: Local, known: Pick<DemoFigures, 'sent' | 'of' | 'rate
 /** An empty folder: what an earlier demo left there is removed, anything else is not. Throws DEMO_FOLDER. */
 function makeFolder(folder: string): void {
   const isDemo = existsSync(join(folder, MARKER))
-  if (existsSync(folder) && readdirSync(folder).length > 0 && !isDemo) throw new DemoFolderError(`${folder} holds something that no demo made`)
+  if (existsSync(folder) && readdirSync(folder).length > 0 && !isDemo)
+    throw new DemoFolderError(`${folder} holds something that no demo made`)
   const owner = folderOwner(folder)
   if (owner) throw new DemoFolderError(`process ${owner.pid} (${owner.command}) is at work in ${folder}`)
   rmSync(folder, { recursive: true, force: true })

@@ -6,8 +6,8 @@ import type { ImportResult } from '../../services/process/importer.ts'
 import type { Local } from '../../services/process/local.ts'
 import { addDataOptions, addExamples, addJsonOption, type DataOptions, resolveConfig } from '../common-options.ts'
 import { EXIT_FAILURE } from '../errors.ts'
-import { type Interrupt, interrupt } from '../interrupt.ts'
 import { summarise, type Totals, totalsOf } from '../import-summary.ts'
+import { type Interrupt, interrupt } from '../interrupt.ts'
 import { openFolder } from '../open-folder.ts'
 import { checkInput, openInput } from '../open-input.ts'
 import { formatCount } from '../print.ts'
@@ -51,7 +51,7 @@ async function run(files: string[], options: ImportOptions): Promise<void> {
   const say = (line: string) => console.error(line)
   const stopping = interrupt((name) => say(`${name}: finishing what is under way (again: stop at once)`))
   const startMs = performance.now()
-  const folder = await stopping.race(openFolder(config, { say }))
+  const folder = await openFolder(config, { say, stopping })
   if (folder.owner) say(`through process ${folder.owner.pid} (${folder.owner.command}), which owns ${config.data}`)
   const reports: FileReport[] = []
   let failure: unknown
@@ -59,7 +59,10 @@ async function run(files: string[], options: ImportOptions): Promise<void> {
   try {
     const before = await folder.stats()
     for (const file of files) {
-      const rejects = new RejectsFile(options.rejects ?? `${file === '-' ? 'stdin' : basename(file)}.rejects.jsonl`, labelOf(file, files, options))
+      const rejects = new RejectsFile(
+        options.rejects ?? `${file === '-' ? 'stdin' : basename(file)}.rejects.jsonl`,
+        labelOf(file, files, options),
+      )
       const shown = progress({ label: `import ${file === '-' ? 'stdin' : file}`, unit: 'events' })
       failure = await readFile(folder, file, { org: options.org, rejects, shown, stopping }, reports)
       if (failure !== undefined) break
@@ -75,7 +78,10 @@ async function run(files: string[], options: ImportOptions): Promise<void> {
       failure ??= error
     })
   }
-  const summary = summarise(reports, totals, { seconds: (performance.now() - startMs) / 1000, correctionMs: config.clickstream.correctionMs })
+  const summary = summarise(reports, totals, {
+    seconds: (performance.now() - startMs) / 1000,
+    correctionMs: config.clickstream.correctionMs,
+  })
   if (options.json) console.log(JSON.stringify(summary.json, null, 2))
   else if (summary.text !== '') console.log(summary.text)
   for (const warning of summary.warnings) say(warning)
@@ -135,4 +141,3 @@ async function readFile(
   reports.push({ file, lines, accepted, rejected, before: known.accepted, complete, rejectedNow: rejects.count, rejects })
   return failure
 }
-

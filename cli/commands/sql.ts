@@ -45,7 +45,8 @@ async function run(statement: string, options: SqlOptions, command: Command): Pr
 
 class NoDataError extends Error {
   readonly code = 'NO_DATA'
-  readonly advice = 'Choose another folder with --data, or fill this one: `packmill import FILE`, or `packmill demo` for something to look at.'
+  readonly advice =
+    'Choose another folder with --data, or fill this one: `packmill import FILE`, or `packmill demo` for something to look at.'
   constructor(folder: string) {
     super(`there is no data folder ${folder}`)
   }

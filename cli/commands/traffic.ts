@@ -1,50 +1,44 @@
-// packmill traffic: generated events as JSON lines, to a file or to stdout. services/traffic makes them; here they meet options and disks.
+// packmill traffic: generated events as JSON lines: to a file, to stdout, or into the data folder. services/traffic makes them; here they meet
+// options, disks and the process.
 import { createWriteStream } from 'node:fs'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { traffic as generate, type TrafficOptions, trafficDefaults } from '../../services/traffic/traffic.ts'
-import { addExamples, addJsonOption } from '../common-options.ts'
+import { traffic as generate, type Traffic, type TrafficOptions, trafficDefaults } from '../../services/traffic/traffic.ts'
+import { addDataOptions, addExamples, addJsonOption, type DataOptions, resolveConfig } from '../common-options.ts'
+import { interrupt } from '../interrupt.ts'
+import { share, wholeNumber } from '../numbers.ts'
+import { openFolder } from '../open-folder.ts'
+import { paced } from '../paced.ts'
 import { formatCount, formatTable } from '../print.ts'
-import { type Progress, progress } from '../progress.ts'
+import { progress } from '../progress.ts'
+import { settle } from '../settle.ts'
 
-const CHUNK_EVENTS = 1_000
-
-interface CommandOptions extends Pick<TrafficOptions, 'events' | 'orgs' | 'users' | 'seed' | 'duplicates' | 'disorder' | 'late'> {
+interface CommandOptions
+  extends DataOptions,
+    Pick<TrafficOptions, 'events' | 'orgs' | 'users' | 'seed' | 'duplicates' | 'disorder' | 'late'> {
   start: number
-  out: string
+  out?: string
+  rate?: number
   json?: boolean
 }
 
-const whole = (minimum: number, maximum: number) => (text: string) => {
-  const value = Number(text.replaceAll('_', ''))
-  if (text === '' || !Number.isSafeInteger(value) || value < minimum || value > maximum) {
-    throw new InvalidArgumentError(`It must be a whole number from ${minimum} to ${maximum}.`)
-  }
-  return value
-}
-
-const share = (maximum: number) => (text: string) => {
-  const value = Number(text)
-  if (text === '' || !(value >= 0 && value <= maximum)) throw new InvalidArgumentError(`It must be a share from 0 to ${maximum}.`)
-  return value
-}
-
 const time = (text: string) => {
-  const value = /^\d+$/.test(text) ? Number(text) : Date.parse(text)
-  if (Number.isNaN(new Date(value).getTime())) throw new InvalidArgumentError('It must be a time such as 2026-03-02T07:00:00Z.')
+  const value = text === 'now' ? Date.now() : /^\d+$/.test(text) ? Number(text) : Date.parse(text)
+  if (Number.isNaN(new Date(value).getTime())) throw new InvalidArgumentError('It must be a time such as 2026-03-02T07:00:00Z, or now.')
   return value
 }
 
 export function traffic(command: Command): void {
   const { events, orgs, users, seed, startMs, duplicates, disorder, late } = trafficDefaults
   command
-    .requiredOption('--out <file>', 'where to: a file (compressed if it ends in .gz), or - for stdout')
-    .option('--events <n>', 'lines in all, duplicates included', whole(1, 1e12), events)
-    .option('--orgs <n>', 'organisations', whole(1, 1_000), orgs)
-    .option('--users <n>', 'users of all organisations together', whole(1, 10_000_000), users)
-    .option('--seed <n>', 'another seed, other events', whole(-(2 ** 31), 2 ** 32 - 1), seed)
+    .option('--out <file>', 'to a file (compressed if it ends in .gz), or - for stdout, in place of the data folder')
+    .option('--rate <n>', 'events per second (default: as fast as they are taken)', wholeNumber(1, 1e9))
+    .option('--events <n>', 'lines in all, duplicates included', wholeNumber(1, 1e12), events)
+    .option('--orgs <n>', 'organisations', wholeNumber(1, 1_000), orgs)
+    .option('--users <n>', 'users of all organisations together', wholeNumber(1, 10_000_000), users)
+    .option('--seed <n>', 'another seed, other events', wholeNumber(-(2 ** 31), 2 ** 32 - 1), seed)
     .addOption(
       new Option('--start <time>', 'event time of the beginning').argParser(time).default(startMs, new Date(startMs).toISOString()),
     )
@@ -52,17 +46,28 @@ export function traffic(command: Command): void {
     .option('--disorder <share>', 'events that come behind younger ones', share(0.4), disorder)
     .option('--late <share>', 'events that come too late to be counted', share(0.1), late)
     .action(run)
-  addExamples(addJsonOption(command), [
+  addExamples(addJsonOption(addDataOptions(command)), [
+    ['packmill traffic --start now --rate 500', 'into the data folder, beside `packmill up` through it'],
     ['packmill traffic --events 1000000 --out events.jsonl.gz', 'a million events, compressed'],
     ['packmill traffic --events 10 --out - | jq .type', 'look at a few'],
     ['packmill traffic --seed 7 --orgs 3 --users 500 --out small.jsonl', 'a small world'],
   ])
 }
 
-async function run({ out, json, start, ...options }: CommandOptions): Promise<void> {
+async function run({ out, rate, json, start, data, set, config, ...options }: CommandOptions, command: Command): Promise<void> {
   const generator = generate({ ...options, startMs: start })
+  if (out === undefined)
+    return play(generator, { data, set, config, rate, json, events: options.events, name: JSON.stringify({ ...options, start }) })
+  if (data !== undefined || set || config !== undefined)
+    command.error('error: --out goes to a file: --data, --set and --config have no meaning then')
   const shown = progress({ label: out === '-' ? 'traffic' : `traffic ${out}`, unit: 'events', total: options.events })
-  const lines = Readable.from(chunks(generator, shown), { objectMode: false, highWaterMark: 1 << 20 })
+  const chunks = async function* () {
+    for await (const chunk of paced(generator, rate)) {
+      yield chunk
+      shown.update(generator.truth.lines)
+    }
+  }
+  const lines = Readable.from(chunks(), { objectMode: false, highWaterMark: 1 << 20 })
   if (out === '-') await pipeline(lines, process.stdout, { end: false })
   else if (out.endsWith('.gz')) await pipeline(lines, createGzip({ level: 1 }), createWriteStream(out))
   else await pipeline(lines, createWriteStream(out))
@@ -72,9 +77,40 @@ async function run({ out, json, start, ...options }: CommandOptions): Promise<vo
   else console.log(formatTable(Object.entries(generator.truth).map(([name, count]) => [name, formatCount(count as number)])))
 }
 
-function* chunks(generator: ReturnType<typeof generate>, shown: Progress): Generator<Uint8Array> {
-  for (let chunk = generator.nextChunk(CHUNK_EVENTS); chunk; chunk = generator.nextChunk(CHUNK_EVENTS)) {
-    yield chunk
-    shown.update(generator.truth.lines)
+/** Into the data folder, by the same door as a file. The same options again go on where they stopped, and add nothing once all is in. */
+async function play(
+  generator: Traffic,
+  { rate, json, name, events, ...where }: DataOptions & { rate?: number; json?: boolean; name: string; events: number },
+): Promise<void> {
+  const { config } = await resolveConfig(where)
+  const stopping = interrupt((signal) => console.error(`${signal}: finishing what is under way (again: stop at once)`))
+  const folder = await openFolder(config, { stopping })
+  const shown = progress({ label: 'traffic', unit: 'events', total: events })
+  let before: number | undefined
+  let accepted = 0
+  let failure: unknown
+  try {
+    await folder.import(stopping.stream(paced(generator, rate)), {
+      name: `traffic ${name}`,
+      onReject: () => undefined,
+      onProgress: (now) => {
+        before ??= now.accepted
+        accepted = now.accepted
+        shown.update(accepted)
+      },
+    })
+    shown.finish(accepted)
+    await settle(folder, { snapshots: true, close: false, stopping })
+  } catch (error) {
+    failure = error
+  } finally {
+    await folder.stop(stopping.signal.aborted ? 'at once' : undefined).catch((error: unknown) => {
+      failure ??= error
+    })
   }
+  const added = accepted - (before ?? 0)
+  if (json) console.log(JSON.stringify({ data: config.data, added, before: before ?? 0 }))
+  else console.log(`${formatCount(added)} events into ${config.data}${before ? `, beside ${formatCount(before)} of an earlier run` : ''}`)
+  if (added === 0 && before) console.error('The same options make the same events, which count once. Others: --seed, --start.')
+  if (failure !== undefined) throw failure
 }

@@ -1,0 +1,113 @@
+// packmill up: the process as a service. Says how it is every few seconds, answers the other commands through the local socket, stops cleanly.
+import type { Command } from 'commander'
+import type { Local } from '../../services/process/local.ts'
+import { addDataOptions, addExamples, addJsonOption, type DataOptions, resolveConfig } from '../common-options.ts'
+import { interrupt } from '../interrupt.ts'
+import { wholeNumber } from '../numbers.ts'
+import { openFolder } from '../open-folder.ts'
+import { formatCount } from '../print.ts'
+
+/** A stop that takes longer has met something that does not end. */
+const STOP_MS = 30_000
+
+interface UpOptions extends DataOptions {
+  every: number
+  json?: boolean
+}
+
+interface Status {
+  at: string
+  events: number
+  eventsPerSecond: number
+  openSessions: number
+  closedSessions: number
+  incidents: number
+  duplicates: number
+  late: number
+}
+
+export function up(command: Command): void {
+  command.option('--every <seconds>', 'how often to say how it is', wholeNumber(1, 86_400), 5).action(run)
+  addExamples(addJsonOption(addDataOptions(command)), [
+    ['packmill up', 'import, traffic and sql then work through it'],
+    ['packmill up --every 60 --json', 'a line of JSON a minute, for logs'],
+  ])
+}
+
+async function run(options: UpOptions): Promise<void> {
+  const { config } = await resolveConfig(options)
+  const say = options.json ? (fields: object) => console.log(JSON.stringify(fields)) : undefined
+  const stopping = interrupt((name) => console.error(`${name}: stopping (again: at once)`))
+  const folder = await openFolder(config, { live: true, alone: true, stopping })
+  if (say) say({ at: new Date().toISOString(), up: process.pid, data: config.data })
+  else console.log(`${time()}  up: ${config.data}, process ${process.pid}. Ctrl-C stops it.`)
+  let before: { events: number; ms: number } | undefined
+  const report = async () => {
+    const status = await statusOf(folder, before)
+    before = { events: status.events, ms: performance.now() }
+    if (say) say(status)
+    else console.log(`${time()}  ${line(status)}`)
+  }
+  try {
+    while (!stopping.signal.aborted) {
+      await stopping.race(report())
+      await stopping.race(new Promise((resolve) => setTimeout(resolve, options.every * 1000).unref()))
+    }
+  } catch (error) {
+    if (!stopping.signal.aborted) {
+      await folder.stop('at once').catch(() => undefined)
+      throw error
+    }
+  }
+  await within(STOP_MS, folder.stop('at once'))
+  if (say) say({ at: new Date().toISOString(), stopped: true })
+  else console.log(`${time()}  stopped: nothing is lost, the next start goes on here`)
+}
+
+async function statusOf(folder: Local, before: { events: number; ms: number } | undefined): Promise<Status> {
+  const { tasks } = await folder.stats()
+  const total = (name: 'accepted' | 'duplicates' | 'late') => tasks.reduce((sum, task) => sum + task[name], 0)
+  const [counts] = await folder.query<Pick<Status, 'openSessions' | 'closedSessions' | 'incidents'>>(
+    `SELECT countIf(closed = 0) AS openSessions, countIf(closed = 1) AS closedSessions, (SELECT count() FROM incidents) AS incidents FROM sessions`,
+  )
+  const events = total('accepted')
+  const seconds = before ? Math.max(0.001, (performance.now() - before.ms) / 1000) : undefined
+  return {
+    at: new Date().toISOString(),
+    events,
+    eventsPerSecond: seconds ? Math.round((events - before!.events) / seconds) : 0,
+    ...counts!,
+    duplicates: total('duplicates'),
+    late: total('late'),
+  }
+}
+
+const line = ({ eventsPerSecond, events, openSessions, closedSessions, incidents, late }: Status) =>
+  `${formatCount(eventsPerSecond)} events/s, ${formatCount(events)} in all; ${formatCount(openSessions)} open sessions, ${formatCount(closedSessions)} closed; ` +
+  `${formatCount(incidents)} incidents${late > 0 ? `; ${formatCount(late)} late` : ''}`
+
+const time = () => new Date().toTimeString().slice(0, 8)
+
+class StopTimeoutError extends Error {
+  readonly code = 'STOP_TIMEOUT'
+  readonly advice = 'What was committed is safe: the next start recovers it. If this comes again, report it with --verbose.'
+  constructor() {
+    super(`the stop was not over after ${STOP_MS / 1000} s`)
+  }
+}
+
+async function within(ms: number, stop: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const tooLong = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new StopTimeoutError()), ms)
+  })
+  try {
+    await Promise.race([stop, tooLong])
+  } catch (error) {
+    // Threads that do not end would keep the process.
+    if (error instanceof StopTimeoutError) setImmediate(() => process.exit())
+    throw error
+  } finally {
+    clearTimeout(timer)
+  }
+}
