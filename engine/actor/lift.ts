@@ -65,13 +65,21 @@ function foldSessions(
   }
 }
 
+/** The copies of the loop: one for each operator of a thread, whatever the number of partitions and actors. */
+const loops = new WeakMap<object, typeof foldSessions>()
+
 /** The operator for the pipeline of one task's actors. */
 export function lift(state: KeyedState, { fold, state: accessor }: LiftedFold, emit: DraftEmit): OperatorFunction<Turn, Turn> {
-  const loop = ownCopy(foldSessions)
+  let loop = loops.get(fold)
+  if (loop === undefined) {
+    loop = ownCopy(foldSessions)
+    loops.set(fold, loop)
+  }
+  const run = loop
   const fields = [state.sessions.words, S.COUNT, S.FOLDED, S.FOLD_CHUNK]
   return map((turn) => {
     emit.drafts = turn.drafts
-    loop(turn.sessions, state.sessions as Arena<unknown>, fields, state.cursor, accessor, fold, emit)
+    run(turn.sessions, state.sessions as Arena<unknown>, fields, state.cursor, accessor, fold, emit)
     return turn
   })
 }

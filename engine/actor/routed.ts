@@ -11,7 +11,7 @@ const PREFIX_USER = 117
 const PREFIX_ANONYMOUS = 97
 
 export class Routed {
-  /** The row's user; 0 where the routing pass did not know it. */
+  /** The row's user. */
   users = new Uint32Array(0)
   /** A column for each kept field that holds symbols. */
   readonly symbols: Uint32Array[]
@@ -34,43 +34,23 @@ export class Routed {
     for (let i = 0; i < this.symbols.length; i++) this.symbols[i] = new Uint32Array(batch.ts.length)
   }
 
+  /** A user that is not known is made: dirty, so that the next checkpoint removes one whose rows are all late. */
   route(actor: Actor, batch: EventBatch, row: number): void {
     const { fields, view } = this
     const { spans, hash } = batch
-    this.users[row] = this.find(actor, batch, row)
+    const { users } = this.state
+    const cell = row * FIELD_COUNT + FIELD.user
+    const prefix = batch.userKind[row] === USER_ID ? PREFIX_USER : PREFIX_ANONYMOUS
+    let user = users.find(actor.index, prefix, view, spans[cell * 2], spans[cell * 2 + 1], hash[cell])
+    if (user === 0) {
+      user = users.add(actor.index, prefix, batch.bytes, spans[cell * 2], spans[cell * 2 + 1], hash[cell])
+      this.state.markDirty(user)
+    }
+    this.users[row] = user
     for (let i = 0; i < fields.length; i++) {
-      const cell = row * FIELD_COUNT + fields[i]
-      const length = spans[cell * 2 + 1]
-      this.symbols[i][row] = length === 0 ? 0 : actor.symbols.intern(view, spans[cell * 2], length, hash[cell])
+      const field = row * FIELD_COUNT + fields[i]
+      const length = spans[field * 2 + 1]
+      this.symbols[i][row] = length === 0 ? 0 : actor.symbols.intern(view, spans[field * 2], length, hash[field])
     }
   }
-
-  /** The user of a row; made where unknown. */
-  userOf(actor: Actor, batch: EventBatch, row: number): number {
-    const known = this.users[row] || this.find(actor, batch, row)
-    if (known !== 0) return known
-    const cell = row * FIELD_COUNT + FIELD.user
-    return this.state.users.add(
-      actor.index,
-      prefixOf(batch, row),
-      batch.bytes,
-      batch.spans[cell * 2],
-      batch.spans[cell * 2 + 1],
-      batch.hash[cell],
-    )
-  }
-
-  private find(actor: Actor, batch: EventBatch, row: number): number {
-    const cell = row * FIELD_COUNT + FIELD.user
-    return this.state.users.find(
-      actor.index,
-      prefixOf(batch, row),
-      this.view,
-      batch.spans[cell * 2],
-      batch.spans[cell * 2 + 1],
-      batch.hash[cell],
-    )
-  }
 }
-
-const prefixOf = (batch: EventBatch, row: number) => (batch.userKind[row] === USER_ID ? PREFIX_USER : PREFIX_ANONYMOUS)

@@ -24,6 +24,8 @@ export interface TurnFailures {
   dead: { row: number; error: unknown }[]
   forgotten: { user: number; error: unknown }[]
 }
+/** Stays empty: what is not there is not adopted from it. */
+const NO_ORPHANS = new Map<string, Orphan>()
 const NO_FAILURES: TurnFailures = { dead: [], forgotten: [] }
 
 export interface TurnInputs {
@@ -135,7 +137,7 @@ export class TurnRunner {
       else if ((own.get(gone.id)?.version ?? 0) < gone.version) own.set(gone.id, gone)
     }
     for (const user of state.touched) {
-      const own = orphans.get(user) ?? new Map<string, Orphan>()
+      const own = orphans.get(user) ?? NO_ORPHANS
       if (inputs.forget?.has(keyText(state, user))) fire.forgetUser(turn, user, own.values())
       else if (guarded === undefined) fire.user(turn, user, inputs.snapshots, drafts, own)
       else this.guardUser(turn, user, inputs, drafts, own, guarded)

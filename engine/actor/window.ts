@@ -50,7 +50,7 @@ export class SessionWindow {
       this.late(turn, row, 'late')
       return
     }
-    const user = turn.routed.userOf(actor, batch, row)
+    const user = turn.routed.users[row]
     state.touchUser(user)
     const newest = state.newest(user)
     if (newest === 0) {

@@ -216,6 +216,9 @@ export class EventCursor implements SessionEvent {
   private at = 0
   private chunk = 0
   private slot = 0
+  /** The arena's views: it does not grow while events are folded. */
+  private u32: Uint32Array = new Uint32Array(0)
+  private f64: Float64Array = new Float64Array(0)
   private readonly kept: Kept
   private readonly screenWord: number
   private readonly elementWord: number
@@ -237,6 +240,8 @@ export class EventCursor implements SessionEvent {
 
   /** Before event `index` of a chain, which lies in `chunk`. */
   begin(chunk: number, index: number): void {
+    this.u32 = this.kept.arena.u32
+    this.f64 = this.kept.arena.f64
     this.chunk = chunk
     this.index = index - 1
     this.slot = (index % CHUNK_EVENTS) - 1
@@ -252,33 +257,33 @@ export class EventCursor implements SessionEvent {
   }
 
   get timeMs(): number {
-    return this.kept.arena.f64[timeOf(this.at)]
+    return this.f64[timeOf(this.at)]
   }
   get type(): EventType {
-    return TYPES[this.kept.arena.u32[this.at + META] & 0xff]
+    return TYPES[this.u32[this.at + META] & 0xff]
   }
   get screen(): number {
-    return this.kept.arena.u32[this.at + this.screenWord]
+    return this.u32[this.at + this.screenWord]
   }
   get element(): number {
-    return this.kept.arena.u32[this.at + this.elementWord]
+    return this.u32[this.at + this.elementWord]
   }
   get taskType(): number {
-    return this.kept.arena.u32[this.at + this.taskTypeWord]
+    return this.u32[this.at + this.taskTypeWord]
   }
   get context(): number {
-    return this.kept.arena.u32[this.at + this.contextWord]
+    return this.u32[this.at + this.contextWord]
   }
   get success(): boolean | undefined {
-    const success = this.kept.arena.u32[this.at + META] >>> 8
+    const success = this.u32[this.at + META] >>> 8
     return success === SUCCESS_ABSENT ? undefined : success === SUCCESS_TRUE
   }
   get x(): number {
-    const x = this.kept.arena.u32[this.at + this.xWord] | 0
+    const x = this.u32[this.at + this.xWord] | 0
     return x === NO_INT ? Number.NaN : x
   }
   get y(): number {
-    const y = this.kept.arena.u32[this.at + this.yWord] | 0
+    const y = this.u32[this.at + this.yWord] | 0
     return y === NO_INT ? Number.NaN : y
   }
 }

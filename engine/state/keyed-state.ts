@@ -141,6 +141,12 @@ export class KeyedState {
     this.touched.push(user)
   }
 
+  /** For a user without sessions, outside of any turn's undo. */
+  markDirty(user: number): void {
+    this.users.arena.u32[user * this.users.arena.words + USER.FLAGS] |= USER_FLAG.DIRTY
+    this.dirty.push(user)
+  }
+
   touchSession(session: number): void {
     this.sessions.touch(session)
     this.sessions.u32[session * this.sessions.words + S.FLAGS] |= SESSION_FLAG.TOUCHED

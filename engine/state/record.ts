@@ -66,9 +66,14 @@ const write = (field: { type: FieldType }, word: string) =>
           ? `this.arena.u32[${word}] = value ? 1 : 0`
           : `this.arena.u32[${word}] = value`
 
+type AccessorClass = new (arena: Arena<never> | Arena<unknown>) => RecordAccessor
+/** One class for all tasks of a thread: an operator that saw one for each partition would go megamorphic. */
+const accessors = new Map<string, AccessorClass>()
+
 /** An accessor for a layout that begins at word `base` (even) of the arena's records. */
 export function recordAccessor(layout: RecordLayout, arena: Arena<never> | Arena<unknown>, base: number): RecordAccessor {
   const slots: string[] = []
+  const inits: string[] = []
   const members = layout.fields.map((field) => {
     const step = wide(field.type) ? 2 : 1
     const name = JSON.stringify(field.name)
@@ -81,18 +86,23 @@ export function recordAccessor(layout: RecordLayout, arena: Arena<never> | Arena
       at(index) { return ${read(field, word)} }
       set(index, value) { ${write(field, word)} }
     }`)
-    return `${name} = new Slots_${slots.length - 1}(this)`
+    inits.push(`this[${name}] = new Slots_${slots.length - 1}(this)`)
+    return ''
   })
-  // The fields initialise after arena and word, because class fields run in order.
   const source = `"use strict"; ${slots.join('\n')}
-    return new (class State {
-      arena = arena
+    return class State {
       word = 0
+      constructor(arena) { this.arena = arena; ${inits.join('; ')} }
       ${members.join('\n')}
       move(index) { this.word = index * ${arena.words} + ${base} }
       clear() { this.arena.u32.fill(0, this.word, this.word + ${layout.words}) }
-    })`
-  return new Function('arena', source)(arena) as RecordAccessor
+    }`
+  let Accessor = accessors.get(source)
+  if (Accessor === undefined) {
+    Accessor = new Function(source)() as AccessorClass
+    accessors.set(source, Accessor)
+  }
+  return new Accessor(arena)
 }
 
 /** A function of its own source, so that its inline caches are its own. `f` may use its parameters and globals only. */

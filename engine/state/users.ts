@@ -69,7 +69,7 @@ export class Users {
     }
   }
 
-  /** Makes a record for a user that find did not know. It stays when the turn is undone (without sessions; the next checkpoint removes it). */
+  /** Makes a record for a user that find did not know. No turn's undo takes it back. */
   add(actor: number, prefix: number, bytes: Uint8Array, pos: number, length: number, hash: number): number {
     if ((this.count + 1) * 2 > this.slots.length) this.rehash(this.slots.length * 2)
     const user = this.arena.take()
