@@ -1,0 +1,80 @@
+import fc from 'fast-check'
+import { expect, it } from 'vitest'
+import { Arena, type Mark } from './arena.ts'
+
+type Model = Map<number, { words: number[]; side: string | undefined }>
+
+const WORDS = 4
+const steps = fc.array(
+  fc.oneof(
+    { weight: 4, arbitrary: fc.record({ kind: fc.constant('write' as const), which: fc.nat(), word: fc.nat(WORDS - 1), value: fc.nat() }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('alloc' as const) }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('drop' as const), which: fc.nat() }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('savepoint' as const) }) },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constant('rollback' as const), which: fc.nat() }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('settle' as const) }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('hold' as const) }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('unhold' as const) }) },
+  ),
+  { maxLength: 60 },
+)
+
+it('is, after any rollback to any savepoint, what it was then; copies made for a checkpoint stay as they were', () => {
+  fc.assert(
+    fc.property(steps, (list) => {
+      const arena = new Arena<string>(WORDS, 2)
+      let live: Model = new Map()
+      let marks: { mark: Mark; live: Model }[] = []
+      const copies: { index: number; words: number[]; side: string | undefined }[] = []
+      const pick = (which: number) => [...live.keys()][which % live.size]
+      const wordsOf = (index: number) => [...arena.u32.subarray(index * WORDS, (index + 1) * WORDS)]
+      const begin = () => marks.push({ mark: arena.savepoint(), live: structuredClone(live) })
+      begin()
+      for (const step of list) {
+        if (step.kind === 'alloc') {
+          const index = arena.alloc()
+          expect(live.has(index)).toBe(false)
+          expect(wordsOf(index)).toEqual([0, 0, 0, 0])
+          live.set(index, { words: [0, 0, 0, 0], side: undefined })
+        } else if (step.kind === 'write' && live.size > 0) {
+          const index = pick(step.which)
+          arena.touch(index)
+          arena.u32[index * WORDS + step.word] = step.value
+          arena.side[index] = `${step.value}`
+          const record = live.get(index) as { words: number[]; side: string | undefined }
+          record.words[step.word] = step.value
+          record.side = `${step.value}`
+        } else if (step.kind === 'drop' && live.size > 0) {
+          const index = pick(step.which)
+          arena.drop(index)
+          live.delete(index)
+        } else if (step.kind === 'savepoint') begin()
+        else if (step.kind === 'rollback') {
+          const to = step.which % marks.length
+          arena.rollback(marks[to].mark)
+          live = structuredClone(marks[to].live)
+          marks = marks.slice(0, to + 1)
+        } else if (step.kind === 'settle') {
+          arena.settle()
+          marks = []
+          begin()
+        } else if (step.kind === 'hold') {
+          arena.hold()
+          for (const index of live.keys()) copies.push({ index: arena.copy(index), words: wordsOf(index), side: arena.side[index] })
+        } else if (step.kind === 'unhold') {
+          for (const { index } of copies.splice(0)) arena.release(index)
+          arena.unhold()
+        }
+        for (const [index, { words, side }] of live) {
+          expect(wordsOf(index)).toEqual(words)
+          expect(arena.side[index]).toBe(side)
+        }
+        for (const { index, words, side } of copies) {
+          expect(wordsOf(index)).toEqual(words)
+          expect(arena.side[index]).toBe(side)
+        }
+      }
+    }),
+    { numRuns: 300 },
+  )
+})
