@@ -65,7 +65,7 @@ export class Fire {
       const last = state.time(session, S.LAST)
       endsMs = Math.max(endsMs, last + settings.gapMs)
       if (flags & SESSION_FLAG.CLOSED && (flags & SESSION_FLAG.TOUCHED) === 0) {
-        if (last + settings.gapMs < actor.watermark - settings.correctionMs) this.forget(user, sessions, i)
+        if (this.hasExpired(actor, last)) this.forget(user, sessions, i)
         continue
       }
       const cut = flags & SESSION_FLAG.CUT ? state.time(sessions[i + 1], S.FIRST) : undefined
@@ -80,7 +80,7 @@ export class Fire {
       this.publisher.session(turn, user, session, snapshots, own, orphans)
       state.sessions.u32[session * state.sessions.words + S.FLAGS] &= ~SESSION_FLAG.TOUCHED
       if (!closes) dueMs = Math.min(dueMs, next, endMs)
-      else if (last + settings.gapMs < actor.watermark - settings.correctionMs) this.forget(user, sessions, i)
+      else if (this.hasExpired(actor, last)) this.forget(user, sessions, i)
     }
     for (const orphan of byId(orphans.values())) this.publisher.retract(turn, orphan)
     this.publisher.endKey()
@@ -96,7 +96,9 @@ export class Fire {
     this.publisher.beginKey()
     const gone: Orphan[] = [...orphans]
     for (const session of state.listSessions(user, this.list).slice()) {
-      const side = state.sessions.side[session]
+      // One that has expired may have been swept or not: it is no part of the state any more.
+      const expired = state.flags(session) & SESSION_FLAG.CLOSED && this.hasExpired(actor, state.time(session, S.LAST))
+      const side = expired ? undefined : state.sessions.side[session]
       if (side?.session) gone.push({ ...side.session, kind: 'session', user })
       for (const incident of side?.incidents ?? []) gone.push({ ...(incident as Published & { kind: Incident['kind'] }), user })
       // Events that closed sessions were counted with stay counted so; what came to them since, and open sessions, are given up.
@@ -109,6 +111,11 @@ export class Fire {
     state.users.arena.f64[((user * state.users.arena.words) >> 1) + USER.DUE] = Number.POSITIVE_INFINITY
     for (const orphan of byId(gone)) this.publisher.retract(turn, orphan)
     this.publisher.endKey()
+  }
+
+  /** No row that is accepted can reach a session with this last event. */
+  private hasExpired(actor: Actor, lastMs: number): boolean {
+    return lastMs + this.settings.gapMs < actor.watermark - this.settings.correctionMs
   }
 
   private runTimers(turn: Turn, session: number, endMs: number): number {
