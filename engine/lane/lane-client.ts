@@ -34,6 +34,9 @@ export class LaneClient {
     })
     const { port1, port2 } = new MessageChannel()
     this.port = port1
+    // The thread's own last word is the end: the pool's answer may overtake what was said through the port.
+    const lastWord = Promise.withResolvers<void>()
+    let failure: unknown
     let isReady = () => undefined as void
     this.ready = new Promise((resolve) => {
       isReady = resolve
@@ -53,13 +56,21 @@ export class LaneClient {
         case 'drain-failed':
           this.waiting.get(message.id)?.reject(fromData(message.error))
           this.waiting.delete(message.id)
+          return
+        case 'ended':
+          if (message.error) failure = fromData(message.error)
+          lastWord.resolve()
       }
     })
-    const done = this.pool.run({ port: port2, setup }, { transferList: [port2] })
-    this.ended = done.then(
-      () => this.close(undefined),
-      (error: unknown) => this.close(error),
-    )
+    const running = this.pool.run({ port: port2, setup }, { transferList: [port2] })
+    running.catch((error: unknown) => {
+      failure ??= error
+      lastWord.resolve()
+    })
+    this.ended = lastWord.promise.then(async () => {
+      await Promise.allSettled([running])
+      await this.close(failure)
+    })
     // A lane that ends before it is ready says why through `ended`; whoever waits for ready must not wait for ever.
     this.ready = Promise.race([this.ready, this.ended])
     this.ready.catch(() => undefined)

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { MessagePort } from 'node:worker_threads'
 import { newBatch } from '../../model/scan.ts'
 import { toData } from '../errors.ts'
-import { openJournalLog } from '../log/journal-log.ts'
+import { type JournalLog, openJournalLog } from '../log/journal-log.ts'
 import { realFiles } from '../log/real-files.ts'
 import { openCheckpointStore } from '../state/checkpoint-store.ts'
 import { lmdbKeyValue } from '../state/lmdb-key-value.ts'
@@ -19,17 +19,28 @@ const RETAIN_MS = 60_000
 
 export default async function runLane({ port, setup }: { port: MessagePort; setup: LaneSetup }): Promise<void> {
   const say = (message: FromLane) => port.postMessage(message)
+  let failure: unknown
+  try {
+    const { shared, journalBytes, retention } = setup
+    const folder = join(setup.folder, 'log')
+    const log = await openJournalLog({ files: realFiles, folder, writer: setup.name, shared, journalBytes, retention })
+    try {
+      await work(port, say, setup, log)
+    } finally {
+      await log.close()
+    }
+  } catch (error) {
+    failure = error
+  }
+  // As data: an error that leaves a thread by itself loses its code.
+  say({ type: 'ended', error: failure === undefined ? undefined : toData(failure) })
+  port.close()
+}
+
+/** Runs the partitions until 'stop'. */
+async function work(port: MessagePort, say: (message: FromLane) => void, setup: LaneSetup, log: JournalLog): Promise<void> {
   const module = (await import(setup.topology.module)) as Record<string, (settings: unknown) => Topology>
   const topology = module[setup.topology.export](setup.topology.settings)
-  const { shared, journalBytes, retention } = setup
-  const log = await openJournalLog({
-    files: realFiles,
-    folder: join(setup.folder, 'log'),
-    writer: setup.name,
-    shared,
-    journalBytes,
-    retention,
-  })
   const batch = newBatch()
   const tasks: PartitionTask[] = []
   for (const partition of setup.partitions) {
@@ -76,7 +87,5 @@ export default async function runLane({ port, setup }: { port: MessagePort; setu
     await lane.run()
   } finally {
     clearInterval(retaining)
-    port.close()
-    await log.close()
   }
 }

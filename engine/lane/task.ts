@@ -141,9 +141,12 @@ export class PartitionTask {
         )
       throw fenced(this.name)
     }
+    // Also where nothing must be computed again: new records would get the offsets of those that are lost, and be passed over.
+    if (last && last.to > bounds.end) throw await this.missing(bounds)
     if (last && this.epoch < last.epoch) {
-      if (last.to > bounds.end || (this.position < bounds.start && last.to > this.position)) throw await this.missing(bounds)
+      if (this.position < bounds.start && last.to > this.position) throw await this.missing(bounds)
       for await (const receipt of this.claim.receipts(this.epoch)) {
+        if (receipt.epoch !== this.epoch + 1) throw await this.missing(bounds, receipt.epoch)
         await this.recompute(receipt)
         onProgress?.(receipt.epoch, last.epoch)
       }
@@ -292,7 +295,7 @@ export class PartitionTask {
     this.bytesSinceCheckpoint += sizeOf(read.blocks)
     const replay = { dead: new Set(receipt.dead), forgotten: receipt.forgotten }
     const again = this.computer.compute(receipt.epoch, receipt.from, receipt.to, this.batch, receipt.inputs, replay).receipt
-    const differs = again.epoch !== this.epoch + 1 ? `epoch ${this.epoch + 1} has no receipt` : difference(receipt, again)
+    const differs = difference(receipt, again)
     if (differs !== undefined) {
       if (!(await this.stillHeld())) throw fenced(this.name)
       throw new EngineError(
@@ -346,12 +349,14 @@ export class PartitionTask {
     return this.claim.holds()
   }
 
-  private async missing(bounds: { start: number; end: number }): Promise<EngineError> {
+  private async missing({ start, end }: { start: number; end: number }, receipt?: number): Promise<EngineError> {
     if (!(await this.stillHeld())) return fenced(this.name)
+    const receipts = receipt === undefined ? '' : `, and receipts from epoch ${receipt} on`
     return new EngineError(
       'REPLAY_IMPOSSIBLE',
-      `partition ${this.partition}: epochs ${this.epoch + 1} to ${this.committed} must be computed again from offset ${this.position} on; the log holds ${bounds.start} to ${bounds.end}`,
-      'Input or receipts that recovery needs are gone (retention below what the checkpoint needs, or removed files). Restore the data folder from a copy, or import again into a new one (--data).',
+      `partition ${this.partition}: epoch ${this.committed} has been committed, which ends at offset ${this.committedTo}; the checkpoint is of epoch ${this.epoch}, ` +
+        `at offset ${this.position}, and the log holds the offsets ${start} to ${end}${receipts}`,
+      'Input or receipts that recovery needs are gone (a checkpoint was removed, retention was below what it needs, or files were removed). Restore the data folder from a copy, or import again into a new one (--data).',
     )
   }
 

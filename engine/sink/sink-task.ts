@@ -83,7 +83,8 @@ export class SinkTask {
     this.claim = await log.claim<SinkRecord>(`sink.${lineage}.${sink}.${topic}`)
     await target.check()
     const last = this.claim.last
-    const starts = await Promise.all(this.readers.map(async (_, partition) => (await log.bounds({ topic, partition })).start))
+    const bounds = await Promise.all(this.readers.map((_, partition) => log.bounds({ topic, partition })))
+    const starts = bounds.map(({ start }) => start)
     if (last) {
       this.refuseAnother(last)
       this.record = { ...last, done: starts.map((start, partition) => last.done[partition] ?? start) }
@@ -98,6 +99,15 @@ export class SinkTask {
         'SINK_INPUT_GONE',
         `${sink} has not written ${topic}/${partition} from offset ${position}, and the log begins at ${starts[partition]}`,
         'Restore the data folder from a copy, or move it away and import again.',
+      )
+    })
+    this.record.done.forEach((position, partition) => {
+      // What comes next would get the offsets of what is lost, and never be written.
+      if (position <= (bounds[partition]?.end ?? position)) return
+      throw new EngineError(
+        'SINK_INPUT_GONE',
+        `${sink} has written ${topic}/${partition} up to offset ${position}, and the log ends at ${bounds[partition].end}`,
+        'The log lost what was committed (a damaged or removed file?). Restore the data folder from a copy, or move it away and import again.',
       )
     })
     this.done = this.record.done.slice(0, partitions)

@@ -36,7 +36,8 @@ export const stateCorrupt = (path: string, what: string, cause?: unknown): Stora
   new StorageError(
     'STATE_CORRUPT',
     `${path} is damaged: ${what}.`,
-    "Remove the task's state folder: its state is computed again from the log, if that still reaches back to its beginning.",
+    'Restore the data folder from a copy. Without one, move the folder of this state away: it is computed again where the log still holds ' +
+      'everything since its beginning; else import again into a new folder (--data).',
     cause,
   )
 

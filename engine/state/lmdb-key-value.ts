@@ -4,6 +4,7 @@ import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from '
 import { join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
 import { StorageError, storageError } from '../log/storage-error.ts'
+import { stateCorrupt } from './checkpoint-file.ts'
 import type { Change, KeyValueStore } from './key-value.ts'
 
 const PAGE_HEAD_BYTES = 24
@@ -14,12 +15,7 @@ const DATA_VERSION = 2
 const NO_PAGE = 2n ** 64n - 1n
 
 const corrupt = (folder: string, what: string, cause?: unknown): StorageError =>
-  new StorageError(
-    'STATE_CORRUPT',
-    `${folder} is no readable LMDB environment: ${what}.`,
-    "Remove the task's state folder (the one above this): the state is computed again from the log, if that still reaches back to its beginning.",
-    cause,
-  )
+  stateCorrupt(folder, `no LMDB environment can be read there: ${what}`, cause)
 
 /** Looks at the two meta pages and at where the roots lie: LMDB takes the process down over a file that it cannot read, so it must not see one. */
 function checkFile(folder: string): void {

@@ -14,6 +14,13 @@ export function dataFolder(folder: string, partitions: number): FolderMeta {
   const path = join(folder, 'packmill.json')
   mkdirSync(folder, { recursive: true })
   if (!existsSync(path)) {
+    // Made again with another number of partitions, users would be in two of them.
+    if (existsSync(join(folder, 'log')))
+      throw new EngineError(
+        'DATA_FORMAT',
+        `${path} is missing, and ${folder} holds a log`,
+        'Restore the file from a copy of the folder, or choose another folder with --data.',
+      )
     const meta: FolderMeta = { format: 1, partitions, lineage: 'main' }
     writeFileSync(`${path}.new`, `${JSON.stringify(meta)}\n`, { flush: true })
     renameSync(`${path}.new`, path)
