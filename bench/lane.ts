@@ -1,25 +1,22 @@
 // How fast is one lane, all operators, exactly once, against a loop that does nothing but JSON.parse the same events?
-import { defaults } from '../config/index.ts'
 import type { CheckAnswer } from './harness/check.ts'
 import { inChild } from './harness/in-child.ts'
 import type { LaneAnswer } from './harness/lane-once.ts'
 import { median } from './harness/median.ts'
 import type { Figure, Question } from './harness/report.ts'
 import type { ParseAnswer } from './harness/run-parse.ts'
-import { makeInput, roundFolder } from './harness/workload.ts'
+import { checkpointBytesFor, makeInput, roundFolder, WARM_UP_EVENTS } from './harness/workload.ts'
 
 const ROUNDS = 5
 const EVENTS = 5_000_000
 const QUICK_EVENTS = 1_000_000
-const WARM_UP_EVENTS = 100_000
 
 export const lane: Question = {
   name: 'lane',
   asks: 'one lane from log to committed epochs and checkpoints, against JSON.parse of the same events',
   async run({ quick, folder, note }) {
     const events = quick ? QUICK_EVENTS : EVENTS
-    // In proportion, so that a shorter run takes as many checkpoints.
-    const checkpointBytes = Math.round((defaults.engine.checkpointBytes * events) / EVENTS)
+    const checkpointBytes = checkpointBytesFor(events)
     note(`${events.toLocaleString('en-GB')} events, checkpointBytes ${checkpointBytes.toLocaleString('en-GB')}, ${ROUNDS} rounds`)
     let measured = () => {}
     const checked = inChild<unknown, CheckAnswer>(

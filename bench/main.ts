@@ -3,11 +3,15 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { exactlyOnce } from './exactly-once.ts'
 import { asTable, type Question, type Report, report } from './harness/report.ts'
 import { saveResult } from './harness/results.ts'
 import { lane } from './lane.ts'
+import { lanes } from './lanes.ts'
+import { operators } from './operators.ts'
+import { scan } from './scan.ts'
 
-export const questions: readonly Question[] = [lane]
+export const questions: readonly Question[] = [lane, lanes, exactlyOnce, operators, scan]
 
 const help = `Usage: npm run bench -- [question…|all] [options]
 

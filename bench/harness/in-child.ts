@@ -4,8 +4,9 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 
-/** Young generation of a lane's thread (engine/lane/lane-client.ts: 64 MB are three semi-spaces), for every program alike. */
-const SEMI_SPACE_MB = 21
+/** Young generation of a lane's thread (engine/lane/lane-client.ts), for every program alike; it consists of three semi-spaces. */
+export const YOUNG_MB = 64
+const SEMI_SPACE_MB = Math.floor(YOUNG_MB / 3)
 
 /** `go`: the program's stdin is closed when it resolves. Errors: what the program wrote to stderr, where it did not end with 0. */
 export function inChild<Order, Answer>(program: string, order: Order, go: Promise<void> = Promise.resolve()): Promise<Answer> {

@@ -5,6 +5,7 @@ import { defaults } from '../../config/index.ts'
 import { Lane } from '../../engine/lane/lane.ts'
 import { PartitionTask } from '../../engine/lane/task.ts'
 import { realFiles } from '../../engine/log/real-files.ts'
+import type { SharedLog } from '../../engine/log/shared-log.ts'
 import { openCheckpointStore } from '../../engine/state/checkpoint-store.ts'
 import { lmdbKeyValue } from '../../engine/state/lmdb-key-value.ts'
 import { systemClock } from '../../engine/time/clock.ts'
@@ -12,11 +13,15 @@ import type { Topology } from '../../engine/topology/topology.ts'
 import { newBatch } from '../../model/scan.ts'
 import type { ClickstreamSettings } from '../../topologies/clickstream.ts'
 import { type Cost, measuring } from './in-child.ts'
-import { clickstreamDefaults, LINEAGE, openLog, PARTITIONS, TOPIC } from './workload.ts'
+import { allPartitions, clickstreamDefaults, LINEAGE, openLog, TOPIC } from './workload.ts'
 
 export interface LaneOrder {
   /** From roundFolder. */
   folder: string
+  /** All of them, where not given. */
+  partitions?: readonly number[]
+  /** Where other threads have the same log open: what prepareLog gave, and this thread's name in it. */
+  member?: { shared: SharedLog; writer: string }
   /** A module of bench/harness or topologies (its path from bench/harness), and its exported topology. */
   topology?: { module: string; export: string }
   checkpointBytes: number
@@ -33,7 +38,8 @@ export interface LaneAnswer extends Cost {
   stateBytes: number
 }
 
-export async function runLane({ folder, topology: wanted, checkpointBytes, exactlyOnce, settle }: LaneOrder): Promise<LaneAnswer> {
+export async function runLane(order: LaneOrder): Promise<LaneAnswer> {
+  const { folder, partitions = allPartitions, member, topology: wanted, checkpointBytes, exactlyOnce, settle } = order
   const { module, export: name } = wanted ?? { module: '../../topologies/clickstream.ts', export: 'clickstream' }
   const imported = (await import(new URL(module, import.meta.url).href)) as Record<string, (settings: ClickstreamSettings) => Topology>
   const topology = imported[name](clickstreamDefaults())
@@ -41,15 +47,15 @@ export async function runLane({ folder, topology: wanted, checkpointBytes, exact
   global.gc?.()
 
   const end = measuring()
-  const log = await openLog(folder, 'lane-0')
+  const log = await openLog(folder, member?.writer ?? 'lane-0', member?.shared)
   const batch = newBatch()
   const tasks: PartitionTask[] = []
-  for (let partition = 0; partition < PARTITIONS; partition++) {
+  for (const partition of partitions) {
     const state = join(folder, 'state', LINEAGE, `${topology.name}-${partition}`)
     await realFiles.makeFolder(state)
     const store = await openCheckpointStore({ files: realFiles, folder: state, keyValue: lmdbKeyValue(join(state, 'kv')) })
     const options = { topology, lineage: LINEAGE, code: 'bench', partition, epochBytes, checkpointBytes, exactlyOnce }
-    tasks.push(new PartitionTask({ ...options, cacheBytes: cacheBytes / PARTITIONS }, log, store, batch))
+    tasks.push(new PartitionTask({ ...options, cacheBytes: cacheBytes / allPartitions.length }, log, store, batch))
   }
   let stopped: unknown
   let idle = () => {}

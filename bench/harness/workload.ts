@@ -7,6 +7,7 @@ import { type Config, defaults } from '../../config/index.ts'
 import { type JournalLog, openJournalLog } from '../../engine/log/journal-log.ts'
 import { prepareLog } from '../../engine/log/prepare-log.ts'
 import { realFiles } from '../../engine/log/real-files.ts'
+import type { SharedLog } from '../../engine/log/shared-log.ts'
 import { importLines } from '../../services/process/importer.ts'
 import { traffic } from '../../services/traffic/traffic.ts'
 import type { ClickstreamSettings } from '../../topologies/clickstream.ts'
@@ -15,6 +16,8 @@ export const TOPIC = 'events.raw'
 export const LINEAGE = 'bench'
 export const PARTITIONS = defaults.log.partitions
 export const allPartitions = Array.from({ length: PARTITIONS }, (_, partition) => partition)
+/** Events of the unmeasured run before a measured one. */
+export const WARM_UP_EVENTS = 100_000
 const INPUT_WRITER = 'input'
 /** Lines per chunk that the importer is given. */
 const CHUNK_EVENTS = 5_000
@@ -33,6 +36,9 @@ export const clickstreamDefaults = (config: Config = defaults): ClickstreamSetti
   ...config.clickstream,
   rage: { ...config.clickstream.rage },
 })
+
+/** The default for 5 M events; in proportion for fewer, so that a shorter run takes as many checkpoints. */
+export const checkpointBytesFor = (events: number): number => Math.round(Math.min(1, events / 5_000_000) * defaults.engine.checkpointBytes)
 
 /** Generates events into a new log below `folder`. */
 export async function makeInput(folder: string, events: number): Promise<Input> {
@@ -71,11 +77,13 @@ export function roundFolder(input: Input, name: string): string {
   return folder
 }
 
-/** Opens the log of a data folder, which no other process has open, for the one thread that writes to it. */
-export async function openLog(folder: string, writer: string): Promise<JournalLog> {
-  const path = join(folder, 'log')
-  const shared = await prepareLog({ files: realFiles, folder: path, writers: [writer] })
-  return openJournalLog({ files: realFiles, folder: path, writer, shared })
+/** What the threads that open a data folder's log share. No other process has it open. */
+export const shareLog = (folder: string, writers: readonly string[]): Promise<SharedLog> =>
+  prepareLog({ files: realFiles, folder: join(folder, 'log'), writers })
+
+/** Opens the log of a data folder for this thread. */
+export async function openLog(folder: string, writer: string, shared?: SharedLog): Promise<JournalLog> {
+  return openJournalLog({ files: realFiles, folder: join(folder, 'log'), writer, shared: shared ?? (await shareLog(folder, [writer])) })
 }
 
 /** All committed records of a topic, partition by partition in the order of their offsets. */

@@ -1,0 +1,51 @@
+// What does each operator cost per event? The lane against the same lane without it.
+import { inChild } from './harness/in-child.ts'
+import type { LaneAnswer, LaneOrder } from './harness/lane-once.ts'
+import { median } from './harness/median.ts'
+import type { Question } from './harness/report.ts'
+import { checkpointBytesFor, makeInput, roundFolder, WARM_UP_EVENTS } from './harness/workload.ts'
+
+const EVENTS = 2_000_000
+const QUICK_EVENTS = 400_000
+const ROUNDS = 5
+const QUICK_ROUNDS = 3
+
+/** Figure → the topology of harness/fewer-operators.ts that lacks it. */
+const WITHOUT = {
+  'rage-clicks': 'withoutRageClicks',
+  backtracks: 'withoutBacktracks',
+  'session-metrics': 'withoutSessionMetrics',
+  'all-three': 'withoutAny',
+}
+
+export const operators: Question = {
+  name: 'operators',
+  asks: 'what each operator costs per event (reported)',
+  async run({ quick, folder, note }) {
+    const events = quick ? QUICK_EVENTS : EVENTS
+    const rounds = quick ? QUICK_ROUNDS : ROUNDS
+    note(`${events.toLocaleString('en-GB')} events, ${rounds} rounds`)
+    const input = await makeInput(`${folder}/measured`, events)
+    const short = await makeInput(`${folder}/short`, WARM_UP_EVENTS)
+    const perEvent = async (topology?: LaneOrder['topology']) => {
+      const folders = { folder: roundFolder(input, 'round'), warmUp: roundFolder(short, 'round') }
+      const order = { ...folders, topology, checkpointBytes: checkpointBytesFor(events), exactlyOnce: true, settle: false }
+      return ((await inChild<LaneOrder, LaneAnswer>('run-lane', order)).cpuSeconds / events) * 1e6
+    }
+    const whole: number[] = []
+    const without = new Map<string, number[]>(Object.keys(WITHOUT).map((name) => [name, []]))
+    for (let round = 1; round <= rounds; round++) {
+      whole.push(await perEvent())
+      for (const [name, list] of without)
+        list.push(await perEvent({ module: './fewer-operators.ts', export: WITHOUT[name as keyof typeof WITHOUT] }))
+      note(`round ${round} of ${rounds}`)
+    }
+    // Differences within a round: what slows the machine for a while slows both.
+    const cost = (list: readonly number[]) => median(list.map((other, round) => whole[round] - other))
+    return [
+      ...[...without].map(([name, list]) => ({ name, value: cost(list), unit: 'µs CPU per event' })),
+      { name: 'lane', value: median(whole), unit: 'µs CPU per event' },
+      { name: 'events', value: events, unit: 'events per round' },
+    ]
+  },
+}
