@@ -1,0 +1,142 @@
+// A lane over the real journal in virtual time: drains, neighbours, full disks, stopping. (Crashes are the simulator's, tests/sim.)
+import { expect, test } from 'vitest'
+import { type DeadLetterRow, TOPICS } from '../../model/rows.ts'
+import { settings as defaults } from '../../tests/oracle/in-memory.ts'
+import { nasty } from '../../tests/oracle/nasty.ts'
+import { Scheduler } from '../../tests/sim/scheduler.ts'
+import { seeded } from '../../tests/sim/seeded.ts'
+import { type NodeSettings, SimNode, World } from '../../tests/sim/sim-node.ts'
+import { clickstream } from '../../topologies/clickstream.ts'
+import { retentionDefaults } from '../log/retention.ts'
+
+const log = nasty(4, 200)
+const toSend = ['p1', 'p2'].map((product) => log.events.filter(({ productId }) => productId === product).map((event) => JSON.stringify(event)))
+const settings: NodeSettings = {
+  topology: clickstream({ ...defaults, ...log.settings }),
+  code: 'v1',
+  live: true,
+  epochMs: 20,
+  epochBytes: 3000,
+  checkpointBytes: 1 << 30,
+  cacheBytes: 1 << 30,
+  journalBytes: 1 << 20,
+  retention: retentionDefaults,
+  sinks: false,
+}
+const TASKS = [0, 1].map((partition) => `task.sim.clickstream.${TOPICS.raw}.${partition}`)
+
+function start(own: Partial<NodeSettings> = {}, world = new World(toSend)) {
+  const random = seeded(1)
+  const scheduler = new Scheduler(random, 1_000_000)
+  const node = new SimNode({ world, settings: { ...settings, ...own }, scheduler, random })
+  return { world, scheduler, node, until: <T>(promise: Promise<T>) => scheduler.until(promise) }
+}
+
+const ends = (node: SimNode) => node.ends(TOPICS.raw)
+const positions = async (node: SimNode) => new Map((await ends(node)).map((end, partition) => [partition, end]))
+const read = (world: World) => TASKS.map((task) => world.observed.of(task).at(-1)?.to ?? 0)
+const nothing = { snapshots: false, close: false }
+
+test('a drain resolves when all input is committed, with an epoch of its own for what was asked', async () => {
+  const { world, node, until } = start()
+  await until(node.start())
+  await until(node.produce())
+  await until(node.lane.drain(await positions(node), { snapshots: true, close: true }))
+  expect(read(world)).toEqual(await ends(node))
+  for (const task of TASKS) {
+    const asked = world.observed.of(task).filter(({ inputs }) => inputs.snapshots || inputs.close)
+    expect(asked.map(({ from, to, inputs }) => [to - from, inputs.snapshots, inputs.close])).toEqual([[0, true, true]])
+  }
+  // Nothing is left to read or to commit: at once.
+  await until(node.lane.drain(await positions(node), nothing))
+  await until(node.lane.drain(new Map(), { snapshots: true, close: false }))
+})
+
+test('a drain is not starved by what comes after it', async () => {
+  const { world, node, until, scheduler } = start({ live: false })
+  await until(node.start())
+  const claim = await until(node.logs[0].claim('feed'))
+  let epoch = 0
+  const feed = async () => {
+    epoch++
+    const bytes = Buffer.from(`${toSend[0][epoch % toSend[0].length]}\n`)
+    await claim.commit({ outputs: [{ topic: TOPICS.raw, partition: 0, count: 1, bytes }], receipt: { epoch, to: epoch } })
+  }
+  await until(feed())
+  let isFeeding = true
+  // Never caught up: there is always another record before the lane has committed the one before.
+  const feeding = (async () => {
+    while (isFeeding) await feed()
+  })()
+  const wanted = await positions(node)
+  let isDrained = false
+  node.lane.drain(wanted, { snapshots: true, close: false }).then(() => (isDrained = true))
+  for (let steps = 0; steps < 2000 && !isDrained; steps++) await scheduler.step()
+  expect(isDrained).toBe(true)
+  expect(read(world)[0]).toBeGreaterThanOrEqual(wanted.get(0)!)
+  isFeeding = false
+  await until(feeding)
+})
+
+test('a partition that another has claimed stops alone; drains that need it say so, its neighbour goes on', async () => {
+  const { world, node, until } = start()
+  await until(node.start())
+  await until(node.logs[0].claim(TASKS[0], { topic: TOPICS.raw, partition: 0 }))
+  const pending = node.lane.drain(new Map([[0, toSend[0].length]]), nothing)
+  pending.catch(() => undefined)
+  await until(node.produce())
+  await expect(until(pending)).rejects.toMatchObject({ code: 'FENCED' })
+  expect(world.stopped).toMatchObject([{ what: 'partition 0', error: { code: 'FENCED' } }])
+  await expect(node.lane.drain(await positions(node), nothing)).rejects.toMatchObject({ code: 'PARTITION_STOPPED' })
+  await until(node.lane.drain(new Map([[1, toSend[1].length]]), { snapshots: true, close: false }))
+  expect(read(world)).toEqual([0, toSend[1].length])
+})
+
+test('a full disk stops nothing for good: what could not be committed is computed again when there is room, and a drain waits for it', async () => {
+  const { world, node, until, scheduler } = start()
+  await until(node.start())
+  await until(node.produce())
+  world.disk.freeBytes = 100
+  let isDrained = false
+  const drained = node.lane.drain(await positions(node), { snapshots: true, close: false }).then(() => (isDrained = true))
+  for (let steps = 0; steps < 500; steps++) await scheduler.step()
+  expect(isDrained).toBe(false)
+  world.disk.freeBytes = Infinity
+  await until(drained)
+  expect(world.stopped).toEqual([])
+  expect(read(world)).toEqual(await ends(node))
+  for (const task of TASKS) expect(world.observed.of(task).at(-1)!.counters.deadLettered).toBe(0)
+  const dead = node.logs[0].reader({ topic: TOPICS.deadLetters, partition: 0 })
+  expect(((await dead.read(0, 1 << 20)).blocks as unknown as DeadLetterRow[]).length).toBe(0)
+})
+
+test('a stop commits what is in flight and leaves a checkpoint: the next start computes nothing again', async () => {
+  const { world, node, until } = start()
+  await until(node.start())
+  await until(node.produce())
+  const left = node.lane.drain(new Map([[0, 1e9]]), nothing)
+  left.catch(() => undefined)
+  await until(node.stop())
+  await expect(left).rejects.toMatchObject({ code: 'STOPPED' })
+  await expect(node.lane.drain(new Map([[0, 0]]), nothing)).rejects.toMatchObject({ code: 'STOPPED' })
+  const committed = read(world)
+  const again = start({}, world)
+  await again.until(again.node.start())
+  expect(again.node.recomputed).toBe(0)
+  await again.until(again.node.lane.drain(await positions(again.node), nothing))
+  expect(read(world)).toEqual(await ends(again.node))
+  expect(Math.min(...committed)).toBeGreaterThanOrEqual(0)
+})
+
+test('caught up, epochs come epochMs apart; behind, one after the other', async () => {
+  const { world, node, until, scheduler } = start({ live: false, epochBytes: 500 })
+  await until(node.start())
+  const claim = await until(node.logs[0].claim('feed'))
+  const outputs = toSend[0].map((record) => ({ topic: TOPICS.raw, partition: 0, count: 1, bytes: Buffer.from(`${record}\n`) }))
+  await until(claim.commit({ outputs, receipt: { epoch: 1, to: 1 } }))
+  const from = scheduler.nowMs
+  await until(node.lane.drain(await positions(node), nothing))
+  const epochs = world.observed.of(TASKS[0]).length
+  expect(epochs).toBeGreaterThan(20)
+  expect(scheduler.nowMs - from).toBeLessThan(epochs * 5)
+})
