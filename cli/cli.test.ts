@@ -61,7 +61,13 @@ describe('exit codes', () => {
     [['trafic'], 'Did you mean traffic?'],
     [['config', '--jsn'], 'Did you mean --json?'],
     [['config', 'zzz'], 'no setting is called zzz'],
-    [['traffic'], "required option '--out <file>'"],
+    [['traffic', '--out', '-', '--data', 'd'], '--data, --set and --config have no meaning then'],
+    [['sql', ' ; -- nothing'], 'the statement is empty'],
+    [['sql', 'SELECT 1', '--json', '--format', 'CSV'], '--json and --format exclude each other'],
+    [['import'], "missing required argument 'file'"],
+    [['topology', 'describe', 'clickstrem'], 'there is clickstream'],
+    [['demo', '--rate', '0'], 'It must be a whole number'],
+    [['up', '--every', 'x'], 'It must be a whole number'],
     [['traffic', '--out', '-', '--events', 'many'], 'It must be a whole number'],
   ])('%j is a usage error: 2, and says what is wrong', (args, message) => {
     const { code, out, err } = packmill(args)

@@ -1,5 +1,5 @@
 // The clickstream: product events in, sessions and friction incidents out.
-import { type Topology, sink, source, topology, type WindowSettings } from '../engine/index.ts'
+import { sink, source, type Topology, topology, type WindowSettings } from '../engine/index.ts'
 import { backtracks } from '../operators/backtracks.ts'
 import { type RageClickOptions, rageClicks } from '../operators/rage-clicks.ts'
 import { sessionMetrics } from '../operators/session-metrics.ts'

@@ -2,14 +2,14 @@
 import { describe, expect, test } from 'vitest'
 import type { DeadLetterRow } from '../../model/rows.ts'
 import { type Fold, fold, type SessionFold } from '../../operators/contract.ts'
-import { clickstream } from '../../topologies/clickstream.ts'
 import { EngineRun, essence, planEpochs } from '../../tests/laws/engine-run.ts'
 import { compareIncidents, compareSessions } from '../../tests/oracle/compare.ts'
 import { evaluate } from '../../tests/oracle/evaluate.ts'
-import { recordsOf, settings as defaults } from '../../tests/oracle/in-memory.ts'
+import { settings as defaults, recordsOf } from '../../tests/oracle/in-memory.ts'
 import { nasty } from '../../tests/oracle/nasty.ts'
-import { seeded } from '../../tests/sim/seeded.ts'
 import { MemoryStateStore } from '../../tests/sim/memory-state-store.ts'
+import { seeded } from '../../tests/sim/seeded.ts'
+import { clickstream } from '../../topologies/clickstream.ts'
 import type { Epoch } from '../lane/epoch.ts'
 import type { SessionPipeline } from '../topology/topology.ts'
 
@@ -88,7 +88,9 @@ function differences({ events, settings }: ReturnType<typeof world>, epochs: rea
 
 /** What other orgs have, epoch by epoch. */
 const othersOf = (epochs: readonly Epoch[]) =>
-  epochs.map((epoch) => essence(epoch).records.filter((record) => record.includes('"org_id":"org-b"') || record.includes('orgId\\":\\"org-b')))
+  epochs.map((epoch) =>
+    essence(epoch).records.filter((record) => record.includes('"org_id":"org-b"') || record.includes('orgId\\":\\"org-b')),
+  )
 
 /** 251: what was forgotten had an expired session, which a checkpoint had swept. */
 const SEEDS = [...Array.from({ length: 20 }, (_, n) => n + 1), 251]
@@ -132,7 +134,9 @@ describe('An operator that throws at a row', () => {
       expect(deadOf(epochs)).toEqual([])
       expect(lettersOf(epochs)).toEqual([])
       expect(differences(own, epochs), `seed ${seed}`).toEqual([])
-      expect(epochs.map(essence)).toEqual(runAll(own, { ...own.shipped, folds: [...own.shipped.folds, poisoned(() => undefined)] }).epochs.map(essence))
+      expect(epochs.map(essence)).toEqual(
+        runAll(own, { ...own.shipped, folds: [...own.shipped.folds, poisoned(() => undefined)] }).epochs.map(essence),
+      )
     }
     expect(restarts).toBeGreaterThan(30)
   })
@@ -179,7 +183,9 @@ const metricsThatFail = (shipped: SessionPipeline, fail: () => void): SessionFol
   reads: [...shipped.sessionFold.reads, 'x'],
   run(events, text, incidents) {
     let isPoisoned = false
-    events.forEach((event) => (isPoisoned ||= event.x === POISON))
+    events.forEach((event) => {
+      isPoisoned ||= event.x === POISON
+    })
     if (isPoisoned) fail()
     return shipped.sessionFold.run(events, text, incidents)
   },

@@ -37,14 +37,12 @@ export class LaneClient {
     // The thread's own last word is the end: the pool's answer may overtake what was said through the port.
     const lastWord = Promise.withResolvers<void>()
     let failure: unknown
-    let isReady = () => undefined as void
-    this.ready = new Promise((resolve) => {
-      isReady = resolve
-    })
+    const ready = Promise.withResolvers<void>()
+    this.ready = ready.promise
     port1.on('message', (message: FromLane) => {
       switch (message.type) {
         case 'ready':
-          return isReady()
+          return ready.resolve()
         case 'recovering':
           return events.onRecovering?.(message.partition, message.done, message.of)
         case 'partition-stopped':

@@ -10,7 +10,9 @@ import { clickstream } from '../../topologies/clickstream.ts'
 import { retentionDefaults } from '../log/retention.ts'
 
 const log = nasty(4, 200)
-const toSend = ['p1', 'p2'].map((product) => log.events.filter(({ productId }) => productId === product).map((event) => JSON.stringify(event)))
+const toSend = ['p1', 'p2'].map((product) =>
+  log.events.filter(({ productId }) => productId === product).map((event) => JSON.stringify(event)),
+)
 const settings: NodeSettings = {
   topology: clickstream({ ...defaults, ...log.settings }),
   code: 'v1',

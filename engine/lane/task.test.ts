@@ -228,7 +228,9 @@ describe('Rows that kill the process', () => {
     expect(kills).toBeLessThanOrEqual(14)
     const dead = world.observed.of(TASK).flatMap((receipt) => receipt.dead)
     expect(dead).toEqual([log.events.findIndex((event) => event.eventId === eventId)])
-    expect(await process.records<DeadLetterRow>(TOPICS.deadLetters)).toMatchObject([{ code: 'PROCESS_KILLED', partition: 0, offset: dead[0], record: JSON.stringify(log.events[dead[0]]) }])
+    expect(await process.records<DeadLetterRow>(TOPICS.deadLetters)).toMatchObject([
+      { code: 'PROCESS_KILLED', partition: 0, offset: dead[0], record: JSON.stringify(log.events[dead[0]]) },
+    ])
     await ask(await process.recovered({ settings }), { snapshots: true })
     expect(await differences(world, process)).toEqual([])
   })
@@ -280,7 +282,8 @@ describe('Idle actors', () => {
   test('are not idle while there is more to read, nor for the time in which nobody was there', async () => {
     const world = new TaskWorld()
     let process = await world.open()
-    for (let n = 0; n < 30; n++) await process.produce([at('b', 100_000 + n), ...(n === 29 ? [at('a', 10_500)] : n === 0 ? [at('a', 10_000)] : [])])
+    for (let n = 0; n < 30; n++)
+      await process.produce([at('b', 100_000 + n), ...(n === 29 ? [at('a', 10_500)] : n === 0 ? [at('a', 10_000)] : [])])
     let task = await process.recovered({ settings: own, epochBytes: 200 }, 0)
     const receipts: Receipt[] = []
     for (let nowMs = 0; ; nowMs += 5000) {

@@ -136,7 +136,10 @@ describe('A damaged state store', () => {
     await checkpoint(store, 1, 3)
     await store.close()
     writeFileSync(join(under.folder, 'kv', 'data.mdb'), bytes)
-    await expect(under.open()).rejects.toMatchObject({ code: 'STATE_CORRUPT', advice: expect.stringContaining('move the folder of this state away') })
+    await expect(under.open()).rejects.toMatchObject({
+      code: 'STATE_CORRUPT',
+      advice: expect.stringContaining('move the folder of this state away'),
+    })
     await under.dispose()
   })
 

@@ -79,7 +79,8 @@ export function topology(name: string, pipeline: SessionPipeline, sinks: readonl
     if (names.has(fold)) throw new TypeError(`topology ${name}: two operators are called ${fold}; state is kept by name`)
     names.add(fold)
     for (const field of ['arena', 'word', 'move', 'clear'])
-      if (field in state) throw new TypeError(`topology ${name}: operator ${fold} calls a state field '${field}', which the record's accessor uses`)
+      if (field in state)
+        throw new TypeError(`topology ${name}: operator ${fold} calls a state field '${field}', which the record's accessor uses`)
   }
   const topics = [pipeline.source.topic, ...Object.values(pipeline.outputs)]
   if (new Set(topics).size !== topics.length) throw new TypeError(`topology ${name}: a topic is used twice: ${topics.join(', ')}`)

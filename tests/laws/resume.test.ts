@@ -12,7 +12,7 @@ import { clickstream } from '../../topologies/clickstream.ts'
 import { settings as defaults } from '../oracle/in-memory.ts'
 import { nasty } from '../oracle/nasty.ts'
 import { MemoryStateStore } from '../sim/memory-state-store.ts'
-import { type EpochPlan, EngineRun, essence, planEpochs } from './engine-run.ts'
+import { EngineRun, type EpochPlan, essence, planEpochs } from './engine-run.ts'
 import { smallWorld } from './small-worlds.ts'
 
 type Folds = SessionPipeline['folds']
@@ -89,7 +89,19 @@ describe('the resume law at every cut', () => {
         onEvent(_, event, emit) {
           const [firstMs, lastMs, first, last] = [event.timeMs, event.timeMs, event.index, event.index]
           if (event.type !== 'click' || ++seen % 3 !== 0) return
-          emit.incident({ kind: 'backtrack', profile: 'x', open: false, screen: 0, element: 0, count: seen, firstMs, lastMs, first, last, of: 'click' })
+          emit.incident({
+            kind: 'backtrack',
+            profile: 'x',
+            open: false,
+            screen: 0,
+            element: 0,
+            count: seen,
+            firstMs,
+            lastMs,
+            first,
+            last,
+            of: 'click',
+          })
         },
       }) as unknown as Fold
     }
@@ -136,7 +148,9 @@ async function runTossed(world: World, seed: number): Promise<{ epochs: Epoch[];
     await run.cache.abort()
     run = new EngineRun(pipeline, events, store)
     for (let again = store.header?.epoch ?? 0; again <= n; again++)
-      expect(run.compute(plans[again], epochs[again].receipt).receipt, `epoch ${plans[again].epoch} computed again`).toEqual(epochs[again].receipt)
+      expect(run.compute(plans[again], epochs[again].receipt).receipt, `epoch ${plans[again].epoch} computed again`).toEqual(
+        epochs[again].receipt,
+      )
   }
   told.loads += run.cache.loads
   return { epochs, ...told }

@@ -1,9 +1,10 @@
 // A log and a state store on a simulated disk, and partition tasks over them that a test drives by hand: no scheduler, no lane.
 //
 // TaskWorld is what survives a kill; open() gives the next process. Everything is awaited where it is called, so a kill happens between calls.
-import { PartitionTask, type TaskOptions } from '../../engine/lane/task.ts'
+
 import type { Epoch } from '../../engine/lane/epoch.ts'
 import type { Receipt } from '../../engine/lane/receipt.ts'
+import { PartitionTask, type TaskOptions } from '../../engine/lane/task.ts'
 import type { Log } from '../../engine/log/contract.ts'
 import { type JournalLog, openJournalLog } from '../../engine/log/journal-log.ts'
 import { prepareLog } from '../../engine/log/prepare-log.ts'
@@ -87,7 +88,12 @@ export class TaskProcess {
 
   /** A task over the partition; not recovered yet. */
   async task(options: OneTaskOptions = {}, log: Log = this.lane): Promise<PartitionTask> {
-    const store: StateStore = await openCheckpointStore({ files: this.files, folder: '/state/0', keyValue: this.world.keyValue.open(), applyFiles: 2 })
+    const store: StateStore = await openCheckpointStore({
+      files: this.files,
+      folder: '/state/0',
+      keyValue: this.world.keyValue.open(),
+      applyFiles: 2,
+    })
     const { settings, pipeline, ...own } = options
     const shipped = clickstream({ ...defaults, ...settings })
     const topology: Topology = pipeline ? { ...shipped, pipeline: pipeline(shipped.pipeline) } : shipped
@@ -111,7 +117,11 @@ export class TaskProcess {
       const read = await reader.read(next, 1 << 20)
       if (read.blocks.length === 0) return records
       for (const { pos, length } of read.blocks)
-        for (const line of Buffer.from(read.bytes.subarray(pos, pos + length)).toString().trimEnd().split('\n')) records.push(JSON.parse(line) as T)
+        for (const line of Buffer.from(read.bytes.subarray(pos, pos + length))
+          .toString()
+          .trimEnd()
+          .split('\n'))
+          records.push(JSON.parse(line) as T)
       next = read.next
     }
   }

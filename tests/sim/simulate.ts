@@ -223,7 +223,8 @@ async function run(seed: number): Promise<Faults> {
       .get(topic)!
       .rows.filter((row) => row.partition === partition)
       .sort((a, b) => a.offset - b.offset)
-    rows.forEach(({ offset }, at) => assert.equal(offset, at, `the table of ${topic} has each offset of partition ${partition} once`))
+    for (const [at, { offset }] of rows.entries())
+      assert.equal(offset, at, `the table of ${topic} has each offset of partition ${partition} once`)
     return rows
   }
 
