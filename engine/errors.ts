@@ -39,3 +39,10 @@ export function fromData(data: ErrorData): EngineError {
   if (data.stack) error.stack = data.stack
   return error
 }
+
+/** The error of a log or of a store, as one that the engine stops for. */
+export function named(error: unknown): EngineError {
+  if (error instanceof EngineError) return error
+  const { code, message, advice, retryable } = toData(error)
+  return new EngineError(code, message, advice, { retryable, cause: error })
+}

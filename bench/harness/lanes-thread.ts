@@ -1,7 +1,7 @@
 // One of several threads that work at the same time: a lane, or a loop of JSON.parse, over its share of the partitions.
 // Warms up, says that it is ready, and does the measured work when all are.
 import { parentPort, workerData } from 'node:worker_threads'
-import type { SharedLog } from '../../engine/log/shared-log.ts'
+import type { SharedLog } from '../../stores/log/shared-log.ts'
 import { runLane } from './lane-once.ts'
 import { parseAll } from './parse-once.ts'
 import { allPartitions, openLog } from './workload.ts'

@@ -6,7 +6,6 @@
 import { map, Subject } from 'rxjs'
 import type { EventBatch } from '../../model/batch.ts'
 import { EngineError } from '../errors.ts'
-import { StorageError } from '../log/storage-error.ts'
 import type { KeyedState } from '../state/keyed-state.ts'
 import type { Actor } from './actor.ts'
 import type { Fire } from './fire.ts'
@@ -86,7 +85,7 @@ export class TurnRunner {
     } catch (error) {
       undo()
       // The state store failed, no operator: that stops the partition.
-      if (error instanceof EngineError || error instanceof StorageError) throw error
+      if (error instanceof EngineError) throw error
       for (const [timeMs, user] of popped) actor.timers.push(timeMs, user)
       this.restarts++
       failures = this.rowByRow(turn, inputs)
@@ -187,7 +186,7 @@ export class TurnRunner {
         return undefined
       } catch (cause) {
         undo()
-        if (cause instanceof EngineError || cause instanceof StorageError) throw cause
+        if (cause instanceof EngineError) throw cause
         if (attempt === ATTEMPTS_MAX) return { cause }
       }
     }

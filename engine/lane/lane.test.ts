@@ -1,13 +1,13 @@
 // A lane over the real journal in virtual time: drains, neighbours, full disks, stopping. (Crashes are the simulator's, tests/sim.)
 import { expect, test } from 'vitest'
 import { type DeadLetterRow, TOPICS } from '../../model/rows.ts'
+import { retentionDefaults } from '../../stores/log/retention.ts'
 import { settings as defaults } from '../../tests/oracle/in-memory.ts'
 import { nasty } from '../../tests/oracle/nasty.ts'
 import { Scheduler } from '../../tests/sim/scheduler.ts'
 import { seeded } from '../../tests/sim/seeded.ts'
 import { type NodeSettings, SimNode, World } from '../../tests/sim/sim-node.ts'
 import { clickstream } from '../../topologies/clickstream.ts'
-import { retentionDefaults } from '../log/retention.ts'
 
 const log = nasty(4, 200)
 const toSend = ['p1', 'p2'].map((product) =>

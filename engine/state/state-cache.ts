@@ -6,7 +6,7 @@
 // 3. Only clean users are evicted: what they had is in a finished checkpoint (protocol 14).
 // 4. A user without sessions is written as deleted in the same unit (protocol 12).
 import type { Actor, Counters } from '../actor/actor.ts'
-import { EngineError } from '../errors.ts'
+import { EngineError, named } from '../errors.ts'
 import { type KeyedState, S } from './keyed-state.ts'
 import type { CheckpointHeader, OpenCheckpoint, StateStore } from './store.ts'
 import { UserCodec } from './user-codec.ts'
@@ -190,9 +190,18 @@ export class StateCache {
     }
   }
 
+  /** A store that fails while an operator runs is the engine's failure, not the operator's (turn-runner). */
+  private kept(key: Uint8Array): Uint8Array | undefined {
+    try {
+      return this.store.get('state', key)
+    } catch (error) {
+      throw named(error)
+    }
+  }
+
   private load(user: number): void {
     const actor = this.actors[this.state.users.arena.u32[user * this.state.users.arena.words + USER.ACTOR]]
-    const value = this.store.get('state', this.key(actor, user))
+    const value = this.kept(this.key(actor, user))
     if (value === undefined)
       throw new EngineError(
         'STATE_CORRUPT',

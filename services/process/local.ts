@@ -1,8 +1,8 @@
 // A data folder to work with, whoever owns it: this process, when the folder is free; else the process that does, through its local socket.
 //
 // Owns the choice, and the order of stopping where other processes are guests. Commands know only Local.
-import type { LockOwner } from '../../engine/log/folder-lock.ts'
-import { folderOwner } from '../../engine/log/folder-lock.ts'
+import type { LockOwner } from '../../stores/files/folder-lock.ts'
+import { folderOwner } from '../../stores/files/folder-lock.ts'
 import { type Embedded, type EmbeddedOptions, openEmbedded } from './embedded.ts'
 import { SocketClient } from './socket-client.ts'
 import { findSocketPath } from './socket-path.ts'

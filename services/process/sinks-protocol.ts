@@ -1,9 +1,9 @@
 // What the sinks' thread and the main thread say to each other. Types only; errors cross as data (engine/errors.ts).
 import type { ErrorData } from '../../engine/errors.ts'
-import type { Retention } from '../../engine/log/retention.ts'
-import type { SharedLog } from '../../engine/log/shared-log.ts'
 import type { SinkStats } from '../../engine/sink/sink-task.ts'
 import type { SinkEdge } from '../../engine/topology/topology.ts'
+import type { Retention } from '../../stores/log/retention.ts'
+import type { SharedLog } from '../../stores/log/shared-log.ts'
 
 /** What the thread is started with. */
 export interface SinksSetup {

@@ -10,7 +10,7 @@ const allowed: Record<string, readonly string[]> = {
   model: [],
   operators: ['model'],
   engine: ['operators/contract.ts', 'model', 'config'],
-  stores: ['model', 'config'],
+  stores: ['engine/log/contract.ts', 'engine/state/store.ts', 'model', 'config'],
   packs: ['operators', 'model', 'config'],
   topologies: ['engine/index.ts', 'operators', 'packs', 'model', 'config'],
   services: ['topologies', 'stores', 'engine', 'model', 'config'],

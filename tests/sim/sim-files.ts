@@ -4,7 +4,7 @@
 // - a power loss: SimDisk.powerLoss(): of what was not synced a prefix stays, pages of it possibly zero; files whose name was never synced
 //   may be gone, files that were removed may be back.
 import { dirname } from 'node:path'
-import type { AppendFile, Files, ReadFile } from '../../engine/log/files.ts'
+import type { AppendFile, Files, ReadFile } from '../../stores/files/files.ts'
 
 /** Smaller than real ones, so that small frames and slices span several. */
 const PAGE_BYTES = 64

@@ -1,5 +1,5 @@
 // A key-value store in memory whose latest transactions are lost by a power loss. SimKeyValueDisk is what survives; open() gives a process's access.
-import type { Change, KeyValueStore } from '../../engine/state/key-value.ts'
+import type { Change, KeyValueStore } from '../../stores/state/key-value.ts'
 
 export class SimKeyValueDisk {
   /** Transactions since the last flush, oldest first. */

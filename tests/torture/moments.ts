@@ -1,7 +1,7 @@
 // What a process was doing, told from outside: by the lines that it said, and by what stands half done in its data folder.
 import { closeSync, fstatSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs'
 import { join } from 'node:path'
-import { checkpointEpoch, isFinished } from '../../engine/state/checkpoint-file.ts'
+import { checkpointEpoch, isFinished } from '../../stores/state/checkpoint-file.ts'
 import type { ChildLine } from './import-child.ts'
 
 export const MOMENTS = ['start', 'recovery', 'import', 'drain', 'checkpoint', 'insert', 'stop'] as const

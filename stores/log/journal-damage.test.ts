@@ -1,8 +1,8 @@
 // What journals do with torn ends, damaged bytes, full disks, kills and power losses. Everything over the simulated file system.
 import { describe, expect, it } from 'vitest'
+import type { Claim, LogReceipt } from '../../engine/log/contract.ts'
 import { seeded } from '../../tests/sim/seeded.ts'
 import { SimDisk, SimFiles } from '../../tests/sim/sim-files.ts'
-import type { Claim, LogReceipt } from './contract.ts'
 import { type JournalLog, openJournalLog } from './journal-log.ts'
 import { prepareLog } from './prepare-log.ts'
 import { localWaits } from './shared-log.ts'

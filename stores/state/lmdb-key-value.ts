@@ -3,7 +3,7 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
-import { StorageError, storageError } from '../log/storage-error.ts'
+import { StorageError, storageError } from '../files/storage-error.ts'
 import { stateCorrupt } from './checkpoint-file.ts'
 import type { Change, KeyValueStore } from './key-value.ts'
 

@@ -6,16 +6,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { realFiles } from '../files/real-files.ts'
 import { openJournalLog } from './journal-log.ts'
 import { prepareLog } from './prepare-log.ts'
-import { realFiles } from './real-files.ts'
 
 /** Reads events.raw until it has 50 records, then claims the main thread's name. */
 const LANE = `
 const { workerData, parentPort } = require('node:worker_threads')
 ;(async () => {
   const { openJournalLog } = await import(workerData.here + '/journal-log.ts')
-  const { realFiles } = await import(workerData.here + '/real-files.ts')
+  const { realFiles } = await import(workerData.here + '/../files/real-files.ts')
   const log = await openJournalLog({ files: realFiles, folder: workerData.folder, writer: 'lane-0', shared: workerData.shared })
   const reader = log.reader({ topic: 'events.raw', partition: 0 })
   let next = 0

@@ -6,8 +6,9 @@
 // 6. A file that the newest checkpoint names must be there: what is missing is STATE_CORRUPT, never a step back for some keys.
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
-import type { Files, ReadFile } from '../log/files.ts'
-import { storageError } from '../log/storage-error.ts'
+import type { CheckpointHeader, Namespace, OpenCheckpoint, StateStore } from '../../engine/state/store.ts'
+import type { Files, ReadFile } from '../files/files.ts'
+import { storageError } from '../files/storage-error.ts'
 import {
   checkpointEpoch,
   checkpointName,
@@ -21,7 +22,6 @@ import {
 import { CheckpointWriter } from './checkpoint-writer.ts'
 import { KeyTable, storedKey, userKey, type ValuePlace } from './key-table.ts'
 import type { Change, KeyValueStore } from './key-value.ts'
-import type { CheckpointHeader, Namespace, OpenCheckpoint, StateStore } from './store.ts'
 
 export interface CheckpointStoreOptions {
   files: Files

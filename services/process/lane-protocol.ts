@@ -1,8 +1,8 @@
 // What a lane's thread and the main thread say to each other. Types only; errors cross as data (errors.ts).
-import type { ErrorData } from '../errors.ts'
-import type { Retention } from '../log/retention.ts'
-import type { SharedLog } from '../log/shared-log.ts'
-import type { PartitionTask } from './task.ts'
+import type { ErrorData } from '../../engine/errors.ts'
+import type { PartitionTask } from '../../engine/lane/task.ts'
+import type { Retention } from '../../stores/log/retention.ts'
+import type { SharedLog } from '../../stores/log/shared-log.ts'
 
 export type TaskStats = PartitionTask['stats']
 

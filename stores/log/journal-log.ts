@@ -4,9 +4,10 @@
 // other threads' instances are seen only through the shared log and the files. Numbers are those of contract.ts.
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
-import type { Claim, Log, LogReceipt, Reader, TopicPartition } from './contract.ts'
+import type { Claim, Log, LogReceipt, Reader, TopicPartition } from '../../engine/log/contract.ts'
+import type { Files } from '../files/files.ts'
+import { logCorrupt, storageError } from '../files/storage-error.ts'
 import { FileCache } from './file-cache.ts'
-import type { Files } from './files.ts'
 import type { LogRecord } from './frame.ts'
 import { JournalClaim } from './journal-claim.ts'
 import { listJournals, readHead, readHeads, readIndex } from './journal-file.ts'
@@ -15,7 +16,6 @@ import { type Entry, JournalWriter } from './journal-writer.ts'
 import { LogIndex, type ReceiptEntry } from './log-index.ts'
 import { type Retention, retain } from './retention.ts'
 import { type JournalEnd, type SharedLog, SharedView, type Waits } from './shared-log.ts'
-import { logCorrupt, storageError } from './storage-error.ts'
 
 export interface JournalLogOptions {
   files: Files

@@ -2,17 +2,17 @@
 // Started by lane-client through a Piscina pool of one; the call lasts as long as the lane.
 import { join } from 'node:path'
 import type { MessagePort } from 'node:worker_threads'
+import { toData } from '../../engine/errors.ts'
+import { Lane } from '../../engine/lane/lane.ts'
+import { PartitionTask } from '../../engine/lane/task.ts'
+import { systemClock } from '../../engine/time/clock.ts'
+import type { Topology } from '../../engine/topology/topology.ts'
 import { newBatch } from '../../model/scan.ts'
-import { toData } from '../errors.ts'
-import { type JournalLog, openJournalLog } from '../log/journal-log.ts'
-import { realFiles } from '../log/real-files.ts'
-import { openCheckpointStore } from '../state/checkpoint-store.ts'
-import { lmdbKeyValue } from '../state/lmdb-key-value.ts'
-import { systemClock } from '../time/clock.ts'
-import type { Topology } from '../topology/topology.ts'
-import { Lane } from './lane.ts'
-import type { FromLane, LaneSetup, ToLane } from './protocol.ts'
-import { PartitionTask } from './task.ts'
+import { realFiles } from '../../stores/files/real-files.ts'
+import { type JournalLog, openJournalLog } from '../../stores/log/journal-log.ts'
+import { openCheckpointStore } from '../../stores/state/checkpoint-store.ts'
+import { lmdbKeyValue } from '../../stores/state/lmdb-key-value.ts'
+import type { FromLane, LaneSetup, ToLane } from './lane-protocol.ts'
 
 /** How often files of this lane's journal that nobody needs any more are looked for. */
 const RETAIN_MS = 60_000

@@ -1,6 +1,6 @@
 // Owns what one thread knows of the log: the journal files, each partition's blocks, each name's generation, claims and receipts, and who
 // needs what. Built from frames' heads alone; files may be applied in any order, each from its beginning. Never reads or writes a file.
-import type { TopicPartition } from './contract.ts'
+import type { TopicPartition } from '../../engine/log/contract.ts'
 import type { FrameHead, LogRecord } from './frame.ts'
 import { PartitionIndex } from './partition-index.ts'
 

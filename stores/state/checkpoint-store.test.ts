@@ -3,14 +3,14 @@ import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { type StateStoreUnderTest, stateStoreConformance } from '../../engine/state/store.conformance.ts'
+import type { StateStore } from '../../engine/state/store.ts'
 import { seeded } from '../../tests/sim/seeded.ts'
 import { SimDisk, SimFiles } from '../../tests/sim/sim-files.ts'
 import { SimKeyValueDisk } from '../../tests/sim/sim-key-value.ts'
-import { realFiles } from '../log/real-files.ts'
+import { realFiles } from '../files/real-files.ts'
 import { openCheckpointStore } from './checkpoint-store.ts'
 import { lmdbKeyValue } from './lmdb-key-value.ts'
-import { type StateStoreUnderTest, stateStoreConformance } from './store.conformance.ts'
-import type { StateStore } from './store.ts'
 
 /** Low enough for a few checkpoints to be applied. */
 const APPLY_FILES = 2

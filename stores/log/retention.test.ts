@@ -1,7 +1,7 @@
 // Retention: nothing that anyone needs goes, whatever is small and must stay is written again, and what went is gone for all threads.
 import { beforeEach, describe, expect, it } from 'vitest'
+import type { Claim, LogReceipt } from '../../engine/log/contract.ts'
 import { SimDisk, SimFiles } from '../../tests/sim/sim-files.ts'
-import type { Claim, LogReceipt } from './contract.ts'
 import { type JournalLog, openJournalLog } from './journal-log.ts'
 import { prepareLog } from './prepare-log.ts'
 import type { Retention } from './retention.ts'

@@ -5,9 +5,9 @@
 //    one (the last file of a dead writer), the end of the last whole frame: one frame was in flight at most.
 // 2. Anything else that is not a whole frame before the end is damage, by name: LOG_CORRUPT.
 import { crc32 } from 'node:zlib'
-import type { Files, ReadFile } from './files.ts'
+import type { Files, ReadFile } from '../files/files.ts'
+import { logCorrupt } from '../files/storage-error.ts'
 import { bodyParts, decodeHead, encodeHead, type FrameHead, findHead, HEAD_BYTES, headLength } from './frame.ts'
-import { logCorrupt } from './storage-error.ts'
 
 export interface JournalName {
   writer: string

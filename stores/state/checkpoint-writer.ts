@@ -1,6 +1,8 @@
 // One open checkpoint: collects entries into a slice, appends slices, finishes with a footer. Numbers are those of store.ts.
-import type { AppendFile, Files } from '../log/files.ts'
-import { storageError } from '../log/storage-error.ts'
+
+import type { Namespace, OpenCheckpoint } from '../../engine/state/store.ts'
+import type { AppendFile, Files } from '../files/files.ts'
+import { storageError } from '../files/storage-error.ts'
 import {
   ENTRY_HEAD_BYTES,
   encodeEntry,
@@ -12,7 +14,6 @@ import {
   sealSlice,
 } from './checkpoint-file.ts'
 import { DELETED, KeyTable, storedKey } from './key-table.ts'
-import type { Namespace, OpenCheckpoint } from './store.ts'
 
 const SLICE_BYTES_AT_FIRST = 1 << 16
 

@@ -3,9 +3,9 @@
 // LaneClient owns the thread and the questions under way. It never touches events.
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { Piscina } from 'piscina'
+import { fromData } from '../../engine/errors.ts'
 import { siblingModule } from '../../model/module-url.ts'
-import { fromData } from '../errors.ts'
-import type { FromLane, LaneSetup, TaskStats, ToLane } from './protocol.ts'
+import type { FromLane, LaneSetup, TaskStats, ToLane } from './lane-protocol.ts'
 
 export interface LaneEvents {
   onRecovering?(partition: number, done: number, of: number): void

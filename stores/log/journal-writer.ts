@@ -6,12 +6,12 @@
 // 3. Offsets are given when a frame is made, so that a frame that failed leaves no hole.
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
-import type { OutputBlock } from './contract.ts'
-import type { AppendFile, Files } from './files.ts'
+import type { OutputBlock } from '../../engine/log/contract.ts'
+import type { AppendFile, Files } from '../files/files.ts'
+import { StorageError, storageError } from '../files/storage-error.ts'
 import { type Directory, encodeHead, type FrameHead, type LogRecord } from './frame.ts'
 import { journalName, writeIndex } from './journal-file.ts'
 import type { JournalEnd, SharedView } from './shared-log.ts'
-import { StorageError, storageError } from './storage-error.ts'
 
 /** A frame takes waiting commits until it has this many bytes: a small commit does not wait behind more than that. */
 const FRAME_BYTES_MAX = 16 << 20

@@ -1,7 +1,7 @@
 // Owns the open read handles of one thread: at most FILES_OPEN_MAX, the longest unused goes first.
 import { join } from 'node:path'
-import type { Files, ReadFile } from './files.ts'
-import { logCorrupt, storageError } from './storage-error.ts'
+import type { Files, ReadFile } from '../files/files.ts'
+import { logCorrupt, storageError } from '../files/storage-error.ts'
 
 /** Times the threads of a process, far below the usual limit of 1,024 descriptors. */
 const FILES_OPEN_MAX = 32

@@ -1,9 +1,9 @@
 // One claim of a name, by one thread's instance of the embedded log. Numbers are those of contract.ts.
 import { crc32 } from 'node:zlib'
-import type { Claim, LogReceipt, OutputBlock, TopicPartition } from './contract.ts'
+import type { Claim, LogReceipt, OutputBlock, TopicPartition } from '../../engine/log/contract.ts'
+import { StorageError } from '../files/storage-error.ts'
 import type { LogRecord } from './frame.ts'
 import type { JournalLog } from './journal-log.ts'
-import { StorageError } from './storage-error.ts'
 
 export interface Ownership {
   name: string

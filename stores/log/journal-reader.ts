@@ -1,9 +1,9 @@
 // Reads one partition's committed blocks, from the journals of all writers. Owns the buffer that it hands out.
 import { crc32 } from 'node:zlib'
-import type { BlockRange, Reader, ReadResult, TopicPartition } from './contract.ts'
+import type { BlockRange, Reader, ReadResult, TopicPartition } from '../../engine/log/contract.ts'
+import { logCorrupt, StorageError } from '../files/storage-error.ts'
 import type { FileCache } from './file-cache.ts'
 import type { JournalLog } from './journal-log.ts'
-import { logCorrupt, StorageError } from './storage-error.ts'
 
 /** Blocks this near to each other in a file are read in one go: what lies between is read for nothing, but costs less than a call. */
 const GAP_BYTES_MAX = 4096

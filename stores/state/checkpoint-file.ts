@@ -3,9 +3,9 @@
 // header: magic, checksum, length, JSON · slice: magic, checksum, length, count, entries · footer: magic, checksum, entries, end, epoch
 // entry: namespace (1 byte), key length (2), value length (4; all ones: deleted), key, value
 import { crc32 } from 'node:zlib'
-import type { ReadFile } from '../log/files.ts'
-import { StorageError } from '../log/storage-error.ts'
-import type { CheckpointHeader, Namespace } from './store.ts'
+import type { CheckpointHeader, Namespace } from '../../engine/state/store.ts'
+import type { ReadFile } from '../files/files.ts'
+import { StorageError } from '../files/storage-error.ts'
 
 export const SPACES: Record<Namespace, number> = { state: 0, index: 1 }
 const HEADER_MAGIC = 0x48434d50 // 'PMCH'

@@ -2,12 +2,12 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { type LogUnderTest, logConformance } from '../../engine/log/contract.conformance.ts'
 import { SimDisk, SimFiles } from '../../tests/sim/sim-files.ts'
-import { type LogUnderTest, logConformance } from './contract.conformance.ts'
-import type { Files } from './files.ts'
+import type { Files } from '../files/files.ts'
+import { realFiles } from '../files/real-files.ts'
 import { type JournalLog, openJournalLog } from './journal-log.ts'
 import { prepareLog } from './prepare-log.ts'
-import { realFiles } from './real-files.ts'
 import { localWaits, type SharedLog, type Waits } from './shared-log.ts'
 
 const WRITERS = ['main', 'lane-0', 'lane-1', 'sinks']

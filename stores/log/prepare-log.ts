@@ -1,11 +1,11 @@
 // Brings the log's folder in order after the process before this one, once, before any thread opens the log: settles where each journal
 // ends, writes the index of every file that has none, finishes deletions that were cut off, and makes what the threads share.
 import { join } from 'node:path'
-import type { Files } from './files.ts'
+import type { Files } from '../files/files.ts'
+import { logCorrupt, storageError } from '../files/storage-error.ts'
 import type { FrameHead } from './frame.ts'
 import { type JournalName, listJournals, readHead, readHeads, readIndex, recoverHeads, writeIndex } from './journal-file.ts'
 import { type JournalEnd, newSharedLog, type SharedLog } from './shared-log.ts'
-import { logCorrupt, storageError } from './storage-error.ts'
 
 /** `writers`: one per thread that will open the log. The caller holds the folder's lock. Errors: LOG_CORRUPT, DISK_FULL, DATA_READ_ONLY. */
 export async function prepareLog(options: { files: Files; folder: string; writers: readonly string[] }): Promise<SharedLog> {

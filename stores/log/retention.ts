@@ -5,12 +5,12 @@
 // 2. What is small and must stay (a name's newest receipt and its claims, a partition's end, who needs what) is written again first, in
 //    the same frame that says that the file goes: all threads forget it by that frame, then it is unlinked.
 import { join } from 'node:path'
-import type { Files } from './files.ts'
+import type { Files } from '../files/files.ts'
+import { storageError } from '../files/storage-error.ts'
 import type { LogRecord } from './frame.ts'
 import { indexPath, readHeads, writeIndex } from './journal-file.ts'
 import type { Entry } from './journal-writer.ts'
 import type { JournalFile, LogIndex, ReceiptEntry } from './log-index.ts'
-import { storageError } from './storage-error.ts'
 
 export interface TopicRetention {
   /** Kept at least this long after it was written … */

@@ -1,0 +1,245 @@
+// packmill import as its users meet it: what it says, what it keeps, how it fails.
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { traffic } from '../services/traffic/traffic.ts'
+import { lockFolder } from '../stores/files/folder-lock.ts'
+import { packmill, startPackmill } from './packmill-process.fake.ts'
+
+let folder: string
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'packmill-import-'))
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const lines = (events: number, seed = 1) => Buffer.concat([...traffic({ events, seed, users: 300, orgs: 3 })])
+const event = (fields: object) =>
+  `${JSON.stringify({ orgId: 'o', productId: 'p', userId: 'u', type: 'click', ts: 1_772_434_800_000, ...fields })}\n`
+const write = (name: string, content: string | Uint8Array) => writeFileSync(join(folder, name), content)
+const json = (text: string) => JSON.parse(text) as Record<string, unknown>
+const count = (data: string, table: string) =>
+  Number(packmill(folder, ['sql', `SELECT count() FROM ${table}`, '--data', data, '--format', 'TSV']).out)
+
+describe('a file', () => {
+  test('gzip is seen by its bytes, not its name; all can be queried at the end, and the same file again adds nothing', () => {
+    write('zipped.jsonl', gzipSync(lines(3_000)))
+    write('plain.gz', lines(3_000))
+    const first = packmill(folder, ['import', 'zipped.jsonl', '--data', 'd', '--json'])
+    expect(first).toMatchObject({ code: 0 })
+    expect(json(first.out)).toMatchObject({ accepted: 3_000, rejected: 0, before: 0, late: 0, deadLettered: 0 })
+    const { sessions, incidents, duplicates } = json(first.out) as Record<string, number>
+    expect(sessions).toBeGreaterThan(50)
+    expect(incidents).toBeGreaterThan(10)
+    expect(duplicates).toBeGreaterThan(50)
+    expect(count('d', 'sessions')).toBe(sessions)
+    // The same events under another name, not compressed.
+    const again = packmill(folder, ['import', 'plain.gz', '--data', 'd'])
+    expect(again.err).toContain('plain.gz had been imported before: nothing is added')
+    expect(again.out).toMatch(/^accepted +0 events, beside 3,000 of an earlier run$/m)
+    expect(again.code).toBe(0)
+    expect(count('d', 'events_raw')).toBe(3_000)
+    expect(existsSync(join(folder, 'zipped.jsonl.rejects.jsonl'))).toBe(false)
+  })
+
+  test('from stdin, lines without orgId for --org, sessions ended by --close', () => {
+    const input = [1, 2, 3].map((i) => event({ orgId: undefined, eventId: `e${i}`, ts: 1_772_434_800_000 + i })).join('')
+    const { code, out, err } = packmill(folder, ['import', '-', '--org', 'acme', '--close', '--data', 'stdin'], { input })
+    expect([code, err]).toEqual([0, expect.stringContaining('import stdin  3 events')])
+    expect(out).toMatch(/^sessions +1 in the folder, 0 of them open$/m)
+    const { out: org } = packmill(folder, ['sql', 'SELECT org_id, closed FROM sessions', '--json', '--data', 'stdin'])
+    expect(JSON.parse(org)).toEqual([{ org_id: 'acme', closed: 1 }])
+  })
+
+  test('rejected lines go to a file with line, code, field, reason and text; their neighbours are accepted', () => {
+    const long = event({ eventId: 'x'.repeat(1 << 20) })
+    const bad = Buffer.concat([Buffer.from('{"orgId":"'), Buffer.from([0xff, 0xfe]), Buffer.from('"}\n')])
+    write(
+      'mixed.jsonl',
+      Buffer.concat([
+        Buffer.from(event({ eventId: '1' })),
+        Buffer.from('not json\n'),
+        bad,
+        Buffer.from(long),
+        Buffer.from(event({ productId: undefined })),
+        Buffer.from(event({ ts: -62_135_596_800_000 })),
+        Buffer.from(event({ eventId: '2' })),
+      ]),
+    )
+    const { code, out } = packmill(folder, ['import', 'mixed.jsonl', '--data', 'mixed'])
+    expect(code).toBe(0)
+    expect(out).toMatch(/^accepted +2 events$/m)
+    expect(out).toMatch(/^rejected +5 lines, see mixed\.jsonl\.rejects\.jsonl$/m)
+    const rejects = readFileSync(join(folder, 'mixed.jsonl.rejects.jsonl'), 'utf8').trimEnd().split('\n').map(json)
+    expect(rejects.map(({ line, code, field }) => [line, code, field])).toEqual([
+      [2, 'MALFORMED_JSON', undefined],
+      [3, 'INVALID_UTF8', undefined],
+      [4, 'EVENT_TOO_LARGE', undefined],
+      [5, 'MISSING_FIELD', 'productId'],
+      [6, 'INVALID_FIELD', 'ts'],
+    ])
+    expect(rejects[0]).toMatchObject({ text: 'not json', message: expect.any(String) })
+    // The same again: the file stays as it is, the sum of the rejects too.
+    expect(packmill(folder, ['import', 'mixed.jsonl', '--data', 'mixed']).code).toBe(0)
+    expect(readFileSync(join(folder, 'mixed.jsonl.rejects.jsonl'), 'utf8').trimEnd().split('\n')).toHaveLength(5)
+  })
+
+  test('several files, their rejects in one file and told apart', () => {
+    write('a.jsonl', `${event({ eventId: 'a' })}x\n`)
+    write('b.jsonl', `y\n${event({ eventId: 'b', ts: 1_772_434_801_000 })}`)
+    const { out } = packmill(folder, ['import', 'a.jsonl', 'b.jsonl', '--rejects', 'all.txt', '--data', 'two', '--json'])
+    expect(json(out)).toMatchObject({ accepted: 2, rejected: 2, sessions: 1 })
+    const rejects = readFileSync(join(folder, 'all.txt'), 'utf8').trimEnd().split('\n').map(json)
+    expect(rejects.map(({ file, line, text }) => [file, line, text])).toEqual([
+      ['a.jsonl', 2, 'x'],
+      ['b.jsonl', 1, 'y'],
+    ])
+  })
+
+  test('events behind the watermark by more than the correction time are reported with the cure', () => {
+    write('new.jsonl', event({ eventId: 'new', ts: 1_772_500_000_000 }))
+    write('old.jsonl', event({ eventId: 'old', ts: 1_772_400_000_000 }))
+    const { code, out, err } = packmill(folder, ['import', 'new.jsonl', 'old.jsonl', '--data', 'late'])
+    expect(code).toBe(0)
+    expect(out).toMatch(/^late +1$/m)
+    expect(err).toContain('LATE: 1 events came too late to be counted: more than clickstream.correctionMs (1 h 0 min) behind')
+    expect(err).toMatch(/import the files oldest first, or raise clickstream\.correctionMs/)
+    const cured = packmill(folder, [
+      'import',
+      'new.jsonl',
+      'old.jsonl',
+      '--data',
+      'cured',
+      '--set',
+      'clickstream.correctionMs=48h',
+      '--json',
+    ])
+    expect(json(cured.out)).toMatchObject({ late: 0, sessions: 2 })
+    expect(cured.err).not.toContain('LATE')
+  })
+
+  test('a file that has grown since: only what is new', () => {
+    const all = lines(6_000)
+    const cut = all.indexOf(10, Math.floor(all.length * 0.9)) + 1
+    expect(cut).toBeGreaterThan(1 << 20)
+    write('growing.jsonl', all.subarray(0, cut))
+    const first = json(packmill(folder, ['import', 'growing.jsonl', '--data', 'growing', '--json']).out) as { accepted: number }
+    write('growing.jsonl', all)
+    const second = packmill(folder, ['import', 'growing.jsonl', '--data', 'growing', '--json'])
+    expect(json(second.out)).toMatchObject({ accepted: 6_000 - first.accepted, before: first.accepted })
+    expect(second.err).toContain('it went on behind its first')
+    expect(count('growing', 'events_raw')).toBe(6_000)
+  })
+})
+
+describe('a stop in the middle', () => {
+  test.each([
+    ['SIGKILL', null],
+    ['SIGINT', 130],
+  ] as const)('%s: run again it goes on, and nothing is doubled or lost', async (signal, expected) => {
+    const data = `stop-${signal}`
+    write('large.jsonl', lines(60_000))
+    const running = startPackmill(folder, ['import', '-', '--data', data])
+    // Enough for a digest and more than one commit; the rest never comes.
+    running.child.stdin!.write(readFileSync(join(folder, 'large.jsonl')).subarray(0, 10 << 20))
+    while (!existsSync(join(folder, data, 'log', 'main-0.journal')) && !committed(data))
+      await new Promise((resolve) => setImmediate(resolve))
+    running.child.kill(signal)
+    const { code, err } = await running.ended
+    expect(code, err).toBe(expected)
+    if (signal === 'SIGINT') expect(err).toMatch(/INTERRUPTED: stopped by SIGINT\n {2}Run the same command again/)
+    const again = packmill(folder, ['import', 'large.jsonl', '--data', data, '--json'])
+    const { accepted, before } = json(again.out) as { accepted: number; before: number }
+    expect(accepted + before).toBe(60_000)
+    expect(again.code).toBe(0)
+    expect(count(data, 'events_raw')).toBe(60_000)
+  })
+
+  const committed = (data: string) => existsSync(join(folder, data, 'log'))
+})
+
+describe('what cannot be read', () => {
+  test.each([
+    ['missing.jsonl', /^INPUT_MISSING: missing\.jsonl: .*\n {2}Look at the path/],
+    ['.', /^INPUT_IS_FOLDER: \. is a folder\n {2}Name the files/],
+  ])('%s', (file, message) => {
+    write('fine.jsonl', event({}))
+    const { code, out, err } = packmill(folder, ['import', 'fine.jsonl', file, '--data', 'never'])
+    expect([code, out]).toEqual([1, ''])
+    expect(err).toMatch(message)
+    // Said before anything was begun.
+    expect(existsSync(join(folder, 'never'))).toBe(false)
+  })
+
+  test('an empty file is no failure, and said', () => {
+    write('empty.jsonl', '')
+    const { code, err } = packmill(folder, ['import', 'empty.jsonl', '--data', 'empty'])
+    expect([code, err]).toEqual([0, expect.stringContaining('empty.jsonl is empty: there was nothing to import')])
+  })
+
+  test.each([
+    ['truncated', (bytes: Buffer) => bytes.subarray(0, Math.floor(bytes.length * 0.6)), 'GZIP_TRUNCATED: '],
+    [
+      'damaged',
+      (bytes: Buffer) => Buffer.from(bytes).fill(0xff, Math.floor(bytes.length * 0.6), Math.floor(bytes.length * 0.6) + 64),
+      'GZIP_CORRUPT: ',
+    ],
+  ] as const)('%s gzip: what came before is kept, can be queried, and is said; the whole file later adds the rest', (name, spoil, code) => {
+    const whole = gzipSync(lines(12_000))
+    write(`${name}.gz`, spoil(whole))
+    const data = `gzip-${name}`
+    const cut = packmill(folder, ['import', `${name}.gz`, '--data', data, '--json'])
+    expect(cut.code).toBe(1)
+    expect(cut.err).toContain(code)
+    const { accepted } = json(cut.out) as { accepted: number }
+    expect(accepted).toBeGreaterThan(4_000)
+    expect(accepted).toBeLessThan(12_000)
+    expect(count(data, 'events_raw')).toBe(accepted)
+    write(`${name}.gz`, whole)
+    const mended = packmill(folder, ['import', `${name}.gz`, '--data', data, '--json'])
+    expect(json(mended.out)).toMatchObject({ accepted: 12_000 - accepted, before: accepted })
+    expect(mended.code).toBe(0)
+  })
+
+  test('a file of another format: nothing is accepted, exit code 1, the first reasons', () => {
+    write('table.csv', 'org,user,ts\nacme,7,1\nacme,8,2\n')
+    const { code, err } = packmill(folder, ['import', 'table.csv', '--data', 'csv'])
+    expect(code).toBe(1)
+    expect(err).toMatch(/None of the lines is an event: is this another format\?.*\n {2}table\.csv:1 {2}MALFORMED_JSON: .* \(3 lines\)/)
+  })
+
+  test('an org that cannot be one', () => {
+    const { code, err } = packmill(folder, ['import', '-', '--org', 'o'.repeat(300), '--data', 'org'], { input: '{}\n' })
+    expect([code, err]).toEqual([1, expect.stringContaining('INVALID_ORG: ')])
+  })
+})
+
+describe('the data folder', () => {
+  test('that another process has, and that does not answer: who it is', () => {
+    const data = join(folder, 'locked')
+    mkdirSync(data)
+    const lock = lockFolder(data)
+    try {
+      const { code, err } = packmill(folder, ['import', '-', '--data', 'locked'], { input: event({}) })
+      expect(code).toBe(1)
+      expect(err).toMatch(
+        new RegExp(`^DATA_LOCKED: ${data} belongs to process ${process.pid} on .* since 20.*\\n {2}Stop that process`, 'm'),
+      )
+    } finally {
+      lock.release()
+    }
+  })
+
+  test('that cannot be written', () => {
+    // Root may write anywhere but here.
+    const isRoot = process.getuid?.() === 0
+    const data = isRoot ? '/sys/packmill' : join(folder, 'read-only')
+    if (!isRoot) {
+      mkdirSync(data)
+      chmodSync(data, 0o555)
+    }
+    const { code, err } = packmill(folder, ['import', '-', '--data', data], { input: event({}) })
+    expect([code, err]).toEqual([1, expect.stringMatching(/^DATA_READ_ONLY: .*\n {2}Give this user write permission/m)])
+  })
+})
