@@ -72,7 +72,7 @@ test('a drain is not starved by what comes after it', async () => {
   })()
   const wanted = await positions(node)
   let isDrained = false
-  node.lane.drain(wanted, { snapshots: true, close: false }).then(() => (isDrained = true))
+  void node.lane.drain(wanted, { snapshots: true, close: false }).then(() => (isDrained = true))
   for (let steps = 0; steps < 2000 && !isDrained; steps++) await scheduler.step()
   expect(isDrained).toBe(true)
   expect(read(world)[0]).toBeGreaterThanOrEqual(wanted.get(0)!)
