@@ -4,6 +4,7 @@ import type { Notice } from '../services/process/embedded.ts'
 import { type Local, openLocal, openOwner } from '../services/process/local.ts'
 import { describeError } from './errors.ts'
 import { EXIT_INTERRUPTED, type Interrupt } from './interrupt.ts'
+import { emptyStdin } from './stdin.ts'
 import { version } from './version.ts'
 
 export interface OpenOptions {
@@ -21,6 +22,7 @@ export async function openFolder(config: Config, options: OpenOptions = {}): Pro
   const { live = false, alone = false, say = console.error, stopping } = options
   const told = new Set<string>()
   const onNotice = (notice: Notice) => printNotice(notice, say, told)
+  emptyStdin()
   const opening = (alone ? openOwner : openLocal)({ config, version: version(), live, onNotice })
   if (!stopping) return opening
   try {

@@ -2,8 +2,8 @@
 // their failures are called; looks into no line.
 import { createReadStream, type Stats } from 'node:fs'
 import { access, constants, stat } from 'node:fs/promises'
-import type { Readable } from 'node:stream'
 import { createGunzip, type Gunzip } from 'node:zlib'
+import type { Stdin } from './stdin.ts'
 
 const READ_BYTES = 256 << 10
 const UNZIPPED_BYTES = 1 << 20
@@ -26,7 +26,7 @@ export interface Input {
   readonly size: number | undefined
   /** How many of them have been read. */
   readonly read: () => number
-  /** For who has not read to the end: an open stdin would keep the process. */
+  /** For who has not read to the end: what is open would keep the process. */
   readonly close: () => void
 }
 
@@ -53,16 +53,16 @@ export async function checkInput(path: string): Promise<Stats | undefined> {
   return found
 }
 
-/** The chunks reject with INPUT_UNREADABLE, GZIP_TRUNCATED, GZIP_CORRUPT, after everything before the fault was given. */
-export async function openInput(path: string, stdin: Readable = process.stdin): Promise<Input> {
+/** The chunks reject with INPUT_UNREADABLE, GZIP_TRUNCATED, GZIP_CORRUPT, after everything before the fault was given. `stdin`: what `-` is. */
+export async function openInput(path: string, stdin: Stdin | undefined): Promise<Input> {
   const size = await checkInput(path)
-  const source = path === '-' ? stdin : createReadStream(path, { highWaterMark: READ_BYTES })
+  const source = stdin ?? openFile(path)
   let read = 0
   const raw = async function* () {
     try {
-      for await (const chunk of source) {
+      for await (const chunk of source.chunks) {
         read += chunk.length
-        yield chunk as Uint8Array
+        yield chunk
       }
     } catch (error) {
       throw unreadable(path, error)
@@ -72,8 +72,13 @@ export async function openInput(path: string, stdin: Readable = process.stdin): 
     chunks: unzipped(raw(), path),
     size: size?.isFile() ? size.size : undefined,
     read: () => read,
-    close: () => void source.destroy(),
+    close: source.close,
   }
+}
+
+function openFile(path: string): Stdin {
+  const stream = createReadStream(path, { highWaterMark: READ_BYTES })
+  return { chunks: stream as AsyncIterable<Uint8Array>, close: () => void stream.destroy() }
 }
 
 async function* unzipped(chunks: AsyncIterable<Uint8Array>, path: string): AsyncGenerator<Uint8Array> {

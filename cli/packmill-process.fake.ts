@@ -17,7 +17,6 @@ export function packmill(folder: string, args: readonly string[], options: { inp
     cwd: folder,
     env: environment,
     timeout: 60_000,
-    encoding: 'buffer',
     ...options,
   })
   return { code: status, out: stdout.toString(), err: stderr.toString() }
@@ -38,6 +37,8 @@ export function startPackmill(folder: string, args: readonly string[]): Running 
   const heard = () => {
     for (const look of waiting) look()
   }
+  // A process that is killed reads no more: its writer is told, and it is what the test wants.
+  child.stdin.on('error', () => undefined)
   child.stdout.on('data', (text: Buffer) => {
     out += text.toString()
     heard()

@@ -14,6 +14,7 @@ import { formatCount } from '../print.ts'
 import { type Progress, progress } from '../progress.ts'
 import { RejectsFile } from '../rejects-file.ts'
 import { settle } from '../settle.ts'
+import { type Stdin, takeStdin } from '../stdin.ts'
 
 interface ImportOptions extends DataOptions {
   org?: string
@@ -51,6 +52,7 @@ async function run(files: string[], options: ImportOptions): Promise<void> {
   const say = (line: string) => console.error(line)
   const stopping = interrupt((name) => say(`${name}: finishing what is under way (again: stop at once)`))
   const startMs = performance.now()
+  const stdin = files.includes('-') ? takeStdin() : undefined
   const folder = await openFolder(config, { say, stopping })
   if (folder.owner) say(`through process ${folder.owner.pid} (${folder.owner.command}), which owns ${config.data}`)
   const reports: FileReport[] = []
@@ -59,12 +61,14 @@ async function run(files: string[], options: ImportOptions): Promise<void> {
   try {
     const before = await folder.stats()
     for (const file of files) {
-      const rejects = new RejectsFile(
-        options.rejects ?? `${file === '-' ? 'stdin' : basename(file)}.rejects.jsonl`,
-        labelOf(file, files, options),
-      )
+      const rejects = newRejects(file, files, options)
       const shown = progress({ label: `import ${file === '-' ? 'stdin' : file}`, unit: 'events' })
-      failure = await readFile(folder, file, { org: options.org, rejects, shown, stopping }, reports)
+      failure = await readFile(
+        folder,
+        file,
+        { org: options.org, rejects, shown, stopping, stdin: file === '-' ? stdin : undefined },
+        reports,
+      )
       if (failure !== undefined) break
     }
     if (!stopping.signal.aborted) {
@@ -89,15 +93,20 @@ async function run(files: string[], options: ImportOptions): Promise<void> {
   if (failure !== undefined) throw failure
 }
 
+const rejectsOf = (file: string, { rejects }: ImportOptions) => rejects ?? `${file === '-' ? 'stdin' : basename(file)}.rejects.jsonl`
+
 /** Rejects of several files in one file are told apart by a name. */
-const labelOf = (file: string, files: readonly string[], { rejects }: ImportOptions) =>
-  rejects !== undefined && files.length > 1 ? file : undefined
+function newRejects(file: string, files: readonly string[], options: ImportOptions): RejectsFile {
+  const path = rejectsOf(file, options)
+  const isShared = files.some((other) => other !== file && rejectsOf(other, options) === path)
+  return new RejectsFile(path, isShared ? file : undefined)
+}
 
 /** One file, into the log. Returns what it ended with, if not well; what was read before that is in the report. */
 async function readFile(
   folder: Local,
   file: string,
-  { org, rejects, shown, stopping }: { org?: string; rejects: RejectsFile; shown: Progress; stopping: Interrupt },
+  { org, rejects, shown, stopping, stdin }: { org?: string; rejects: RejectsFile; shown: Progress; stopping: Interrupt; stdin?: Stdin },
   reports: FileReport[],
 ): Promise<unknown> {
   let input: Awaited<ReturnType<typeof openInput>> | undefined
@@ -106,18 +115,29 @@ async function readFile(
   let failure: unknown
   let complete = false
   try {
-    input = await openInput(file)
-    const { size, read } = input
-    const result = await folder.import(stopping.stream(input.chunks), {
-      org,
-      onReject: (line, bytes, reason) => rejects.add(line, bytes, reason),
-      onProgress: ({ lines, accepted, rejected }) => {
-        if (!before) rejects.resume(lines)
-        before ??= { lines, accepted, rejected }
-        Object.assign(seen, { lines, accepted, rejected })
-        rejects.flush()
-        shown.update(accepted + rejected - before.accepted - before.rejected, size ? read() / size : undefined)
-      },
+    const from = async (again: boolean) => {
+      input = await openInput(file, stdin)
+      const { size, read } = input
+      return folder.import(stopping.stream(input.chunks), {
+        org,
+        again,
+        onReject: (line, bytes, reason) => rejects.add(line, bytes, reason),
+        onProgress: ({ lines, accepted, rejected }) => {
+          if (!before) rejects.resume(lines)
+          before ??= { lines, accepted, rejected }
+          Object.assign(seen, { lines, accepted, rejected })
+          rejects.flush()
+          shown.update(accepted + rejected - before.accepted - before.rejected, size ? read() / size : undefined)
+        },
+      })
+    }
+    const result = await from(false).catch((error: Error & { code?: string }) => {
+      if (error.code !== 'INPUT_CHANGED' || input?.size === undefined) throw error
+      input?.close()
+      shown.note(
+        `${file} begins like one that was imported, and is another: it is read from its start, and what was imported before counts once`,
+      )
+      return from(true)
     })
     Object.assign(seen, result)
     complete = result.complete
@@ -137,7 +157,7 @@ async function readFile(
         ? `${file} had been imported before: nothing is added`
         : `${file} had been begun before: it went on behind its first ${formatCount(known.accepted)} events`,
     )
-  else if (lines === 0 && failure === undefined) shown.note(`${file} is empty: there was nothing to import`)
+  else if (lines === 0 && failure === undefined) shown.note(`${file === '-' ? 'stdin' : file} is empty: there was nothing to import`)
   reports.push({ file, lines, accepted, rejected, before: known.accepted, complete, rejectedNow: rejects.count, rejects })
   return failure
 }

@@ -166,7 +166,7 @@ export class Embedded {
   /** Reads lines into the log. What was accepted is durable when it resolves, not yet processed: see settle. */
   async import(
     stream: AsyncIterable<Uint8Array>,
-    options: Pick<ImportOptions, 'org' | 'name' | 'onReject' | 'onProgress'>,
+    options: Pick<ImportOptions, 'org' | 'name' | 'again' | 'onReject' | 'onProgress'>,
   ): Promise<ImportResult> {
     const control = new AbortController()
     this.imports.add(control)

@@ -40,6 +40,7 @@ export class SocketClient {
     const asked = new URLSearchParams()
     if (options.org !== undefined) asked.set('org', options.org)
     if (options.name !== undefined) asked.set('name', options.name)
+    if (options.again) asked.set('again', '1')
     const request = httpRequest(this.to({ method: 'POST', path: `/import?${asked}` }))
     let failure: unknown
     const body = async function* () {

@@ -62,6 +62,7 @@ export async function serveSocket(embedded: Answering, folder: string): Promise<
     const importing = embedded.import(chunksOf(request, control.signal), {
       org: asked.get('org') ?? undefined,
       name: asked.get('name') ?? undefined,
+      again: asked.has('again'),
       onProgress: (progress) => say({ type: 'progress', progress }),
       onReject: (line, bytes, reason) => say({ type: 'reject', line, bytes: Buffer.from(bytes).toString('base64'), reason }),
     })
