@@ -1,4 +1,6 @@
 // Ctrl-C and SIGTERM for commands that have something to bring to an end. Owns: the first asks, the second ends the process at once.
+import { exitNow } from '../services/process/exit-now.ts'
+
 export const EXIT_INTERRUPTED = 130
 
 export class Interrupted extends Error {
@@ -7,8 +9,11 @@ export class Interrupted extends Error {
   readonly exitCode = EXIT_INTERRUPTED
   readonly advice = 'Run the same command again: it goes on where it stopped.'
 
-  constructor(signal: string) {
-    super(`stopped by ${signal}`)
+  readonly by: NodeJS.Signals
+
+  constructor(by: NodeJS.Signals) {
+    super(`stopped by ${by}`)
+    this.by = by
   }
 }
 
@@ -21,12 +26,12 @@ export interface Interrupt {
   stream<T>(chunks: AsyncIterable<T>): AsyncIterable<T>
 }
 
-/** `onFirst` may say something; `force` is what the second does. */
-export function interrupt(onFirst: (signal: string) => void, force: () => void = () => process.exit(EXIT_INTERRUPTED)): Interrupt {
+/** `onFirst` may say something. */
+export function interrupt(onFirst: (signal: NodeJS.Signals) => void): Interrupt {
   const control = new AbortController()
   const { signal } = control
-  const onSignal = (name: string) => {
-    if (signal.aborted) return force()
+  const onSignal = (name: NodeJS.Signals) => {
+    if (signal.aborted) return exitNow(name as 'SIGINT' | 'SIGTERM')
     control.abort(new Interrupted(name))
     onFirst(name)
   }

@@ -1,9 +1,10 @@
 // How commands come to a data folder: opened here or through its owner, notices said, and brought to an end whatever happens.
 import type { Config } from '../config/index.ts'
 import type { Notice } from '../services/process/embedded.ts'
+import { exitNow } from '../services/process/exit-now.ts'
 import { type Local, openLocal, openOwner } from '../services/process/local.ts'
-import { describeError } from './errors.ts'
-import { EXIT_INTERRUPTED, type Interrupt } from './interrupt.ts'
+import { describeError, EXIT_FAILURE, reportError } from './errors.ts'
+import type { Interrupt, Interrupted } from './interrupt.ts'
 import { emptyStdin } from './stdin.ts'
 import { version } from './version.ts'
 
@@ -12,6 +13,8 @@ export interface OpenOptions {
   live?: boolean
   /** Refuse a folder that another process owns, rather than work through it. */
   alone?: boolean
+  /** What is told of the open folder; in place of lines on stderr. */
+  onNotice?: (notice: Notice) => void
   say?: (line: string) => void
   /** Ends the process where it comes while the folder is being opened. */
   stopping?: Interrupt
@@ -21,7 +24,11 @@ export interface OpenOptions {
 export async function openFolder(config: Config, options: OpenOptions = {}): Promise<Local> {
   const { live = false, alone = false, say = console.error, stopping } = options
   const told = new Set<string>()
-  const onNotice = (notice: Notice) => printNotice(notice, say, told)
+  const tell = options.onNotice ?? ((notice: Notice) => printNotice(notice, say, told))
+  const onNotice = (notice: Notice) => {
+    if (notice.type === 'partition-stopped' || notice.type === 'sink-stopped') process.exitCode = EXIT_FAILURE
+    tell(notice)
+  }
   emptyStdin()
   const opening = (alone ? openOwner : openLocal)({ config, version: version(), live, onNotice })
   if (!stopping) return opening
@@ -30,7 +37,10 @@ export async function openFolder(config: Config, options: OpenOptions = {}): Pro
   } catch (error) {
     if (!stopping.signal.aborted) throw error
     // A start that is broken off owes nothing: the next one does it again.
-    process.exit(EXIT_INTERRUPTED)
+    const { by } = error as Interrupted
+    reportError(error, { verbose: false, print: say })
+    exitNow(by as 'SIGINT' | 'SIGTERM')
+    throw error
   }
 }
 
@@ -46,9 +56,13 @@ function printNotice(notice: Notice, say: (line: string) => void, told: Set<stri
         `${notice.type === 'sink-stopped' ? `the sink into ${notice.table}` : `partition ${notice.partition}`} has stopped, the others go on:`,
       )
       reportStopped(notice.error, say, told)
-      process.exitCode = 1
+      return
+    case 'sink-failed':
+      if (!told.has(notice.table)) say(`writing into ${notice.table} failed, it is tried again: ${notice.error.message}`)
+      told.add(notice.table)
       return
     case 'migrating':
+    case 'request':
       return
   }
 }

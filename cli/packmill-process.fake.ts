@@ -7,19 +7,21 @@ const environment = { PATH: process.env.PATH, HOME: process.env.HOME, TMPDIR: pr
 
 export interface Run {
   code: number | null
+  /** What ended it, where that was no exit. */
+  signal: NodeJS.Signals | null
   out: string
   err: string
 }
 
 /** Runs to the end. */
 export function packmill(folder: string, args: readonly string[], options: { input?: string | Uint8Array; uid?: number } = {}): Run {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [program, ...args], {
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, [program, ...args], {
     cwd: folder,
     env: environment,
     timeout: 60_000,
     ...options,
   })
-  return { code: status, out: stdout.toString(), err: stderr.toString() }
+  return { code: status, signal, out: stdout.toString(), err: stderr.toString() }
 }
 
 export interface Running {
@@ -47,7 +49,7 @@ export function startPackmill(folder: string, args: readonly string[]): Running 
     err += text.toString()
     heard()
   })
-  const ended = new Promise<Run>((resolve) => child.on('close', (code) => resolve({ code, out, err })))
+  const ended = new Promise<Run>((resolve) => child.on('close', (code, signal) => resolve({ code, signal, out, err })))
   return {
     child,
     ended,

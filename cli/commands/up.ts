@@ -1,17 +1,23 @@
-// packmill up: the process as a service. Says how it is every few seconds, answers the other commands through the local socket, stops cleanly.
+// packmill up: the process as a service. Says how it is every few seconds, logs what happens (stderr), answers the other commands through the
+// local socket, stops cleanly.
 import type { Command } from 'commander'
+import { exitNow } from '../../services/process/exit-now.ts'
 import type { Local } from '../../services/process/local.ts'
 import { addDataOptions, addExamples, addJsonOption, type DataOptions, resolveConfig } from '../common-options.ts'
-import { interrupt } from '../interrupt.ts'
+import { reportError } from '../errors.ts'
+import { type Interrupted, interrupt } from '../interrupt.ts'
+import { logNotice, openLog } from '../log.ts'
 import { wholeNumber } from '../numbers.ts'
 import { openFolder } from '../open-folder.ts'
 import { formatCount } from '../print.ts'
+import { version } from '../version.ts'
 
 /** A stop that takes longer has met something that does not end. */
-const STOP_MS = 30_000
+const STOP_SECONDS = 30
 
 interface UpOptions extends DataOptions {
   every: number
+  stopWithin: number
   json?: boolean
 }
 
@@ -27,24 +33,41 @@ interface Status {
 }
 
 export function up(command: Command): void {
-  command.option('--every <seconds>', 'how often to say how it is', wholeNumber(1, 86_400), 5).action(run)
+  command
+    .option('--every <seconds>', 'how often to say how it is', wholeNumber(1, 86_400), 5)
+    .option(
+      '--stop-within <seconds>',
+      'how long a stop may take; one that takes longer is broken off',
+      wholeNumber(1, 86_400),
+      STOP_SECONDS,
+    )
+    .action(run)
   addExamples(addJsonOption(addDataOptions(command)), [
     ['packmill up', 'import, traffic and sql then work through it'],
     ['packmill up --every 60 --json', 'a line of JSON a minute, for logs'],
+    ['packmill up --set logLevel=debug', 'log also the requests of other commands'],
   ])
 }
 
 async function run(options: UpOptions): Promise<void> {
   const { config } = await resolveConfig(options)
   const say = options.json ? (fields: object) => console.log(JSON.stringify(fields)) : undefined
-  const stopping = interrupt((name) => console.error(`${name}: stopping (again: at once)`))
-  const folder = await openFolder(config, { live: true, alone: true, stopping })
+  const log = openLog(config)
+  const startMs = performance.now()
+  const stopping = interrupt((signal) => {
+    log.info({ signal }, 'stopping: drains, checkpoints, commits')
+    if (!say) console.log(`${time()}  ${signal}: stopping (again: at once)`)
+  })
+  log.info({ version: version(), data: config.data, lanes: config.engine.lanes, partitions: config.log.partitions }, 'starting')
+  const folder = await openFolder(config, { live: true, alone: true, stopping, onNotice: (notice) => logNotice(log, notice) })
+  log.info({ ms: Math.round(performance.now() - startMs) }, 'ready')
   if (say) say({ at: new Date().toISOString(), up: process.pid, data: config.data })
   else console.log(`${time()}  up: ${config.data}, process ${process.pid}. Ctrl-C stops it.`)
   let before: { events: number; ms: number } | undefined
   const report = async () => {
     const status = await statusOf(folder, before)
     before = { events: status.events, ms: performance.now() }
+    if (stopping.signal.aborted) return
     if (say) say(status)
     else console.log(`${time()}  ${line(status)}`)
   }
@@ -55,11 +78,13 @@ async function run(options: UpOptions): Promise<void> {
     }
   } catch (error) {
     if (!stopping.signal.aborted) {
-      await folder.stop('at once').catch(() => undefined)
+      log.error({ error }, 'stopping: it cannot go on')
+      await within(options.stopWithin, folder.stop('at once')).catch(() => undefined)
       throw error
     }
   }
-  await within(STOP_MS, folder.stop('at once'))
+  await within(options.stopWithin, folder.stop('at once'))
+  log.info({ by: (stopping.signal.reason as Interrupted).by }, 'stopped')
   if (say) say({ at: new Date().toISOString(), stopped: true })
   else console.log(`${time()}  stopped: nothing is lost, the next start goes on here`)
 }
@@ -90,23 +115,20 @@ const time = () => new Date().toTimeString().slice(0, 8)
 
 class StopTimeoutError extends Error {
   readonly code = 'STOP_TIMEOUT'
-  readonly advice = 'What was committed is safe: the next start recovers it. If this comes again, report it with --verbose.'
-  constructor() {
-    super(`the stop was not over after ${STOP_MS / 1000} s`)
+  readonly advice = 'What was committed is safe: the next start recovers it. Something was still under way; --stop-within gives it longer.'
+  constructor(seconds: number) {
+    super(`the stop was not over after ${seconds} s, and was broken off`)
   }
 }
 
-async function within(ms: number, stop: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const tooLong = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new StopTimeoutError()), ms)
-  })
+/** Settles as `stop` does, or ends the process: threads that do not end would keep it. */
+async function within(seconds: number, stop: Promise<void>): Promise<void> {
+  const timer = setTimeout(() => {
+    reportError(new StopTimeoutError(seconds), { verbose: false })
+    exitNow('SIGKILL')
+  }, seconds * 1000)
   try {
-    await Promise.race([stop, tooLong])
-  } catch (error) {
-    // Threads that do not end would keep the process.
-    if (error instanceof StopTimeoutError) setImmediate(() => process.exit())
-    throw error
+    await stop
   } finally {
     clearTimeout(timer)
   }

@@ -36,7 +36,11 @@ export type Notice =
   | { type: 'recovering'; partition: number; done: number; of: number }
   | { type: 'partition-stopped'; partition: number; error: Error }
   | { type: 'sink-stopped'; table: string; error: Error }
+  /** A write that is tried again. */
+  | { type: 'sink-failed'; table: string; error: Error }
   | { type: 'migrating'; name: string }
+  /** Of a guest: once when it begins, and with its time when it has ended. */
+  | { type: 'request'; id: string; request: string; ms?: number; error?: Error }
 
 export interface Stats {
   tasks: TaskStats[]
@@ -126,6 +130,7 @@ export class Embedded {
       },
       {
         onMigrating: (name) => onNotice({ type: 'migrating', name }),
+        onSinkFailed: (table, error) => onNotice({ type: 'sink-failed', table, error }),
         onSinkStopped: (table, error) => onNotice({ type: 'sink-stopped', table, error }),
       },
     )

@@ -26,7 +26,7 @@ export async function openOwner(options: EmbeddedOptions): Promise<Local> {
   const embedded = await openEmbedded(options)
   let server: Awaited<ReturnType<typeof serveSocket>>
   try {
-    server = await serveSocket(embedded, options.config.data)
+    server = await serveSocket(embedded, options.config.data, (request) => options.onNotice({ type: 'request', ...request }))
   } catch (error) {
     await embedded.stop()
     throw error

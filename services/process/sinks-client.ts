@@ -8,6 +8,7 @@ import type { FromSinks, SinksSetup, TopicPositions, ToSinks } from './sinks-pro
 
 export interface SinksEvents {
   onMigrating?(name: string): void
+  onSinkFailed?(table: string, error: Error): void
   onSinkStopped(table: string, error: Error): void
 }
 
@@ -57,6 +58,8 @@ export class SinksClient {
           this.waiting.get(message.id)?.reject(fromData(message.error))
           this.waiting.delete(message.id)
           return
+        case 'sink-failed':
+          return events.onSinkFailed?.(message.table, fromData(message.error))
         case 'sink-stopped':
           return events.onSinkStopped(message.table, fromData(message.error))
         case 'ended':

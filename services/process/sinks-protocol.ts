@@ -43,6 +43,8 @@ export type FromSinks =
   | { type: 'drained'; id: number }
   | { type: 'stats'; id: number; sinks: SinkStats[] }
   | { type: 'failed'; id: number; error: ErrorData }
+  /** A write that is tried again. */
+  | { type: 'sink-failed'; table: string; error: ErrorData }
   /** One sink cannot go on; the others do, and queries are answered. */
   | { type: 'sink-stopped'; table: string; error: ErrorData }
   /** The thread could not start, or cannot go on. The last word. */

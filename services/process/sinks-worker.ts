@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { MessagePort } from 'node:worker_threads'
 import { EngineError, toData } from '../../engine/errors.ts'
 import type { Log } from '../../engine/log/contract.ts'
-import { sinkDefaults } from '../../engine/sink/contract.ts'
+import { type SinkTarget, sinkDefaults } from '../../engine/sink/contract.ts'
 import { SinkTask } from '../../engine/sink/sink-task.ts'
 import { systemClock } from '../../engine/time/clock.ts'
 import * as analytics from '../../stores/analytics/index.ts'
@@ -72,7 +72,11 @@ async function work(
   log: Log & { retain(): Promise<number> },
 ): Promise<void> {
   const tasks = new Map<string, SinkTask>()
-  for (const { topic, table } of setup.sinks) tasks.set(topic, newSink(setup, store, log, topic, table))
+  for (const { topic, table } of setup.sinks)
+    tasks.set(
+      topic,
+      newSink(setup, store, log, topic, table, (error) => say({ type: 'sink-failed', table, error: toData(error) })),
+    )
   const stopping = new AbortController()
   const stopped = new Promise<void>((resolve) => stopping.signal.addEventListener('abort', () => resolve(), { once: true }))
 
@@ -130,7 +134,14 @@ async function work(
   await Promise.all(running)
 }
 
-function newSink(setup: SinksSetup, store: analytics.AnalyticsStore, log: Log, topic: string, table: string): SinkTask {
+function newSink(
+  setup: SinksSetup,
+  store: analytics.AnalyticsStore,
+  log: Log,
+  topic: string,
+  table: string,
+  onFailed: (error: unknown) => void,
+): SinkTask {
   const [schema, encoderOf] = ENCODERS[table] ?? []
   if (!schema || !encoderOf)
     throw new EngineError('UNKNOWN_TABLE', `there is no sink into ${table}`, `Tables: ${Object.keys(ENCODERS).join(', ')}.`)
@@ -141,9 +152,28 @@ function newSink(setup: SinksSetup, store: analytics.AnalyticsStore, log: Log, t
     lineage,
     topic,
     partitions,
-    target: analytics.sinkTarget(store, schema, lineage, encoderOf(lineage)),
+    target: heard(analytics.sinkTarget(store, schema, lineage, encoderOf(lineage)), onFailed),
     clock: systemClock,
     settings: { ...sinkDefaults, intervalMs: sink.intervalMs, batchBytes: sink.batchBytes },
     codeVersion: code,
+  })
+}
+
+/** The target, whose failures to write are told: the sink tries again, and somebody should know. */
+function heard(target: SinkTarget, onFailed: (error: unknown) => void): SinkTarget {
+  return new Proxy(target, {
+    get(of, name) {
+      const value: unknown = Reflect.get(of, name, of)
+      if (name !== 'seal') return typeof value === 'function' ? value.bind(of) : value
+      return () => {
+        const sealed = of.seal()
+        const write = (token: string) =>
+          sealed.write(token).catch((error: unknown) => {
+            onFailed(error)
+            throw error
+          })
+        return { rows: sealed.rows, bytes: sealed.bytes, write, discard: () => sealed.discard() }
+      }
+    },
   })
 }

@@ -4,6 +4,7 @@
 // user that runs the process (mode 0600).
 // 1. A guest's import ends before the process does: its body is cut, what it brought is committed, and it is told to come again.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import hyperid from 'hyperid'
 import { EngineError, toData } from '../../engine/errors.ts'
 import type { Embedded } from './embedded.ts'
 import { makeSocketPath, removeSocket } from './socket-path.ts'
@@ -29,12 +30,25 @@ export interface SocketServer {
 
 type Answering = Pick<Embedded, 'import' | 'settle' | 'query' | 'queryText' | 'stats'>
 
+/** A request of a guest: as it begins, and with its time when it has been answered. */
+export interface RequestNotice {
+  id: string
+  request: string
+  ms?: number
+  error?: Error
+}
+
 /** Listens in the data folder, which this process owns. Rejects with SOCKET_FAILED. */
-export async function serveSocket(embedded: Answering, folder: string): Promise<SocketServer> {
+export async function serveSocket(
+  embedded: Answering,
+  folder: string,
+  onRequest: (notice: RequestNotice) => void = () => undefined,
+): Promise<SocketServer> {
+  const newId = hyperid({ urlSafe: true })
   const underWay = new Set<Promise<void>>()
   const imports = new Map<AbortController, Promise<unknown>>()
 
-  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<unknown> => {
     const url = new URL(request.url ?? '/', 'http://local')
     const json = (value: unknown) => response.setHeader('content-type', 'application/json').end(JSON.stringify(value))
     switch (`${request.method} ${url.pathname}`) {
@@ -55,7 +69,8 @@ export async function serveSocket(embedded: Answering, folder: string): Promise<
     }
   }
 
-  const importBody = async (request: IncomingMessage, response: ServerResponse, asked: URLSearchParams): Promise<void> => {
+  /** Its failure is told in the answer, and returned. */
+  const importBody = async (request: IncomingMessage, response: ServerResponse, asked: URLSearchParams): Promise<unknown> => {
     const say = (reply: ImportReply) => void response.write(`${JSON.stringify(reply)}\n`)
     const control = new AbortController()
     response.setHeader('content-type', 'application/x-ndjson').flushHeaders()
@@ -72,6 +87,7 @@ export async function serveSocket(embedded: Answering, folder: string): Promise<
       say({ type: 'result', result })
     } catch (error) {
       say({ type: 'error', error: toData(error) })
+      return error
     } finally {
       imports.delete(control)
       response.end()
@@ -80,10 +96,16 @@ export async function serveSocket(embedded: Answering, folder: string): Promise<
 
   const server = createServer((request, response) => {
     const closed = new Promise<void>((resolve) => response.once('close', resolve))
-    const answered = handle(request, response).catch((error) => {
-      if (response.headersSent) response.destroy()
-      else response.writeHead(500, { 'content-type': 'application/json' }).end(JSON.stringify(toData(error)))
-    })
+    const known = { id: newId(), request: `${request.method} ${request.url}` }
+    const startMs = performance.now()
+    onRequest(known)
+    const answered = handle(request, response)
+      .catch((error: unknown) => {
+        if (response.headersSent) response.destroy()
+        else response.writeHead(500, { 'content-type': 'application/json' }).end(JSON.stringify(toData(error)))
+        return error
+      })
+      .then((error) => onRequest({ ...known, ms: Math.round(performance.now() - startMs), ...(error instanceof Error ? { error } : {}) }))
     const done = answered.then(() => closed).finally(() => underWay.delete(done))
     underWay.add(done)
   })

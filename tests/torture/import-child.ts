@@ -49,7 +49,8 @@ async function run(task: ChildTask): Promise<void> {
     onNotice: (notice) => {
       if (notice.type === 'recovering') say({ phase: 'recovering', partition: notice.partition, done: notice.done, of: notice.of })
       else if (notice.type === 'migrating') say({ phase: 'migrating', name: notice.name })
-      else trouble(notice.type === 'partition-stopped' ? `partition ${notice.partition}` : notice.table, notice.error)
+      else if (notice.type === 'partition-stopped') trouble(`partition ${notice.partition}`, notice.error)
+      else if (notice.type === 'sink-stopped') trouble(notice.table, notice.error)
     },
   })
   const terminated = new Promise<'terminated'>((resolve) => process.once('SIGTERM', () => resolve('terminated')))

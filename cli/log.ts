@@ -1,0 +1,39 @@
+// What a long-running process says for its keeper: one JSON object per line on stderr, at the level that the configuration asks for. Owns the
+// level and the form of a line; what is worth one is decided where it happens.
+import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino'
+import type { Config } from '../config/index.ts'
+import type { Notice } from '../services/process/embedded.ts'
+
+/** Written at once: the last line before an end is the one that matters. */
+export function openLog(
+  { logLevel }: Pick<Config, 'logLevel'>,
+  to: DestinationStream = pino.destination({ dest: 2, sync: true }),
+): Logger<never> {
+  return pino(
+    {
+      level: logLevel,
+      base: { pid: process.pid },
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+      serializers: { error: described },
+    },
+    to,
+  )
+}
+
+/** What happened in an open data folder. */
+export function logNotice(log: Logger<never>, notice: Notice): void {
+  const { type, ...fields } = notice
+  if (type === 'partition-stopped' || type === 'sink-stopped') log.error(fields, `${type}: the others go on`)
+  else if (type === 'sink-failed') log.warn(fields, `${type}: it is tried again`)
+  else if (type === 'migrating' || (notice.type === 'recovering' && notice.done === 0)) log.info(fields, type)
+  else if (notice.type === 'request' && notice.error) log.warn(fields, type)
+  else log.debug(fields, type)
+}
+
+/** Ours carry a code and what to do about it; a stack only helps with the rest. */
+function described(error: unknown): unknown {
+  if (!(error instanceof Error)) return error
+  const { code, advice, hint, message, stack } = error as Error & { code?: unknown; advice?: unknown; hint?: unknown }
+  return code === undefined ? { message, stack } : { code, message, advice: advice ?? hint }
+}
