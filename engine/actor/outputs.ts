@@ -5,15 +5,35 @@
 import { h128, hash128View } from '../../model/hash.ts'
 import { JsonWriter } from './json-writer.ts'
 
+const POOL_BUFFERS_MAX = 16
+
+/** Buffers of committed epochs, to be filled again: one allocated for each epoch costs the collector more than filling it. */
+export class BufferPool {
+  private readonly free: Buffer<ArrayBuffer>[] = []
+
+  /** A buffer of at least `bytes`; its content is whatever it was. */
+  take(bytes: number): Buffer<ArrayBuffer> {
+    const at = this.free.findIndex(({ length }) => length >= bytes)
+    return at < 0 ? Buffer.allocUnsafeSlow(bytes) : this.free.splice(at, 1)[0]
+  }
+
+  /** Takes a buffer, or a part of one, back: nobody reads it any more. */
+  give({ buffer }: Uint8Array): void {
+    if (this.free.length < POOL_BUFFERS_MAX) this.free.push(Buffer.from(buffer as ArrayBuffer))
+  }
+}
+
 export class TopicOutput extends JsonWriter {
   readonly topic: string
   count = 0
   readonly sum = new Uint32Array(4)
   private keyStart = 0
+  private readonly pool: BufferPool
 
-  constructor(topic: string) {
+  constructor(topic: string, pool: BufferPool) {
     super()
     this.topic = topic
+    this.pool = pool
   }
 
   beginKey(): void {
@@ -38,10 +58,10 @@ export class TopicOutput extends JsonWriter {
     addTo(this.sum, h128)
   }
 
-  /** The records; the topic starts afresh with a buffer of its own. */
+  /** The records, to be given back to the pool; the topic starts afresh with another buffer. */
   take(): Uint8Array {
     const bytes = this.buffer.subarray(0, this.end)
-    if (this.end > 0) this.replace(Buffer.allocUnsafeSlow(Math.max(1 << 16, this.buffer.length)))
+    if (this.end > 0) this.replace(this.pool.take(this.buffer.length))
     this.clear()
     return bytes
   }
@@ -85,11 +105,16 @@ interface OutputMark {
 export class Outputs {
   private readonly topics = new Map<string, TopicOutput>()
   readonly list: TopicOutput[] = []
+  private readonly pool: BufferPool
+
+  constructor(pool: BufferPool) {
+    this.pool = pool
+  }
 
   to(topic: string): TopicOutput {
     let output = this.topics.get(topic)
     if (output === undefined) {
-      output = new TopicOutput(topic)
+      output = new TopicOutput(topic, this.pool)
       this.topics.set(topic, output)
       this.list.push(output)
     }

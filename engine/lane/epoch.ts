@@ -8,7 +8,7 @@ import { HASH_SLACK, h128, hash32, hash128 } from '../../model/hash.ts'
 import { type Actor, ActorTable, noCounters } from '../actor/actor.ts'
 import { Fire } from '../actor/fire.ts'
 import { DraftEmit } from '../actor/lift.ts'
-import { addTo, hex128, Outputs } from '../actor/outputs.ts'
+import { addTo, BufferPool, hex128, Outputs } from '../actor/outputs.ts'
 import { Routed } from '../actor/routed.ts'
 import type { Turn } from '../actor/turn.ts'
 import { keyText, TurnRunner } from '../actor/turn-runner.ts'
@@ -42,8 +42,9 @@ export class EpochComputer {
   readonly actors = new ActorTable()
   private readonly pipeline: SessionPipeline
   private readonly scope: EpochScope
-  private readonly outputs = new Outputs()
-  private readonly deadLetters = new Outputs()
+  private readonly buffers = new BufferPool()
+  private readonly outputs = new Outputs(this.buffers)
+  private readonly deadLetters = new Outputs(this.buffers)
   private readonly runner: TurnRunner
   private readonly routed: Routed
   private readonly watermarks = new Uint32Array(4)
@@ -178,6 +179,11 @@ export class EpochComputer {
         blocks.push({ topic: output.topic, partition: this.scope.partition, count, bytes: output.take() })
       }
     return { receipt, outputs: blocks }
+  }
+
+  /** The epoch of these outputs is committed: their buffers are filled again. */
+  recycle(outputs: readonly OutputBlock[]): void {
+    for (const { bytes } of outputs) this.buffers.give(bytes)
   }
 
   /** When processing time alone would fire the first timer of an idle actor, ms since epoch; Infinity for never. */

@@ -33,6 +33,7 @@ const ROWS_MAX = 1 << 20
 /** Claims without a commit after which a lone row is taken to be what kills the process. */
 const CLAIMS_MAX = 8
 const SLICE_BYTES = 2 << 20
+const NO_BYTES = new Uint8Array(0)
 /** How often the offset is stored where nothing is exactly once. */
 const OFFSET_EVERY_MS = 10_000
 
@@ -159,7 +160,7 @@ export class PartitionTask {
   async next(live: { nowMs: number } | undefined, asked: { snapshots?: true; close?: true } = {}): Promise<Epoch | undefined> {
     const { options } = this
     // What is asked for stands in an epoch of its own: before any row that comes after it.
-    const nothing = { bytes: new Uint8Array(0), blocks: [], next: this.position }
+    const nothing = { bytes: NO_BYTES, blocks: [], next: this.position }
     const read = asked.snapshots || asked.close ? nothing : await this.reader.read(this.position, options.epochBytes)
     const { end } = await this.log.bounds({ topic: options.topology.pipeline.source.topic, partition: this.partition })
     const idleDue = live !== undefined && this.position >= end && this.computer.nextIdleMs() <= live.nowMs
@@ -201,6 +202,7 @@ export class PartitionTask {
       this.offsetDueMs = nowMs + OFFSET_EVERY_MS
       await this.claim.commit(release ? { outputs, receipt, release } : { outputs, receipt })
     } else await this.claim.commit({ outputs })
+    this.computer.recycle(outputs)
     this.committed = receipt.epoch
     this.committedTo = receipt.to
     this.claims = 1
@@ -331,7 +333,8 @@ export class PartitionTask {
   /** Scans a read into the batch: rows of [from, to). Returns the next fetch position. */
   private load(read: ReadResult, from: number, to: number): number {
     const { batch } = this
-    resetBatch(batch, read.bytes)
+    const used = read.blocks.reduce((end, { pos, length }) => Math.max(end, pos + length), 0)
+    resetBatch(batch, read.bytes, used)
     let first = from
     for (const { pos, length, baseOffset, count } of read.blocks) {
       if (baseOffset >= to) break

@@ -16,7 +16,10 @@ export interface BlockRange {
   length: number
 }
 
-/** What one read returned. `bytes` is valid until the same reader reads again. `next` is the next fetch position. */
+/**
+ * What one read returned. `bytes` is the caller's until the same reader reads again, also to write to: there may be room behind the last block.
+ * `next` is the next fetch position.
+ */
 export interface ReadResult {
   bytes: Uint8Array
   blocks: BlockRange[]

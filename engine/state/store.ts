@@ -14,10 +14,11 @@ export interface CheckpointHeader {
 }
 
 export interface OpenCheckpoint {
+  /** Copies both before it returns. */
   put(space: Namespace, key: Uint8Array, value: Uint8Array): void
   /** Written as deleted in the same unit (protocol 12). */
   delete(space: Namespace, key: Uint8Array): void
-  /** Appends what was put since the last call (a slice); the buffers handed to put may be reused when it resolves. */
+  /** Appends what was put since the last call (a slice). */
   flush(): Promise<void>
   /** Bytes put so far. */
   readonly bytes: number

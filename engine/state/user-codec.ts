@@ -26,7 +26,7 @@ export class UserCodec {
     this.symbolWords = state.folds.flatMap(({ layout, base }) => layout.symbolWords.map((word) => base + word))
   }
 
-  /** The sessions (oldest first: records of the session arena) as bytes of their own. */
+  /** The sessions (oldest first: records of the session arena) as bytes; valid until the next call. */
   encode(sessions: readonly number[], symbols: Symbols): Uint8Array {
     const { state } = this
     const { kept } = state
@@ -68,10 +68,11 @@ export class UserCodec {
     this.words[1] = sessions.length
     this.words[2] = this.inOrder.length
     this.words[3] = json?.length ?? 0
-    const bytes = new Uint8Array(this.end * 4 + (json?.length ?? 0))
-    bytes.set(new Uint8Array(this.words.buffer, 0, this.end * 4))
-    if (json) bytes.set(json, this.end * 4)
-    return bytes
+    if (json) {
+      this.room((json.length + 3) >> 2)
+      new Uint8Array(this.words.buffer).set(json, this.end * 4)
+    }
+    return new Uint8Array(this.words.buffer, 0, this.end * 4 + (json?.length ?? 0))
   }
 
   /** Brings the sessions of `user` back from bytes, outside of any turn's undo. */

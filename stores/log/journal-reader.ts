@@ -5,6 +5,8 @@ import { logCorrupt, StorageError } from '../files/storage-error.ts'
 import type { FileCache } from './file-cache.ts'
 import type { JournalLog } from './journal-log.ts'
 
+/** Behind the blocks: for whoever writes what it decodes there (ReadResult). */
+const ROOM_BYTES = 1 << 16
 /** Blocks this near to each other in a file are read in one go: what lies between is read for nothing, but costs less than a call. */
 const GAP_BYTES_MAX = 4096
 
@@ -14,7 +16,7 @@ export class JournalReader implements Reader {
   private readonly log: JournalLog
   private readonly files: FileCache
   private readonly at: TopicPartition
-  private buffer = Buffer.alloc(0)
+  private buffer = new Uint8Array(0)
 
   constructor(log: JournalLog, files: FileCache, at: TopicPartition) {
     this.log = log
@@ -36,7 +38,7 @@ export class JournalReader implements Reader {
   }
 
   close(): void {
-    this.buffer = Buffer.alloc(0)
+    this.buffer = new Uint8Array(0)
   }
 
   private start(): number {
@@ -67,7 +69,7 @@ export class JournalReader implements Reader {
 
   private readBlocks(blocks: readonly Block[], from: number): ReadResult {
     const last = blocks.at(-1)
-    if (!last) return { bytes: this.buffer.subarray(0, 0), blocks: [], next: from }
+    if (!last) return { bytes: this.buffer, blocks: [], next: from }
     const ranges: BlockRange[] = []
     const runs: { first: Block; at: number; length: number }[] = []
     let used = 0
@@ -79,13 +81,13 @@ export class JournalReader implements Reader {
       used = run.at + run.length
       ranges.push({ baseOffset: block.baseOffset, count: block.count, pos: used - block.length, length: block.length })
     }
-    if (this.buffer.length < used) this.buffer = Buffer.allocUnsafeSlow(used)
+    if (this.buffer.length < used + ROOM_BYTES) this.buffer = new Uint8Array(used + ROOM_BYTES)
     for (const { first, at, length } of runs) this.files.read(first.file.name, this.buffer.subarray(at, at + length), first.position)
     for (const [i, { pos, length }] of ranges.entries()) {
       if (crc32(this.buffer.subarray(pos, pos + length)) === blocks[i].crc) continue
       const { file, position, baseOffset } = blocks[i]
       throw logCorrupt(this.files.path(file.name), position, `the block of ${this.at.topic}/${this.at.partition} from offset ${baseOffset}`)
     }
-    return { bytes: this.buffer.subarray(0, used), blocks: ranges, next: last.baseOffset + last.count }
+    return { bytes: this.buffer, blocks: ranges, next: last.baseOffset + last.count }
   }
 }
