@@ -37,6 +37,11 @@ export function storedKey(space: number, key: Uint8Array): Buffer {
   return scratch.subarray(0, PREFIX_BYTES + key.length)
 }
 
+/** Whether the bytes are what storedKey gives. */
+export const isStoredKey = (bytes: Uint8Array): boolean =>
+  bytes.length >= PREFIX_BYTES &&
+  stableHash(bytes[0], bytes.subarray(PREFIX_BYTES)) === ((bytes[1] << 24) | (bytes[2] << 16) | (bytes[3] << 8) | bytes[4]) >>> 0
+
 export const userKey = (stored: Uint8Array): Uint8Array => stored.subarray(PREFIX_BYTES)
 
 export class KeyTable {
