@@ -1,9 +1,11 @@
 // What does exactly-once cost? The lane against the same lane that stores its offset every 10 s, without receipts and checkpoints.
+import { cached } from './harness/cache.ts'
+import { checked } from './harness/checked.ts'
 import { inChild } from './harness/in-child.ts'
 import type { LaneAnswer } from './harness/lane-once.ts'
 import { median } from './harness/median.ts'
 import type { Question } from './harness/report.ts'
-import { checkpointBytesFor, makeInput, roundFolder, WARM_UP_EVENTS } from './harness/workload.ts'
+import { checkpointBytesFor, inputs, roundFolder } from './harness/workload.ts'
 
 const EVENTS = 5_000_000
 const QUICK_EVENTS = 500_000
@@ -16,34 +18,30 @@ export const exactlyOnce: Question = {
     const events = quick ? QUICK_EVENTS : EVENTS
     const checkpointBytes = checkpointBytesFor(events)
     note(`${events.toLocaleString('en-GB')} events, checkpointBytes ${checkpointBytes.toLocaleString('en-GB')}, ${ROUNDS} rounds`)
-    const input = await makeInput(`${folder}/measured`, events)
-    const short = await makeInput(`${folder}/short`, WARM_UP_EVENTS)
-    const measured = { with: [] as LaneAnswer[], without: [] as LaneAnswer[] }
+    const [{ measured, short }, answer] = await Promise.all([inputs(events, note), cached('answer', events, note)])
+    const answers = { with: [] as LaneAnswer[], without: [] as LaneAnswer[] }
     for (let round = 1; round <= ROUNDS; round++) {
       // Who goes first changes, so that what the disk still does for the one before is shared out.
       const order = round % 2 === 1 ? (['without', 'with'] as const) : (['with', 'without'] as const)
       for (const way of order) {
-        const settings = { checkpointBytes, exactlyOnce: way === 'with', settle: false }
-        const folders = { folder: roundFolder(input, 'round'), warmUp: roundFolder(short, 'round') }
-        measured[way].push(await inChild('run-lane', { ...settings, ...folders }))
+        const settings = { checkpointBytes, exactlyOnce: way === 'with', settle: round === ROUNDS }
+        const folders = { folder: roundFolder(measured, `${folder}/${way}`), warmUp: roundFolder(short, `${folder}/warm-up`) }
+        answers[way].push(await inChild('run-lane', { ...settings, ...folders }))
       }
-      note(
-        `round ${round}: with ${measured.with.at(-1)!.cpuSeconds.toFixed(2)} s of CPU, without ${measured.without.at(-1)!.cpuSeconds.toFixed(2)} s`,
-      )
+      const seconds = (way: keyof typeof answers) => answers[way].at(-1)!.cpuSeconds.toFixed(2)
+      note(`round ${round}: with ${seconds('with')} s of CPU, without ${seconds('without')} s`)
     }
-    const cpu = (way: keyof typeof measured) => median(measured[way].map(({ cpuSeconds }) => cpuSeconds))
-    const wall = (way: keyof typeof measured) => median(measured[way].map(({ wallSeconds }) => wallSeconds))
+    const cpu = (way: keyof typeof answers) => median(answers[way].map(({ cpuSeconds }) => cpuSeconds))
+    const wall = (way: keyof typeof answers) => median(answers[way].map(({ wallSeconds }) => wallSeconds))
+    const checkpoints = (way: keyof typeof answers) => answers[way].map((each) => each.checkpoints)
     return [
       { name: 'with-over-without', value: cpu('without') / cpu('with'), unit: '× the events per CPU second', atLeast: 0.8 },
+      { name: 'checkpoints', value: Math.min(...checkpoints('with')), unit: 'finished per round', atLeast: 2 },
+      { name: 'checkpoints-without', value: Math.max(...checkpoints('without')), unit: 'finished per round', atMost: 0 },
+      await checked('topics', [`${folder}/with`, `${folder}/without`], answer, note),
       { name: 'with-over-without-wall', value: wall('without') / wall('with'), unit: '× the events per second' },
       { name: 'with', value: (cpu('with') / events) * 1e6, unit: 'µs CPU per event' },
       { name: 'without', value: (cpu('without') / events) * 1e6, unit: 'µs CPU per event' },
-      {
-        name: 'checkpoints',
-        value: Math.min(...measured.with.map(({ checkpoints }) => checkpoints)),
-        unit: 'finished per round',
-        atLeast: 2,
-      },
       { name: 'events', value: events, unit: 'events per round' },
     ]
   },

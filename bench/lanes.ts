@@ -1,43 +1,50 @@
 // What does a second lane add, of what a second thread can add on this machine at all?
+import { cached } from './harness/cache.ts'
+import { checked } from './harness/checked.ts'
 import { inChild } from './harness/in-child.ts'
 import { median } from './harness/median.ts'
 import type { Question } from './harness/report.ts'
-import type { LanesOrder } from './harness/run-lanes.ts'
-import { allPartitions, checkpointBytesFor, makeInput, roundFolder, WARM_UP_EVENTS } from './harness/workload.ts'
+import type { LanesAnswer, LanesOrder } from './harness/run-lanes.ts'
+import { allPartitions, checkpointBytesFor, inputs, roundFolder } from './harness/workload.ts'
 
 const EVENTS = 5_000_000
-const QUICK_EVENTS = 1_000_000
+const QUICK_EVENTS = 500_000
 const ROUNDS = 5
-const QUICK_ROUNDS = 3
 
 export const lanes: Question = {
   name: 'lanes',
   asks: 'two lanes against one, as a share of what two JSON.parse loops reach against one',
   async run({ quick, folder, note }) {
     const events = quick ? QUICK_EVENTS : EVENTS
-    const rounds = quick ? QUICK_ROUNDS : ROUNDS
     const checkpointBytes = checkpointBytesFor(events)
-    note(`${events.toLocaleString('en-GB')} events, ${rounds} rounds`)
-    const input = await makeInput(`${folder}/measured`, events)
-    const short = await makeInput(`${folder}/short`, WARM_UP_EVENTS)
-    const both = shareOut(input.partitionBytes)
-    note(`partitions ${both.map((share) => share.join(' ')).join(' and ')}`)
-    const measure = async (does: LanesOrder['does'], shares: number[][]) => {
-      const warmUps = shares.map((_, thread) => roundFolder(short, `warm-${thread}`))
-      const order: LanesOrder = { does, folder: roundFolder(input, 'round'), warmUps, shares, checkpointBytes }
-      return (await inChild<LanesOrder, { seconds: number }>('run-lanes', order)).seconds
+    note(`${events.toLocaleString('en-GB')} events, checkpointBytes ${checkpointBytes.toLocaleString('en-GB')}, ${ROUNDS} rounds`)
+    const [{ measured, short }, answer] = await Promise.all([inputs(events, note), cached('answer', events, note)])
+    const both = shareOut(measured.partitionBytes)
+    const percent = (share: number[]) =>
+      Math.round((100 * share.reduce((sum, at) => sum + measured.partitionBytes[at], 0)) / measured.bytes)
+    note(`two threads: partitions ${both.map((share) => `${share.join(' ')} (${percent(share)} % of the bytes)`).join(' and ')}`)
+    const measure = (does: LanesOrder['does'], shares: number[][], settle: boolean) => {
+      const warmUps = shares.map((_, thread) => roundFolder(short, `${folder}/warm-up-${thread}`))
+      const order: LanesOrder = { does, folder: roundFolder(measured, `${folder}/round`), warmUps, shares, checkpointBytes, settle }
+      return inChild<LanesOrder, LanesAnswer>('run-lanes', order)
     }
-    const laneGains: number[] = []
-    const parseGains: number[] = []
-    for (let round = 1; round <= rounds; round++) {
-      parseGains.push((await measure('parse', [allPartitions])) / (await measure('parse', both)))
-      laneGains.push((await measure('lane', [allPartitions])) / (await measure('lane', both)))
-      note(`round ${round}: two parse loops ${parseGains.at(-1)!.toFixed(2)} ×, two lanes ${laneGains.at(-1)!.toFixed(2)} ×`)
+    const gains = { parse: [] as number[], lane: [] as number[] }
+    const checkpoints: number[] = []
+    for (let round = 1; round <= ROUNDS; round++) {
+      for (const does of ['parse', 'lane'] as const) {
+        const one = await measure(does, [allPartitions], false)
+        const two = await measure(does, both, does === 'lane' && round === ROUNDS)
+        gains[does].push(one.seconds / two.seconds)
+        if (does === 'lane') checkpoints.push(one.checkpoints, two.checkpoints)
+      }
+      note(`round ${round}: two parse loops ${gains.parse.at(-1)!.toFixed(2)} ×, two lanes ${gains.lane.at(-1)!.toFixed(2)} ×`)
     }
     return [
-      { name: 'two-over-one', value: median(laneGains) / median(parseGains), unit: 'of what parse loops gain', atLeast: 0.85 },
-      { name: 'two-lanes', value: median(laneGains), unit: '× one lane' },
-      { name: 'two-parse-loops', value: median(parseGains), unit: '× one loop' },
+      { name: 'two-over-one', value: median(gains.lane) / median(gains.parse), unit: 'of what parse loops gain', atLeast: 0.85 },
+      { name: 'checkpoints', value: Math.min(...checkpoints), unit: 'finished per round', atLeast: 2 },
+      await checked('topics', [`${folder}/round`], answer, note),
+      { name: 'two-lanes', value: median(gains.lane), unit: '× one lane' },
+      { name: 'two-parse-loops', value: median(gains.parse), unit: '× one loop' },
       { name: 'events', value: events, unit: 'events per round' },
     ]
   },

@@ -6,12 +6,14 @@ import { parseArgs } from 'node:util'
 import { exactlyOnce } from './exactly-once.ts'
 import { asTable, type Question, type Report, report } from './harness/report.ts'
 import { saveResult } from './harness/results.ts'
+import { importFile } from './import.ts'
 import { lane } from './lane.ts'
 import { lanes } from './lanes.ts'
 import { operators } from './operators.ts'
 import { scan } from './scan.ts'
+import { stores } from './stores.ts'
 
-export const questions: readonly Question[] = [lane, lanes, exactlyOnce, operators, scan]
+export const questions: readonly Question[] = [lane, lanes, importFile, exactlyOnce, operators, scan, stores]
 
 const help = `Usage: npm run bench -- [question…|all] [options]
 

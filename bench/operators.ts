@@ -3,12 +3,11 @@ import { inChild } from './harness/in-child.ts'
 import type { LaneAnswer, LaneOrder } from './harness/lane-once.ts'
 import { median } from './harness/median.ts'
 import type { Question } from './harness/report.ts'
-import { checkpointBytesFor, makeInput, roundFolder, WARM_UP_EVENTS } from './harness/workload.ts'
+import { checkpointBytesFor, inputs, roundFolder } from './harness/workload.ts'
 
 const EVENTS = 2_000_000
-const QUICK_EVENTS = 400_000
+const QUICK_EVENTS = 200_000
 const ROUNDS = 5
-const QUICK_ROUNDS = 3
 
 /** Figure → the topology of harness/fewer-operators.ts that lacks it. */
 const WITHOUT = {
@@ -23,22 +22,20 @@ export const operators: Question = {
   asks: 'what each operator costs per event (reported)',
   async run({ quick, folder, note }) {
     const events = quick ? QUICK_EVENTS : EVENTS
-    const rounds = quick ? QUICK_ROUNDS : ROUNDS
-    note(`${events.toLocaleString('en-GB')} events, ${rounds} rounds`)
-    const input = await makeInput(`${folder}/measured`, events)
-    const short = await makeInput(`${folder}/short`, WARM_UP_EVENTS)
+    note(`${events.toLocaleString('en-GB')} events, ${ROUNDS} rounds`)
+    const { measured, short } = await inputs(events, note)
     const perEvent = async (topology?: LaneOrder['topology']) => {
-      const folders = { folder: roundFolder(input, 'round'), warmUp: roundFolder(short, 'round') }
+      const folders = { folder: roundFolder(measured, `${folder}/round`), warmUp: roundFolder(short, `${folder}/warm-up`) }
       const order = { ...folders, topology, checkpointBytes: checkpointBytesFor(events), exactlyOnce: true, settle: false }
       return ((await inChild<LaneOrder, LaneAnswer>('run-lane', order)).cpuSeconds / events) * 1e6
     }
     const whole: number[] = []
     const without = new Map<string, number[]>(Object.keys(WITHOUT).map((name) => [name, []]))
-    for (let round = 1; round <= rounds; round++) {
+    for (let round = 1; round <= ROUNDS; round++) {
       whole.push(await perEvent())
       for (const [name, list] of without)
         list.push(await perEvent({ module: './fewer-operators.ts', export: WITHOUT[name as keyof typeof WITHOUT] }))
-      note(`round ${round} of ${rounds}`)
+      note(`round ${round} of ${ROUNDS}`)
     }
     // Differences within a round: what slows the machine for a while slows both.
     const cost = (list: readonly number[]) => median(list.map((other, round) => whole[round] - other))

@@ -4,7 +4,7 @@ import { median } from './harness/median.ts'
 import type { Question } from './harness/report.ts'
 import type { ParseAnswer } from './harness/run-parse.ts'
 import type { ScanAnswer } from './harness/run-scan.ts'
-import { makeInput, roundFolder, WARM_UP_EVENTS } from './harness/workload.ts'
+import { inputs, roundFolder } from './harness/workload.ts'
 
 const EVENTS = 2_000_000
 const QUICK_EVENTS = 1_000_000
@@ -16,9 +16,8 @@ export const scan: Question = {
   async run({ quick, folder, note }) {
     const events = quick ? QUICK_EVENTS : EVENTS
     note(`${events.toLocaleString('en-GB')} events, ${ROUNDS} rounds`)
-    const input = await makeInput(`${folder}/measured`, events)
-    const short = await makeInput(`${folder}/short`, WARM_UP_EVENTS)
-    const folders = () => ({ folder: roundFolder(input, 'round'), warmUp: roundFolder(short, 'round') })
+    const { measured, short } = await inputs(events, note)
+    const folders = () => ({ folder: roundFolder(measured, `${folder}/round`), warmUp: roundFolder(short, `${folder}/warm-up`) })
     const [parses, scans, reads]: number[][] = [[], [], []]
     let fallbackRows = 0
     for (let round = 1; round <= ROUNDS; round++) {
@@ -27,6 +26,7 @@ export const scan: Question = {
       scans.push(scanned.cpuSeconds)
       fallbackRows = scanned.fallbackRows
       reads.push((await inChild<unknown, ScanAnswer>('run-scan', { ...folders(), scans: false })).cpuSeconds)
+      note(`round ${round}: parse ${parses.at(-1)!.toFixed(2)} s of CPU, read and scan ${scans.at(-1)!.toFixed(2)} s`)
     }
     const perEvent = (seconds: number[]) => (median(seconds) / events) * 1e6
     return [

@@ -4,24 +4,27 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 
-/** Young generation of a lane's thread (engine/lane/lane-client.ts), for every program alike; it consists of three semi-spaces. */
+/** Young generation of a lane's thread (services/process/lane-client.ts), for every program alike; it consists of three semi-spaces. */
 export const YOUNG_MB = 64
 const SEMI_SPACE_MB = Math.floor(YOUNG_MB / 3)
 
-/** `go`: the program's stdin is closed when it resolves. Errors: what the program wrote to stderr, where it did not end with 0. */
-export function inChild<Order, Answer>(program: string, order: Order, go: Promise<void> = Promise.resolve()): Promise<Answer> {
+/** Errors: what the program wrote to stderr, where it did not end with 0. */
+export function inChild<Order, Answer>(program: string, order: Order): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const file = join(import.meta.dirname, `${program}.ts`)
     const child = spawn(process.execPath, [`--max-semi-space-size=${SEMI_SPACE_MB}`, '--expose-gc', file, JSON.stringify(order)], {
-      stdio: 'pipe',
+      stdio: ['ignore', 'pipe', 'pipe'],
     })
     let out = ''
     let error = ''
     child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text))
     child.stderr.setEncoding('utf8').on('data', (text: string) => (error += text))
+    // Interrupted, the bench leaves nobody behind who goes on writing.
+    const kill = () => child.kill('SIGKILL')
+    process.once('exit', kill)
     child.on('error', reject)
-    void go.finally(() => child.stdin.end())
     child.on('close', (code, signal) => {
+      process.off('exit', kill)
       if (code === 0) resolve(JSON.parse(out) as Answer)
       else reject(new Error(`${program} ended with ${signal ?? code}:\n${error}${out}`))
     })

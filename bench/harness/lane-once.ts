@@ -1,5 +1,5 @@
 // One lane over the whole input: measured from opening its log to when it has nothing left to do.
-// It does what a lane's thread does (engine/lane/lane-worker.ts) with the same parts, on this thread, and measures.
+// It does what a lane's thread does (services/process/lane-worker.ts) with the same parts, on this thread, and measures.
 import { join } from 'node:path'
 import { defaults } from '../../config/index.ts'
 import { Lane } from '../../engine/lane/lane.ts'
@@ -38,7 +38,8 @@ export interface LaneAnswer extends Cost {
   stateBytes: number
 }
 
-export async function runLane(order: LaneOrder): Promise<LaneAnswer> {
+/** `onMeasured` is called when the measured part is over, before the rest. */
+export async function runLane(order: LaneOrder, onMeasured: (checkpoints: number) => void = () => {}): Promise<LaneAnswer> {
   const { folder, partitions = allPartitions, member, topology: wanted, checkpointBytes, exactlyOnce, settle } = order
   const { module, export: name } = wanted ?? { module: '../../topologies/clickstream.ts', export: 'clickstream' }
   const imported = (await import(new URL(module, import.meta.url).href)) as Record<string, (settings: ClickstreamSettings) => Topology>
@@ -90,6 +91,7 @@ export async function runLane(order: LaneOrder): Promise<LaneAnswer> {
   if (stopped !== undefined) throw stopped
   const { stats } = lane
   const sum = (of: (task: (typeof stats)[number]) => number) => stats.reduce((total, task) => total + of(task), 0)
+  onMeasured(sum(({ checkpoints }) => checkpoints))
   for (const { partition, position } of stats) {
     const { end } = await log.bounds({ topic: TOPIC, partition })
     if (position !== end) throw new Error(`partition ${partition} was committed to ${position} of ${end}`)

@@ -1,8 +1,7 @@
 // Threads that share the input's partitions, in a process of their own: seconds from when all are ready to when the last is done.
-import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { answer, YOUNG_MB } from './in-child.ts'
-import type { ThreadOrder } from './lanes-thread.ts'
+import type { ThreadOrder, ThreadSays } from './lanes-thread.ts'
 import { shareLog } from './workload.ts'
 
 export interface LanesOrder {
@@ -13,19 +12,41 @@ export interface LanesOrder {
   /** Partitions by thread. */
   shares: number[][]
   checkpointBytes: number
+  /** Lanes: open sessions as snapshots afterwards, so that all can be compared; not measured. */
+  settle: boolean
 }
 
-await answer(async ({ does, folder, warmUps, shares, checkpointBytes }: LanesOrder): Promise<{ seconds: number }> => {
+export interface LanesAnswer {
+  seconds: number
+  /** Finished by all lanes. */
+  checkpoints: number
+}
+
+await answer(async ({ does, folder, warmUps, shares, checkpointBytes, settle }: LanesOrder): Promise<LanesAnswer> => {
   const writers = shares.map((_, thread) => `lane-${thread}`)
   const shared = await shareLog(folder, writers)
   const workers = shares.map((partitions, thread) => {
-    const workerData: ThreadOrder = { does, folder, warmUp: warmUps[thread], shared, writer: writers[thread], partitions, checkpointBytes }
+    const member = { shared, writer: writers[thread] }
+    const workerData: ThreadOrder = { does, folder, warmUp: warmUps[thread], member, partitions, checkpointBytes, settle }
     return new Worker(new URL('./lanes-thread.ts', import.meta.url), { workerData, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } })
   })
-  // Rejects where a thread throws.
-  await Promise.all(workers.map((worker) => once(worker, 'message')))
+  // Listened to from the beginning: one may say its last word while another is still waited for.
+  const said = workers.map((worker) => {
+    const ready = Promise.withResolvers<ThreadSays>()
+    const measured = Promise.withResolvers<ThreadSays>()
+    const ended = Promise.withResolvers<ThreadSays>()
+    const words = { ready, measured, ended }
+    worker.on('message', (message: ThreadSays) => words[message.type].resolve(message))
+    worker.on('error', (error) => {
+      for (const { reject } of Object.values(words)) reject(error)
+    })
+    return words
+  })
+  await Promise.all(said.map(({ ready }) => ready.promise))
   const start = performance.now()
   for (const worker of workers) worker.postMessage('go')
-  await Promise.all(workers.map((worker) => once(worker, 'message')))
-  return { seconds: (performance.now() - start) / 1000 }
+  const answers = await Promise.all(said.map(({ measured }) => measured.promise))
+  const seconds = (performance.now() - start) / 1000
+  await Promise.all(said.map(({ ended }) => ended.promise))
+  return { seconds, checkpoints: answers.reduce((sum, { checkpoints = 0 }) => sum + checkpoints, 0) }
 })

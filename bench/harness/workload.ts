@@ -1,16 +1,15 @@
 // The input of every question: generated traffic behind the door, in an embedded log, and a fresh data folder around it for each round.
 //
 // 16 organisations, 30,000 users, about 266 bytes of JSON, 5 % duplicates, 1 % disorder: what trafficDefaults are.
-import { linkSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Config, defaults } from '../../config/index.ts'
-import { importLines } from '../../services/process/importer.ts'
-import { traffic } from '../../services/traffic/traffic.ts'
 import { realFiles } from '../../stores/files/real-files.ts'
 import { type JournalLog, openJournalLog } from '../../stores/log/journal-log.ts'
 import { prepareLog } from '../../stores/log/prepare-log.ts'
 import type { SharedLog } from '../../stores/log/shared-log.ts'
 import type { ClickstreamSettings } from '../../topologies/clickstream.ts'
+import { cached } from './cache.ts'
 
 export const TOPIC = 'events.raw'
 export const LINEAGE = 'bench'
@@ -18,18 +17,18 @@ export const PARTITIONS = defaults.log.partitions
 export const allPartitions = Array.from({ length: PARTITIONS }, (_, partition) => partition)
 /** Events of the unmeasured run before a measured one. */
 export const WARM_UP_EVENTS = 100_000
-const INPUT_WRITER = 'input'
-/** Lines per chunk that the importer is given. */
-const CHUNK_EVENTS = 5_000
 
-export interface Input {
-  /** Holds the log of the input, and nothing else. */
-  folder: string
+export interface InputMeta {
   events: number
   /** Of JSON in the log, with what the door adds. */
   bytes: number
   /** Bytes by partition. */
   partitionBytes: number[]
+}
+
+export interface Input extends InputMeta {
+  /** Holds the log of the input, and nothing else. Shared by all runs: never opened, only linked. */
+  folder: string
 }
 
 export const clickstreamDefaults = (config: Config = defaults): ClickstreamSettings => ({
@@ -40,37 +39,16 @@ export const clickstreamDefaults = (config: Config = defaults): ClickstreamSetti
 /** The default for 5 M events; in proportion for fewer, so that a shorter run takes as many checkpoints. */
 export const checkpointBytesFor = (events: number): number => Math.round(Math.min(1, events / 5_000_000) * defaults.engine.checkpointBytes)
 
-/** Generates events into a new log below `folder`. */
-export async function makeInput(folder: string, events: number): Promise<Input> {
-  const input = join(folder, 'input')
-  const log = await openLog(input, INPUT_WRITER)
-  const result = await importLines(chunks(events), {
-    log,
-    lineage: LINEAGE,
-    topic: TOPIC,
-    partitions: PARTITIONS,
-    nowMs: Date.now,
-    onReject: (line, _, { code }) => {
-      throw new Error(`generated line ${line} was rejected: ${code}`)
-    },
-  })
-  const partitionBytes = Array.from({ length: PARTITIONS }, (_, partition) => {
-    const index = log.index.partition(TOPIC, partition)
-    return Array.from({ length: index.blocks }, (_, at) => index.block(at).length).reduce((sum, length) => sum + length, 0)
-  })
-  await log.close()
-  if (result.accepted !== events) throw new Error(`${result.accepted} events were accepted, not ${events}`)
-  return { folder: input, events, bytes: partitionBytes.reduce((sum, bytes) => sum + bytes, 0), partitionBytes }
+/** The input of so many events, and that of the short run before each measured one. */
+export async function inputs(events: number, note: (text: string) => void): Promise<{ measured: Input; short: Input }> {
+  const [measured, short] = await Promise.all([cached('log', events, note), cached('log', WARM_UP_EVENTS, note)])
+  return { measured: inputOf(measured), short: inputOf(short) }
 }
 
-async function* chunks(events: number): AsyncGenerator<Uint8Array> {
-  const generator = traffic({ events })
-  for (let chunk = generator.nextChunk(CHUNK_EVENTS); chunk; chunk = generator.nextChunk(CHUNK_EVENTS)) yield chunk
-}
+const inputOf = (folder: string): Input => ({ folder, ...(JSON.parse(readFileSync(join(folder, 'input.json'), 'utf8')) as InputMeta) })
 
-/** A data folder `name` with the input in its log and nothing else: no state, no outputs, no claims. The input's files are linked, not copied. */
-export function roundFolder(input: Input, name: string): string {
-  const folder = join(input.folder, '..', name)
+/** A new data folder with the input in its log and nothing else: no state, no outputs, no claims. The input's files are linked, not copied. */
+export function roundFolder(input: Input, folder: string): string {
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(join(folder, 'log'), { recursive: true })
   for (const file of readdirSync(join(input.folder, 'log'))) linkSync(join(input.folder, 'log', file), join(folder, 'log', file))

@@ -1,0 +1,75 @@
+// Makes one of the things that are kept for later runs (cache.ts), in a process of its own.
+import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import type { WireEvent } from '../../model/event.ts'
+import { kafkaPartition } from '../../model/hash.ts'
+import { importLines } from '../../services/process/importer.ts'
+import { traffic, trafficDefaults } from '../../services/traffic/traffic.ts'
+import { evaluator } from '../../tests/oracle/evaluate.ts'
+import { writeAnswer } from './answer-file.ts'
+import type { Cached, PrepareOrder } from './cache.ts'
+import { answer } from './in-child.ts'
+import { allPartitions, type InputMeta, LINEAGE, openLog, PARTITIONS, TOPIC } from './workload.ts'
+
+/** Lines per chunk that the importer is given. */
+const CHUNK_EVENTS = 5_000
+
+const make: Record<Cached, (events: number, folder: string) => Promise<void> | void> = { log: makeLog, file: makeFile, answer: makeAnswer }
+
+await answer(async ({ what, events, folder }: PrepareOrder) => {
+  await make[what](events, folder)
+  return {}
+})
+
+function* chunks(events: number): Generator<Uint8Array> {
+  const generator = traffic({ events })
+  for (let chunk = generator.nextChunk(CHUNK_EVENTS); chunk; chunk = generator.nextChunk(CHUNK_EVENTS)) yield chunk
+}
+
+async function makeLog(events: number, folder: string): Promise<void> {
+  const log = await openLog(folder, 'input')
+  async function* stream() {
+    yield* chunks(events)
+  }
+  const result = await importLines(stream(), {
+    log,
+    lineage: LINEAGE,
+    topic: TOPIC,
+    partitions: PARTITIONS,
+    // The same events, the same blocks: no clock decides where they are cut.
+    nowMs: () => trafficDefaults.startMs,
+    onReject: (line, _, { code }) => {
+      throw new Error(`generated line ${line} was rejected: ${code}`)
+    },
+  })
+  if (result.accepted !== events) throw new Error(`${result.accepted} events were accepted, not ${events}`)
+  const partitionBytes = allPartitions.map((partition) => {
+    const index = log.index.partition(TOPIC, partition)
+    return Array.from({ length: index.blocks }, (_, at) => index.block(at).length).reduce((sum, length) => sum + length, 0)
+  })
+  await log.close()
+  const meta: InputMeta = { events, bytes: partitionBytes.reduce((sum, bytes) => sum + bytes, 0), partitionBytes }
+  writeFileSync(join(folder, 'input.json'), JSON.stringify(meta))
+}
+
+function makeFile(events: number, folder: string): void {
+  const file = openSync(join(folder, 'events.jsonl'), 'w')
+  for (const chunk of chunks(events)) writeSync(file, chunk)
+  closeSync(file)
+}
+
+/** From the generator's lines in their order, which is that of each partition: nothing of the door, the log or the scanner is between. */
+function makeAnswer(events: number, folder: string): void {
+  const it = evaluator()
+  const ends = allPartitions.map(() => 0)
+  const decoder = new TextDecoder()
+  const encoder = new TextEncoder()
+  for (const chunk of chunks(events)) {
+    for (const line of decoder.decode(chunk).trimEnd().split('\n')) {
+      const event = JSON.parse(line) as WireEvent
+      const partition = kafkaPartition(encoder.encode(`${event.orgId}:${event.productId}`), PARTITIONS)
+      it.add({ partition, offset: ends[partition]++, event })
+    }
+  }
+  writeAnswer(folder, events, it.finish())
+}
