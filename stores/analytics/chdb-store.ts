@@ -1,6 +1,6 @@
 // The embedded analytics store: ClickHouse in this process (chDB), spoken to through @clickhouse/client.
 //
-// Owns the folder: `engine/` is chDB's, `staging/` holds Native blocks on their way in. One engine per process, so one open store per process.
+// Owns the folder: `engine/` is chDB's, `staging/` holds Native blocks on their way in, parts.json is part-list's. One engine per process, so one open store per process.
 // Statements of one connection run one after the other, so inserts, users' queries and the sinks' own questions have a connection each.
 // Blocks go in as files (`INSERT … SELECT FROM file(…, Native)`): the client's request bodies are text here, and a file costs a copy.
 import { closeSync, mkdirSync, openSync, rmSync, writevSync } from 'node:fs'
@@ -12,6 +12,7 @@ import { createChdbConnection } from 'chdb/connection'
 import { AnalyticsError } from './analytics-error.ts'
 import type { AnalyticsStore, OffsetRange, StagedBlock, TableSchema } from './contract.ts'
 import { migrationFiles, runMigrations, storeIdentity } from './migrator.ts'
+import { listParts, missingParts } from './part-list.ts'
 import { pinEngine } from './pin-engine.ts'
 import { applyTableSettings, type TableSettings } from './table-settings.ts'
 
@@ -32,6 +33,9 @@ const DEDUPLICATION_WINDOW_MIN = 1000
 /** ClickHouse codes after which the same insert may succeed: time, disk space, memory, too many parts, simultaneous queries, keeper and network. */
 const RETRYABLE = new Set(['159', '243', '241', '252', '202', '209', '210', '999', '394', '236', '76', '75', '74'])
 
+/** ClickHouse codes of data that cannot be read as it was written: sizes, checksums, files of a part, decompression. */
+const DAMAGED = new Set(['33', '40', '226', '228', '246', '271'])
+
 const quoted = (text: string) => `'${text.replace(/\\/g, '\\\\').replace(/'/g, "\\'")}'`
 const quotedName = (name: string) => `\`${name.replace(/`/g, '``')}\``
 
@@ -39,6 +43,7 @@ const quotedName = (name: string) => `\`${name.replace(/`/g, '``')}\``
 export async function openChdbStore(options: ChdbOptions): Promise<AnalyticsStore> {
   const engine = join(options.folder, 'engine')
   const staging = join(options.folder, 'staging')
+  const partList = join(options.folder, 'parts.json')
   try {
     rmSync(staging, { recursive: true, force: true })
     mkdirSync(staging, { recursive: true })
@@ -73,8 +78,15 @@ export async function openChdbStore(options: ChdbOptions): Promise<AnalyticsStor
     for (const [name, value] of Object.entries(settings)) await client.command({ query: `SET ${name} = ${value}` })
     return client
   }
-  const rowsOf = async <T>(client: ClickHouseClient, sql: string, params?: Record<string, unknown>): Promise<T[]> =>
-    (await client.query({ query: sql, format: 'JSONEachRow', query_params: params })).json<T>()
+  const rowsOf = async <T>(client: ClickHouseClient, sql: string, params?: Record<string, unknown>): Promise<T[]> => {
+    try {
+      return await (await client.query({ query: sql, format: 'JSONEachRow', query_params: params })).json<T>()
+    } catch (error) {
+      throw damaged(error)
+    }
+  }
+  const damaged = (error: unknown) =>
+    DAMAGED.has(String((error as { code?: unknown }).code ?? '')) ? corrupt((error as Error).message, error) : error
   const close = async () => {
     for (const client of clients) await client.close()
     session.close()
@@ -92,6 +104,8 @@ export async function openChdbStore(options: ChdbOptions): Promise<AnalyticsStor
       "SELECT table, name FROM system.detached_parts WHERE startsWith(reason, 'broken') LIMIT 5",
     )
     if (broken.length) throw corrupt(`unreadable parts ${broken.map((part) => `${part.table}/${part.name}`).join(', ')}`)
+    const missing = await missingParts(partList, (sql) => rowsOf(sinkReader, sql))
+    if (missing.length) throw corrupt(`parts that were there are missing: ${missing.join(', ')}`)
   } catch (error) {
     await close()
     throw error instanceof AnalyticsError ? error : corrupt((error as Error).message, error)
@@ -176,7 +190,7 @@ export async function openChdbStore(options: ChdbOptions): Promise<AnalyticsStor
         for await (const chunk of result.stream) chunks.push(Buffer.from(chunk as Uint8Array))
         return Buffer.concat(chunks).toString('utf8')
       } catch (error) {
-        throw queryFailed(error)
+        throw queryFailed(damaged(error))
       }
     },
     stageNative,
@@ -227,14 +241,19 @@ export async function openChdbStore(options: ChdbOptions): Promise<AnalyticsStor
       await applyTableSettings(target, options)
       identity = await storeIdentity(target)
     },
-    close,
+    close: async () => {
+      await listParts(partList, (sql) => rowsOf(sinkReader, sql))
+      await close()
+    },
   }
 }
 
 const queryFailed = (error: unknown) =>
-  new AnalyticsError(
-    'QUERY_FAILED',
-    (error as Error).message,
-    'Mend the statement; `SHOW TABLES` and `DESCRIBE sessions` say what is there.',
-    error,
-  )
+  error instanceof AnalyticsError
+    ? error
+    : new AnalyticsError(
+        'QUERY_FAILED',
+        (error as Error).message,
+        'Mend the statement; `SHOW TABLES` and `DESCRIBE sessions` say what is there.',
+        error,
+      )
