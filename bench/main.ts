@@ -1,11 +1,12 @@
 // npm run bench -- QUESTION: measures now and prints the figures. Owns the command line and what is saved; each question is a file beside this one.
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { exactlyOnce } from './exactly-once.ts'
+import { cacheFolder } from './harness/cache.ts'
+import { chart } from './harness/chart.ts'
 import { asTable, type Question, type Report, report } from './harness/report.ts'
-import { saveResult } from './harness/results.ts'
+import { type Kept, results } from './harness/results.ts'
 import { importFile } from './import.ts'
 import { lane } from './lane.ts'
 import { lanes } from './lanes.ts'
@@ -15,52 +16,90 @@ import { stores } from './stores.ts'
 
 export const questions: readonly Question[] = [lane, lanes, importFile, exactlyOnce, operators, scan, stores]
 
-const help = `Usage: npm run bench -- [question…|all] [options]
+export interface MainOptions {
+  known?: readonly Question[]
+  /** Where results are kept and the chart is drawn. */
+  kept?: Kept
+}
+
+const help = `Usage: npm run bench -- <question…|all> [options]
+       npm run bench -- chart
 
 Measures now and prints the figures; ends with 1 where one is out of its bounds. What each measures, and what not: bench/METHOD.md.
 
 Questions:
 ${questions.map(({ name, asks }) => `  ${name.padEnd(14)}${asks}`).join('\n')}
+  ${'all'.padEnd(14)}all of these, one after the other
+  ${'chart'.padEnd(14)}measures nothing: draws the README's chart from the results that were saved
 
 Options:
-  --quick       smaller sizes, which are printed, under 50 s; the bounds stay
-  --json        print JSON: { question, commit, machine, figures: [{ name, value, unit, atLeast | atMost, holds }] }
-  --save        keep the result in bench/results and draw the README's chart anew
-  -h, --help
+  --quick       smaller sizes, which are printed, under 50 s each; the bounds stay
+  --json        print JSON, a line per question: { question, commit, machine, figures: [{ name, value, unit, atLeast | atMost, holds }] }
+  --save        keep the result in bench/results and draw the chart anew
+  -h, --help    this text
 
 Examples:
-  npm run bench                          # lists the questions
   npm run bench -- lane --quick          # one question, in less than a minute
-  npm run bench -- lane --json           # for programs
-  npm run bench -- all --save            # everything, as in the README: takes a while`
+  npm run bench -- lane lanes            # two, one after the other
+  npm run --silent bench -- lane --json  # for programs
+  npm run bench -- all --save            # everything as it is in the README; an otherwise idle machine, please`
 
-/** Returns the exit code: 0, 1 where a figure does not hold, 2 where the command line is wrong. */
-export async function main(args: string[], known: readonly Question[] = questions): Promise<number> {
+/** Returns the exit code: 0; 1 where a figure does not hold or a question could not be answered; 2 where the command line is wrong. */
+export async function main(args: string[], { known = questions, kept = results }: MainOptions = {}): Promise<number> {
   let parsed: ReturnType<typeof parse>
   try {
     parsed = parse(args)
   } catch (error) {
-    console.error(`${(error as Error).message}\n\n${help}`)
-    return 2
+    return usage((error as Error).message)
   }
   const { values, positionals } = parsed
-  if (values.help || positionals.length === 0) {
+  if (values.help) {
     console.log(help)
     return 0
   }
+  if (positionals.length === 0) return usage('Which question?')
+  if (positionals.includes('chart')) {
+    if (args.length > 1) return usage('chart goes alone: it measures nothing')
+    return chartOf(kept)
+  }
   const unknown = positionals.find((name) => name !== 'all' && !known.some((question) => question.name === name))
-  if (unknown !== undefined) {
-    console.error(`No question is named ${unknown}: ${known.map(({ name }) => name).join(', ')}, all`)
-    return 2
-  }
+  if (unknown !== undefined)
+    return usage(`No question is named ${unknown}. There are ${known.map(({ name }) => name).join(', ')}, all and chart.`)
   let code = 0
-  for (const question of positionals.includes('all') ? known : known.filter(({ name }) => positionals.includes(name))) {
-    const result = await ask(question, values.quick)
-    if (!result.figures.every(({ holds }) => holds)) code = 1
-    console.log(values.json ? JSON.stringify(result) : asTable(result))
-    if (values.save) saveResult(result, values.quick)
+  const asked = positionals.includes('all') ? known : known.filter(({ name }) => positionals.includes(name))
+  for (const [at, question] of asked.entries()) {
+    const startMs = performance.now()
+    if (asked.length > 1) console.error(`${at + 1} of ${asked.length}: ${question.name}`)
+    try {
+      const result = await ask(question, values.quick)
+      if (!result.figures.every(({ holds }) => holds)) code = 1
+      console.log(values.json ? JSON.stringify(result) : asTable(result))
+      if (values.save) kept.save(result, values.quick)
+    } catch (error) {
+      // The others can still be answered.
+      console.error(`${question.name} could not be measured: ${(error as Error).stack}`)
+      code = 1
+    }
+    if (asked.length > 1) console.error(`  ${question.name}: took ${((performance.now() - startMs) / 1000).toFixed(0)} s`)
   }
+  if (values.save) return Math.max(code, chartOf(kept))
   return code
+}
+
+function usage(problem: string): number {
+  console.error(`${problem}\n\n${help}`)
+  return 2
+}
+
+function chartOf(kept: Kept): number {
+  const all = kept.read()
+  if (all.length === 0) {
+    console.error('No results are saved: npm run bench -- all --save makes them.')
+    return 1
+  }
+  writeFileSync(kept.chart, chart(all))
+  console.error(`drawn: ${kept.chart}`)
+  return 0
 }
 
 const parse = (args: string[]) =>
@@ -76,19 +115,18 @@ const parse = (args: string[]) =>
   })
 
 async function ask(question: Question, quick: boolean): Promise<Report> {
-  const folder = mkdtempSync(join(tmpdir(), `packmill-bench-${question.name}-`))
+  mkdirSync(cacheFolder, { recursive: true })
+  // On the disk of the inputs, whose files rounds link.
+  const folder = mkdtempSync(join(cacheFolder, `run-${question.name}-`))
   // A measurement that is interrupted leaves gigabytes otherwise.
   const remove = () => rmSync(folder, { recursive: true, force: true })
-  const interrupted = () => {
-    remove()
-    process.exit(130)
-  }
-  process.once('SIGINT', interrupted).once('SIGTERM', interrupted)
+  const interrupted = () => process.exit(130)
+  process.once('exit', remove).once('SIGINT', interrupted).once('SIGTERM', interrupted)
   try {
     const figures = await question.run({ quick, folder, note: (text) => console.error(`  ${question.name}: ${text}`) })
     return report(question.name, figures)
   } finally {
-    process.off('SIGINT', interrupted).off('SIGTERM', interrupted)
+    process.off('exit', remove).off('SIGINT', interrupted).off('SIGTERM', interrupted)
     remove()
   }
 }

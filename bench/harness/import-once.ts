@@ -67,7 +67,7 @@ function run(args: string[]): Promise<string> {
     child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text))
     child.stderr.setEncoding('utf8').on('data', (text: string) => (error += text))
     const kill = () => child.kill('SIGKILL')
-    process.once('exit', kill)
+    process.prependOnceListener('exit', kill)
     child.on('error', reject)
     child.on('close', (code, signal) => {
       process.off('exit', kill)

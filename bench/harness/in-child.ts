@@ -21,7 +21,7 @@ export function inChild<Order, Answer>(program: string, order: Order): Promise<A
     child.stderr.setEncoding('utf8').on('data', (text: string) => (error += text))
     // Interrupted, the bench leaves nobody behind who goes on writing.
     const kill = () => child.kill('SIGKILL')
-    process.once('exit', kill)
+    process.prependOnceListener('exit', kill)
     child.on('error', reject)
     child.on('close', (code, signal) => {
       process.off('exit', kill)

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 
 const root = join(import.meta.dirname, '..', '..')
 
-/** `commit` ends in `+` where the checkout has changes that are not committed, and is `unknown` outside one. */
+/** `commit` ends in `+` where the checkout has changes that are not committed (saved results aside), and is `unknown` outside one. */
 export function machine(): { commit: string; machine: string } {
   const memory = Math.round(totalmem() / 2 ** 30)
   const model = cpus()[0]?.model.replace(/\s+/g, ' ').trim() || process.arch
@@ -18,7 +18,10 @@ export function machine(): { commit: string; machine: string } {
 function commit(): string {
   const git = (...args: string[]) => execFileSync('git', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
   try {
-    return git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain', '--untracked-files=no') === '' ? '' : '+')
+    return (
+      git('rev-parse', '--short', 'HEAD') +
+      (git('status', '--porcelain', '--untracked-files=no', '--', '.', ':!bench/results', ':!docs/figures.svg') === '' ? '' : '+')
+    )
   } catch {
     return 'unknown'
   }

@@ -1,23 +1,36 @@
-// Results that are kept: bench/results/QUESTION.json, a report and when it was made.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+// Results that are kept: QUESTION.json, a report and when it was made; and where the chart of them is.
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Report } from './report.ts'
 
-const folder = join(import.meta.dirname, '..', 'results')
+const root = join(import.meta.dirname, '..', '..')
 
 export interface Result extends Report {
   measuredAt: string
   quick: boolean
 }
 
-export function saveResult(report: Report, quick: boolean): void {
-  mkdirSync(folder, { recursive: true })
-  const result: Result = { ...report, measuredAt: new Date().toISOString(), quick }
-  writeFileSync(join(folder, `${report.question}.json`), `${JSON.stringify(result, null, 2)}\n`)
+export interface Kept {
+  /** Path of the SVG. */
+  chart: string
+  save(report: Report, quick: boolean): void
+  /** All that are kept, by name. */
+  read(): Result[]
 }
 
-/** The kept result of a question, or undefined. */
-export function readResult(question: string): Result | undefined {
-  const path = join(folder, `${question}.json`)
-  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as Result) : undefined
-}
+export const keptIn = (folder: string, chart: string): Kept => ({
+  chart,
+  save(report, quick) {
+    mkdirSync(folder, { recursive: true })
+    const result: Result = { ...report, measuredAt: new Date().toISOString(), quick }
+    writeFileSync(join(folder, `${report.question}.json`), `${JSON.stringify(result, null, 2)}\n`)
+  },
+  read() {
+    if (!existsSync(folder)) return []
+    const files = readdirSync(folder).filter((name) => name.endsWith('.json'))
+    return files.sort().map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as Result)
+  },
+})
+
+/** The project's own. */
+export const results = keptIn(join(root, 'bench', 'results'), join(root, 'docs', 'figures.svg'))

@@ -1,0 +1,160 @@
+// The bench's door: what it prints, saves and ends with. Questions are asked with sizes of no meaning, and nothing is timed.
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { chart } from './harness/chart.ts'
+import { median } from './harness/median.ts'
+import type { Figure, Question } from './harness/report.ts'
+import { keptIn, type Result } from './harness/results.ts'
+import { main, questions } from './main.ts'
+
+let folder: string
+let out: string[]
+let err: string[]
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'packmill-bench-test-'))
+  out = []
+  err = []
+  vi.spyOn(console, 'log').mockImplementation((text: string) => void out.push(text))
+  vi.spyOn(console, 'error').mockImplementation((text: string) => void err.push(text))
+})
+afterEach(() => {
+  vi.restoreAllMocks()
+  rmSync(folder, { recursive: true })
+})
+
+const asked = (name: string, figures: Figure[], seen: boolean[] = []): Question => ({
+  name,
+  asks: 'what a test wants to know',
+  run: ({ quick, note }) => {
+    seen.push(quick)
+    note('3 events')
+    return Promise.resolve(figures)
+  },
+})
+const broken: Question = { name: 'broken', asks: 'nothing', run: () => Promise.reject(new Error('no disk')) }
+const ran = (args: string[], ...known: Question[]) =>
+  main(args, { known, kept: keptIn(join(folder, 'results'), join(folder, 'chart.svg')) })
+
+const good: Figure = { name: 'rate', value: 123_456.789, unit: 'events/s', atLeast: 100_000 }
+const reported: Figure = { name: 'cost', value: 1.23456, unit: 'µs' }
+const few: Figure = { name: 'differences', value: 2, unit: 'rows', atMost: 0 }
+
+describe('--json', () => {
+  test('is question, commit, machine and figures, each with what it must be and whether it is, and nothing else', async () => {
+    expect(await ran(['speed', '--json'], asked('speed', [good, reported, few]))).toBe(1)
+    expect(out).toHaveLength(1)
+    expect(JSON.parse(out[0]!)).toEqual({
+      question: 'speed',
+      commit: expect.stringMatching(/^([0-9a-f]{7,}\+?|unknown)$/),
+      machine: expect.stringMatching(/^\d+ × .*, \d+ GB, .*, Node \d+/),
+      figures: [
+        { name: 'rate', value: 123_457, unit: 'events/s', atLeast: 100_000, holds: true },
+        { name: 'cost', value: 1.235, unit: 'µs', holds: true },
+        { name: 'differences', value: 2, unit: 'rows', atMost: 0, holds: false },
+      ],
+    })
+  })
+
+  test('is a line per question, and progress is not among them', async () => {
+    expect(await ran(['all', '--json'], asked('a', [good]), asked('b', [reported]))).toBe(0)
+    expect(out.map((line) => (JSON.parse(line) as Result).question)).toEqual(['a', 'b'])
+    expect(err.join('\n')).toContain('a: 3 events')
+  })
+})
+
+describe('the exit code', () => {
+  test.each([
+    ['0 where all hold', { ...good, value: 100_000 }, 0],
+    ['1 below atLeast, however little', { ...good, value: 99_999.999 }, 1],
+    ['0 at atMost', { ...few, value: 0 }, 0],
+    ['1 above atMost', { ...few, value: 0.001 }, 1],
+    ['1 where there is no number', { ...reported, value: Number.NaN }, 1],
+  ])('is %s', async (_, figure, code) => {
+    expect(await ran(['speed'], asked('speed', [figure]))).toBe(code)
+    expect(out[0]).toContain(figure.name)
+  })
+
+  test('is 1 where a question could not be measured; the others are', async () => {
+    expect(await ran(['all'], broken, asked('speed', [good]))).toBe(1)
+    expect(err.join('\n')).toContain('broken could not be measured: Error: no disk')
+    expect(out[0]).toMatch(/rate +123,457 +events\/s +at least 100,000 +holds/)
+  })
+
+  test.each([
+    [['spede'], 'No question is named spede. There are speed, all and chart.'],
+    [['speed', '--fast'], "Unknown option '--fast'"],
+    [[], 'Which question?'],
+    [['chart', 'speed'], 'chart goes alone'],
+  ])('is 2 for %j, with what is wrong and what there is; nothing is measured', async (args, problem) => {
+    const seen: boolean[] = []
+    expect(await ran(args, asked('speed', [good], seen))).toBe(2)
+    expect(err[0]).toContain(problem)
+    expect(err[0]).toContain('Examples:')
+    expect([out, seen]).toEqual([[], []])
+  })
+})
+
+test('--help lists every question, with examples', async () => {
+  expect(await main(['--help'])).toBe(0)
+  for (const { name, asks } of questions) expect(out[0]).toContain(`${name.padEnd(14)}${asks}`)
+  expect(out[0]).toMatch(/npm run bench -- lane --quick +#/)
+})
+
+test('every question is a file of bench/ with its name', () => {
+  expect(questions.map(({ name }) => name).sort()).toEqual(['exactly-once', 'import', 'lane', 'lanes', 'operators', 'scan', 'stores'])
+  for (const { name } of questions) expect(readFileSync(join(import.meta.dirname, `${name}.ts`), 'utf8')).toContain(`name: '${name}'`)
+})
+
+test('--quick reaches the question', async () => {
+  const seen: boolean[] = []
+  await ran(['speed'], asked('speed', [good], seen))
+  await ran(['speed', '--quick'], asked('speed', [good], seen))
+  expect(seen).toEqual([false, true])
+})
+
+describe('--save', () => {
+  test('keeps the result with machine, commit and time, also one that does not hold, and draws the chart', async () => {
+    const lane = asked('lane', [{ name: 'lane-over-json-parse', value: 0.4, unit: '×', atLeast: 1 }])
+    expect(await ran(['lane', '--quick', '--save', '--json'], lane)).toBe(1)
+    const kept = JSON.parse(readFileSync(join(folder, 'results', 'lane.json'), 'utf8')) as Result
+    expect(kept).toEqual({ ...(JSON.parse(out[0]!) as object), quick: true, measuredAt: expect.stringMatching(/^20\d\d-.*Z$/) })
+    const drawn = readFileSync(join(folder, 'chart.svg'), 'utf8')
+    expect(drawn).toContain('0.4 of at least 1')
+    // What was measured elsewhere is said, not shown as if it were here.
+    expect(drawn).toContain(kept.commit)
+    expect(drawn).toContain('quick sizes')
+  })
+
+  test('chart draws it again from what was saved, and says so where nothing was', async () => {
+    expect(await ran(['chart'])).toBe(1)
+    expect(err[0]).toContain('No results are saved')
+    await ran(['lane', '--save'], asked('lane', [{ name: 'json-parse', value: 1.2, unit: 'µs CPU per event' }]))
+    const first = readFileSync(join(folder, 'chart.svg'), 'utf8')
+    rmSync(join(folder, 'chart.svg'))
+    expect(await ran(['chart'])).toBe(0)
+    expect(readFileSync(join(folder, 'chart.svg'), 'utf8')).toBe(first)
+    expect(first).toContain('1.2 µs')
+  })
+})
+
+test('the chart has a bar for what is saved, none for what is not, and a colour for what misses its bound', () => {
+  const result = (question: string, figures: Figure[], holds: boolean): Result => ({
+    question,
+    commit: 'abc1234',
+    machine: 'a machine',
+    figures: figures.map((figure) => ({ ...figure, holds })),
+    measuredAt: '2026-01-01T00:00:00.000Z',
+    quick: false,
+  })
+  const rate = (value: number, holds: boolean) => chart([result('import', [{ ...good, name: 'import-rate', value }], holds)])
+  expect(rate(200_000, true)).toMatch(/^<svg .*import, events\/s/s)
+  expect(rate(200_000, true)).not.toContain('JSON.parse')
+  expect(rate(200_000, true).includes('#d1605e')).toBe(false)
+  expect(rate(90_000, false).includes('#d1605e')).toBe(true)
+})
+
+test('the median is the middle, whatever the order, and the lower of two middles', () => {
+  expect([median([3, 1, 2]), median([4, 1, 3, 2]), median([7])]).toEqual([2, 2, 7])
+})
