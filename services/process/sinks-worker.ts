@@ -119,19 +119,23 @@ async function work(
   })
 
   const running: Promise<void>[] = []
-  for (const task of tasks.values()) {
-    // One after the other: they share the journal and the engine, and a first start declares what each needs.
-    await task.open()
-    running.push(task.run().catch((error) => say({ type: 'sink-stopped', table: task.stats.sink, error: toData(error) })))
+  try {
+    for (const task of tasks.values()) {
+      // One after the other: they share the journal and the engine, and a first start declares what each needs.
+      await task.open()
+      running.push(task.run().catch((error) => say({ type: 'sink-stopped', table: task.stats.sink, error: toData(error) })))
+    }
+    say({ type: 'ready' })
+    while (!stopping.signal.aborted) {
+      await systemClock.sleep(RETAIN_MS, stopping.signal)
+      await log.retain()
+    }
+    await stopped
+  } finally {
+    // Also where one could not be opened: the others must not go on over a log and a store that are being closed.
+    for (const task of tasks.values()) task.stop()
+    await Promise.all(running)
   }
-  say({ type: 'ready' })
-  while (!stopping.signal.aborted) {
-    await systemClock.sleep(RETAIN_MS, stopping.signal)
-    await log.retain()
-  }
-  await stopped
-  for (const task of tasks.values()) task.stop()
-  await Promise.all(running)
 }
 
 function newSink(
