@@ -6,8 +6,9 @@ import type { Question } from './harness/report.ts'
 import { checkpointBytesFor, inputs, roundFolder } from './harness/workload.ts'
 
 const EVENTS = 2_000_000
-const QUICK_EVENTS = 200_000
+const QUICK_EVENTS = 300_000
 const ROUNDS = 5
+const QUICK_ROUNDS = 3
 
 /** Figure → the topology of harness/fewer-operators.ts that lacks it. */
 const WITHOUT = {
@@ -22,7 +23,8 @@ export const operators: Question = {
   asks: 'what each operator costs per event (reported)',
   async run({ quick, folder, note }) {
     const events = quick ? QUICK_EVENTS : EVENTS
-    note(`${events.toLocaleString('en-GB')} events, ${ROUNDS} rounds`)
+    const rounds = quick ? QUICK_ROUNDS : ROUNDS
+    note(`${events.toLocaleString('en-GB')} events, ${rounds} rounds`)
     const { measured, short } = await inputs(events, note)
     const perEvent = async (topology?: LaneOrder['topology']) => {
       const folders = { folder: roundFolder(measured, `${folder}/round`), warmUp: roundFolder(short, `${folder}/warm-up`) }
@@ -31,11 +33,11 @@ export const operators: Question = {
     }
     const whole: number[] = []
     const without = new Map<string, number[]>(Object.keys(WITHOUT).map((name) => [name, []]))
-    for (let round = 1; round <= ROUNDS; round++) {
+    for (let round = 1; round <= rounds; round++) {
       whole.push(await perEvent())
       for (const [name, list] of without)
         list.push(await perEvent({ module: './fewer-operators.ts', export: WITHOUT[name as keyof typeof WITHOUT] }))
-      note(`round ${round} of ${ROUNDS}`)
+      note(`round ${round} of ${rounds}`)
     }
     // Differences within a round: what slows the machine for a while slows both.
     const cost = (list: readonly number[]) => median(list.map((other, round) => whole[round] - other))

@@ -92,7 +92,7 @@ export function chart(results: readonly Result[]): string {
   const svg = drawing.renderToSVGString()
   drawing.dispose()
   // Styles for the mouse, which a picture in a README does not have; their names count up from drawing to drawing.
-  return svg.replace(/<style[^]*?<\/style>\n?/, '').replace(/ class="zr[^"]*"/g, '')
+  return svg.replace(/<style.*?<\/style>\n?/s, '').replace(/ class="zr[^"]*"/g, '')
 }
 
 /** Machine and commit, each once with its questions where they are not all from the same. */
