@@ -50,6 +50,12 @@ function printNotice(notice: Notice, say: (line: string) => void, told: Set<stri
     case 'recovering':
       if (notice.done === 0 && notice.of > 0) say(`partition ${notice.partition}: computing ${notice.of} epochs again after a stop`)
       return
+    case 'partition-waiting':
+      // All partitions wait for the same, and each says so at every attempt.
+      if (told.has((notice.error as Error & { code?: string }).code ?? '')) return
+      say('nothing is lost, and it goes on by itself when this has passed:')
+      reportStopped(notice.error, say, told)
+      return
     case 'partition-stopped':
     case 'sink-stopped':
       say(

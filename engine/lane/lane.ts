@@ -19,6 +19,8 @@ export interface LaneOptions {
   /** Whether epochs record processing time, by which idle actors advance. An import's do not. */
   live: boolean
   onStopped(partition: number, error: unknown): void
+  /** A partition failed by a cause that may pass (a full disk); it is tried again until it goes on, at growing pauses. */
+  onWaiting?(partition: number, error: unknown): void
   /** A recovery's progress, in epochs. */
   onRecovering?(partition: number, done: number, of: number): void
 }
@@ -167,7 +169,10 @@ export class Lane {
     this.active.delete(task)
     await task.abandon()
     if (cause === undefined) await this.recover(task, BACKOFF_FIRST_MS)
-    else this.failed.set(task, { atMs: this.options.clock.now() + BACKOFF_FIRST_MS, backoffMs: BACKOFF_FIRST_MS })
+    else {
+      this.failed.set(task, { atMs: this.options.clock.now() + BACKOFF_FIRST_MS, backoffMs: BACKOFF_FIRST_MS })
+      this.options.onWaiting?.(task.partition, cause)
+    }
   }
 
   private async retry(): Promise<void> {

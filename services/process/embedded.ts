@@ -35,6 +35,7 @@ export interface EmbeddedOptions {
 export type Notice =
   | { type: 'recovering'; partition: number; done: number; of: number }
   | { type: 'partition-stopped'; partition: number; error: Error }
+  | { type: 'partition-waiting'; partition: number; error: Error }
   | { type: 'sink-stopped'; table: string; error: Error }
   /** A write that is tried again. */
   | { type: 'sink-failed'; table: string; error: Error }
@@ -153,6 +154,7 @@ export class Embedded {
         {
           onRecovering: (partition, done, of) => onNotice({ type: 'recovering', partition, done, of }),
           onPartitionStopped: (partition, error) => onNotice({ type: 'partition-stopped', partition, error }),
+          onPartitionWaiting: (partition, error) => onNotice({ type: 'partition-waiting', partition, error }),
         },
       )
       return { client, partitions: own }

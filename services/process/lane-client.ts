@@ -10,6 +10,7 @@ import type { FromLane, LaneSetup, TaskStats, ToLane } from './lane-protocol.ts'
 export interface LaneEvents {
   onRecovering?(partition: number, done: number, of: number): void
   onPartitionStopped(partition: number, error: Error): void
+  onPartitionWaiting?(partition: number, error: Error): void
 }
 
 /** MB of young generation: garbage per epoch dies there, and a larger one is collected less often. */
@@ -47,6 +48,8 @@ export class LaneClient {
           return events.onRecovering?.(message.partition, message.done, message.of)
         case 'partition-stopped':
           return events.onPartitionStopped(message.partition, fromData(message.error))
+        case 'partition-waiting':
+          return events.onPartitionWaiting?.(message.partition, fromData(message.error))
         case 'drained':
           return this.answer(message.id, undefined)
         case 'stats':

@@ -40,5 +40,6 @@ export type FromLane =
   | { type: 'drain-failed'; id: number; error: ErrorData }
   | { type: 'stats'; id: number; tasks: TaskStats[] }
   | { type: 'partition-stopped'; partition: number; error: ErrorData }
+  | { type: 'partition-waiting'; partition: number; error: ErrorData }
   /** The thread could not start, or cannot go on. The last word. */
   | { type: 'ended'; error: ErrorData | undefined }

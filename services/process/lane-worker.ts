@@ -60,6 +60,7 @@ async function work(port: MessagePort, say: (message: FromLane) => void, setup: 
     epochMs: setup.epochMs,
     live: setup.live,
     onStopped: (partition, error) => say({ type: 'partition-stopped', partition, error: toData(error) }),
+    onWaiting: (partition, error) => say({ type: 'partition-waiting', partition, error: toData(error) }),
     onRecovering: (partition, done, of) => say({ type: 'recovering', partition, done, of }),
   })
   port.on('message', (message: ToLane) => {

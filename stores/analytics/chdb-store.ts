@@ -122,34 +122,48 @@ export async function openChdbStore(options: ChdbOptions): Promise<AnalyticsStor
       max_execution_time = ${options.insertDeadlineMs / 1000} SELECT * FROM file(${quoted(file)}, 'Native', ${quoted(structure)})`
   }
 
-  const stageNative = (schema: TableSchema, block: readonly Uint8Array[]): StagedBlock => {
-    const file = join(staging, `${++staged}.native`)
-    const bytes = block.reduce((sum, piece) => sum + piece.byteLength, 0)
-    const handle = openSync(file, 'wx')
+  const writeStaged = (file: string, table: string, block: readonly Uint8Array[]) => {
     try {
-      let left = block.filter((piece) => piece.byteLength > 0)
-      while (left.length) {
-        let written = writevSync(handle, left.slice(0, 1000))
-        while (left.length && written >= left[0].byteLength) {
-          written -= left[0].byteLength
-          left = left.slice(1)
+      const handle = openSync(file, 'w')
+      try {
+        let left = block.filter((piece) => piece.byteLength > 0)
+        while (left.length) {
+          let written = writevSync(handle, left.slice(0, 1000))
+          while (left.length && written >= left[0].byteLength) {
+            written -= left[0].byteLength
+            left = left.slice(1)
+          }
+          if (written) left[0] = left[0].subarray(written)
         }
-        if (written) left[0] = left[0].subarray(written)
+      } finally {
+        closeSync(handle)
       }
     } catch (error) {
       rmSync(file, { force: true })
       throw new AnalyticsError(
         'INSERT_FAILED',
-        `a block for ${schema.table} could not be staged in ${staging}: ${(error as Error).message}`,
+        `a block for ${table} could not be staged in ${staging}: ${(error as Error).message}`,
         'Free disk space; it is tried again.',
         error,
       )
-    } finally {
-      closeSync(handle)
+    }
+  }
+
+  const stageNative = (schema: TableSchema, block: readonly Uint8Array[]): StagedBlock => {
+    const file = join(staging, `${++staged}.native`)
+    const bytes = block.reduce((sum, piece) => sum + piece.byteLength, 0)
+    /** What found no room: the block's own bytes are the encoder's again. The insert tries once more, as often as it is called. */
+    let unstaged: Uint8Array | undefined
+    try {
+      writeStaged(file, schema.table, block)
+    } catch {
+      unstaged = Buffer.concat(block)
     }
     return {
       bytes,
       insert: async (token) => {
+        if (unstaged) writeStaged(file, schema.table, [unstaged])
+        unstaged = undefined
         try {
           await writer.command({ query: insertSql(schema, file, token) })
         } catch (error) {

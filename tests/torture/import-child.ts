@@ -25,6 +25,8 @@ export type ChildLine =
   | { phase: 'opening' | 'stopping' | 'stopped' }
   | { phase: 'recovering'; partition: number; done: number; of: number }
   | { phase: 'migrating'; name: string }
+  /** A partition met what may pass. */
+  | { phase: 'waiting'; partition: number; code: string }
   | { phase: 'ready'; ms: number }
   | { phase: 'importing'; file: number; bytes: number }
   | { phase: 'imported' | 'settled'; file: number; accepted: number; before: number }
@@ -49,6 +51,7 @@ async function run(task: ChildTask): Promise<void> {
     onNotice: (notice) => {
       if (notice.type === 'recovering') say({ phase: 'recovering', partition: notice.partition, done: notice.done, of: notice.of })
       else if (notice.type === 'migrating') say({ phase: 'migrating', name: notice.name })
+      else if (notice.type === 'partition-waiting') say({ phase: 'waiting', partition: notice.partition, code: toData(notice.error).code })
       else if (notice.type === 'partition-stopped') trouble(`partition ${notice.partition}`, notice.error)
       else if (notice.type === 'sink-stopped') trouble(notice.table, notice.error)
     },
