@@ -94,8 +94,7 @@ export function scanPlain(batch: EventBatch, from: number, limit: number, base: 
     let seen = 0 // bits of the fields that stand in the record
     let have = 0 // bits of those that are not empty
     const rowSpan = row * (FIELD_COUNT * 2)
-    let rowTs = 0
-    let rowReceivedAt = 0
+    ts[row] = receivedAt[row] = 0
     let rowX = NO_INT
     let rowY = NO_INT
     let rowSuccess = SUCCESS_ABSENT
@@ -315,8 +314,7 @@ export function scanPlain(batch: EventBatch, from: number, limit: number, base: 
         seen |= bit
         p += 4
       } else if (field === TS) {
-        rowTs = timeAt(view, p)
-        if (rowTs < 0) {
+        if (!timeAt(view, p, ts, row)) {
           why = TIME
           break records
         }
@@ -340,8 +338,7 @@ export function scanPlain(batch: EventBatch, from: number, limit: number, base: 
         else rowY = value
         seen |= bit
       } else if (field === RECEIVED_AT) {
-        rowReceivedAt = timeAt(view, p)
-        if (rowReceivedAt < 0) {
+        if (!timeAt(view, p, receivedAt, row)) {
           why = NUMBER
           break records
         }
@@ -412,8 +409,6 @@ export function scanPlain(batch: EventBatch, from: number, limit: number, base: 
     offset[row] = base + row
     start[row] = record
     end[row] = p
-    ts[row] = rowTs
-    receivedAt[row] = rowReceivedAt
     type[row] = rowType
     success[row] = rowSuccess
     x[row] = rowX
@@ -460,17 +455,21 @@ function typeAt(view: DataView, s: number, length: number): number {
   }
 }
 
-/** An integer of 13 digits (ms since 2001-09-09) at p, or -1 where it is anything else or out of range. What follows is not looked at but for being no number. */
-function timeAt(view: DataView, p: number): number {
+/**
+ * An integer of 13 digits (ms since 2001-09-09) at p into a column; false where it is anything else or out of range. What follows is not
+ * looked at but for being no number. Into the column, because a number of this size that a function returns is an object.
+ */
+function timeAt(view: DataView, p: number, column: Float64Array, row: number): boolean {
   const a = view.getInt32(p, true)
   const b = view.getInt32(p + 4, true)
   const c = view.getInt32(p + 8, true)
   const last = view.getUint8(p + 12) - 48
   const next = view.getUint8(p + 13)
-  if ((notDigits(a) | notDigits(b) | notDigits(c)) !== 0 || (a & 0xff) === 48 || last < 0 || last > 9) return -1
-  if ((next >= 48 && next <= 57) || next === 46 || (next | 32) === 101) return -1
+  if ((notDigits(a) | notDigits(b) | notDigits(c)) !== 0 || (a & 0xff) === 48 || last < 0 || last > 9) return false
+  if ((next >= 48 && next <= 57) || next === 46 || (next | 32) === 101) return false
   const ms = (fourDigits(a) * 10_000 + fourDigits(b)) * 100_000 + (fourDigits(c) * 10 + last)
-  return ms >= TS_MIN && ms < TS_MAX ? ms : -1
+  column[row] = ms
+  return ms >= TS_MIN && ms < TS_MAX
 }
 /** 0 where all four bytes are digits. */
 const notDigits = (word: number) => ((word & 0xf0f0f0f0) ^ 0x30303030) | (((word + 0x06060606) & 0xf0f0f0f0) ^ 0x30303030)

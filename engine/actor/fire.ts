@@ -82,7 +82,7 @@ export class Fire {
       if (!closes) dueMs = Math.min(dueMs, next, endMs)
       else if (this.hasExpired(actor, last)) this.forget(user, sessions, i)
     }
-    for (const orphan of byId(orphans.values())) this.publisher.retract(turn, orphan)
+    if (orphans.size > 0) for (const orphan of byId(orphans.values())) this.publisher.retract(turn, orphan)
     this.publisher.endKey()
     state.users.arena.f64[((user * state.users.arena.words) >> 1) + USER.DUE] = dueMs
     state.users.arena.f64[((user * state.users.arena.words) >> 1) + USER.ENDS] = endsMs

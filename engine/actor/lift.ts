@@ -52,7 +52,8 @@ function foldSessions(
       let timer = nextTimerMs(state as never)
       for (let n = from; n < count; n++) {
         event.next()
-        while (timer < event.timeMs) {
+        // Mostly there is no timer: a time that is read for nothing is an object made for nothing.
+        while (timer !== Number.POSITIVE_INFINITY && timer < event.timeMs) {
           fold.onTimer?.(state as never, timer, emit)
           const next = nextTimerMs(state as never)
           if (!(next > timer)) throw new Error(`${fold.name}: nextTimerMs must move on after onTimer, and stays at ${next}`)

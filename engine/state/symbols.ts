@@ -6,9 +6,12 @@ import { hash32 } from '../../model/hash.ts'
 import { sameBytes, viewOf } from './same-bytes.ts'
 
 const decoder = new TextDecoder()
+/** A power of two: searches shift by it. */
+const SLOT_WORDS = 4
 
 export class Symbols {
-  private slots = new Uint32Array(64)
+  /** Hash, symbol (0: free), position and length per slot, together in memory: a search reads one line of it. */
+  private table = new Uint32Array(64 * SLOT_WORDS)
   /** Per symbol: hash, position and length of its bytes in the heap; length 0 is free (symbol 0 is the empty string). */
   private hashes = new Uint32Array(64)
   private positions = new Uint32Array(64)
@@ -18,7 +21,6 @@ export class Symbols {
   private heapEnd = 0
   private view = viewOf(this.heap)
   private strings: (string | undefined)[] = ['']
-  private quotedStrings: (string | undefined)[] = ['""']
   private free: number[] = []
   private live = 0
 
@@ -27,20 +29,20 @@ export class Symbols {
   }
 
   get bytesUsed(): number {
-    return this.heap.length + this.slots.byteLength + this.hashes.byteLength * 3
+    return this.heap.length + this.table.byteLength + this.hashes.byteLength * 3
   }
 
   /** The symbol of the bytes [pos … pos + length), whose hash32 the caller has. */
   intern(bytes: DataView, pos: number, length: number, hash: number): number {
     if (length === 0) return 0
-    const { slots, hashes, lengths, positions, view } = this
-    const mask = slots.length - 1
-    let slot = hash & mask
+    const { table, view } = this
+    const mask = table.length - 1
+    let at = (hash << 2) & mask
     for (;;) {
-      const symbol = slots[slot]
+      const symbol = table[at + 1]
       if (symbol === 0) break
-      slot = (slot + 1) & mask
-      if (hashes[symbol] === hash && lengths[symbol] === length && sameBytes(view, positions[symbol], bytes, pos, length)) return symbol
+      if (table[at] === hash && table[at + 3] === length && sameBytes(view, table[at + 2], bytes, pos, length)) return symbol
+      at = (at + SLOT_WORDS) & mask
     }
     return this.add(new Uint8Array(bytes.buffer, bytes.byteOffset + pos, length), hash)
   }
@@ -58,11 +60,6 @@ export class Symbols {
     return (this.strings[symbol] ??= decoder.decode(this.bytesOf(symbol)))
   }
 
-  /** As a JSON string, quotes included. */
-  quoted(symbol: number): string {
-    return (this.quotedStrings[symbol] ??= JSON.stringify(this.text(symbol)))
-  }
-
   /** Frees every symbol that `inUse` does not hold. */
   sweep(inUse: { has(symbol: number): boolean }): void {
     const heap = new Uint8Array(this.heap.length)
@@ -76,19 +73,19 @@ export class Symbols {
         continue
       }
       this.lengths[symbol] = 0
-      this.strings[symbol] = this.quotedStrings[symbol] = undefined
+      this.strings[symbol] = undefined
       this.free.push(symbol)
       this.live--
     }
     this.heap = heap
     this.view = viewOf(heap)
     this.heapEnd = end
-    this.rehash(this.slots.length)
+    this.rehash(this.table.length)
   }
 
   private add(bytes: Uint8Array, hash: number): number {
     const { length } = bytes
-    if ((this.live + 1) * 2 > this.slots.length) this.rehash(this.slots.length * 2)
+    if ((this.live + 1) * 2 * SLOT_WORDS > this.table.length) this.rehash(this.table.length * 2)
     const symbol = this.free.pop() ?? this.top++
     if (symbol === this.hashes.length) {
       this.hashes = grown(this.hashes)
@@ -107,20 +104,25 @@ export class Symbols {
     this.lengths[symbol] = length
     this.heapEnd += length
     this.live++
-    this.place(symbol, hash)
+    this.place(symbol)
     return symbol
   }
 
-  private place(symbol: number, hash: number): void {
-    const mask = this.slots.length - 1
-    let slot = hash & mask
-    while (this.slots[slot] !== 0) slot = (slot + 1) & mask
-    this.slots[slot] = symbol
+  private place(symbol: number): void {
+    const { table } = this
+    const mask = table.length - 1
+    let at = (this.hashes[symbol] << 2) & mask
+    while (table[at + 1] !== 0) at = (at + SLOT_WORDS) & mask
+    table[at] = this.hashes[symbol]
+    table[at + 1] = symbol
+    table[at + 2] = this.positions[symbol]
+    table[at + 3] = this.lengths[symbol]
   }
 
+  /** A table of `size` words. */
   private rehash(size: number): void {
-    this.slots = new Uint32Array(size)
-    for (let symbol = 1; symbol < this.top; symbol++) if (this.lengths[symbol] > 0) this.place(symbol, this.hashes[symbol])
+    this.table = new Uint32Array(size)
+    for (let symbol = 1; symbol < this.top; symbol++) if (this.lengths[symbol] > 0) this.place(symbol)
   }
 }
 

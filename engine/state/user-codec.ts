@@ -37,7 +37,7 @@ export class UserCodec {
       const count = state.word(session, S.COUNT)
       this.room(own.words + count * this.eventWords)
       const at = this.end
-      this.words.set(own.u32.subarray(session * own.words, (session + 1) * own.words), at)
+      for (let i = 0, from = session * own.words; i < own.words; i++) this.words[at + i] = own.u32[from + i]
       for (const link of [S.HEAD, S.TAIL, S.FOLD_CHUNK, S.OLDER, S.USER]) this.words[at + link] = 0
       for (const word of this.symbolWords) this.mark(this.words[at + word])
       this.end += own.words
@@ -62,8 +62,9 @@ export class UserCodec {
       new Uint8Array(this.words.buffer, this.end * 4, text.length).set(text)
       this.end += (text.length + 3) >> 2
     }
-    const sides = sessions.map((session) => own.side[session] ?? null)
-    const json = sides.some((side) => side !== null) ? Buffer.from(JSON.stringify(sides)) : undefined
+    const json = sessions.some((session) => own.side[session] !== undefined)
+      ? Buffer.from(JSON.stringify(sessions.map((session) => own.side[session] ?? null)))
+      : undefined
     this.words[0] = FORMAT
     this.words[1] = sessions.length
     this.words[2] = this.inOrder.length

@@ -35,7 +35,8 @@ export const USER_FLAG = {
 
 export class Users {
   readonly arena = new Arena(USER.WORDS)
-  private slots = new Uint32Array(1024)
+  /** Hash and record (0: free) per slot. */
+  private table = new Uint32Array(2048)
   /** The key bytes of all users; replaced when they grow. */
   keys = new Uint8Array(1 << 16)
   private view = viewOf(this.keys)
@@ -44,41 +45,40 @@ export class Users {
   count = 0
 
   get bytesUsed(): number {
-    return this.arena.bytesUsed + this.slots.byteLength + this.keysEnd
+    return this.arena.bytesUsed + this.table.byteLength + this.keysEnd
   }
 
   /** The record of user bytes (with the `u:` or `a:` prefix given as one byte) of an actor; 0 where unknown. */
   find(actor: number, prefix: number, bytes: DataView, pos: number, length: number, hash: number): number {
     const mixed = mix(actor, prefix, hash)
-    const mask = this.slots.length - 1
+    const { table } = this
+    const mask = table.length - 1
     const { words, u32 } = this.arena
-    let slot = mixed & mask
-    for (;;) {
-      const user = this.slots[slot]
+    for (let slot = (mixed << 1) & mask; ; slot = (slot + 2) & mask) {
+      const user = table[slot + 1]
       if (user === 0) return 0
+      if (table[slot] !== mixed) continue
       const at = user * words
       if (
-        u32[at + USER.HASH] === mixed &&
         u32[at + USER.ACTOR] === actor &&
         u32[at + USER.KEY_LENGTH] === length + 2 &&
         this.keys[u32[at + USER.KEY_POS]] === prefix &&
         sameBytes(this.view, u32[at + USER.KEY_POS] + 2, bytes, pos, length)
       )
         return user
-      slot = (slot + 1) & mask
     }
   }
 
   /** Makes a record for a user that find did not know. No turn's undo takes it back. */
   add(actor: number, prefix: number, bytes: Uint8Array, pos: number, length: number, hash: number): number {
-    if ((this.count + 1) * 2 > this.slots.length) this.rehash(this.slots.length * 2)
+    if ((this.count + 1) * 4 > this.table.length) this.rehash()
     const user = this.arena.take()
     const need = length + 2
     if (this.keysEnd + need > this.keys.length) this.makeRoom(need)
     const keyPos = this.keysEnd
     this.keys[keyPos] = prefix
     this.keys[keyPos + 1] = 58
-    this.keys.set(bytes.subarray(pos, pos + length), keyPos + 2)
+    for (let i = 0; i < length; i++) this.keys[keyPos + 2 + i] = bytes[pos + i]
     this.keysEnd += need
     const at = user * this.arena.words
     const { u32, f64 } = this.arena
@@ -109,15 +109,16 @@ export class Users {
   }
 
   remove(user: number): void {
-    const mask = this.slots.length - 1
-    let slot = this.arena.u32[user * this.arena.words + USER.HASH] & mask
-    while (this.slots[slot] !== user) slot = (slot + 1) & mask
+    const { table } = this
+    const mask = table.length - 1
+    let slot = (this.arena.u32[user * this.arena.words + USER.HASH] << 1) & mask
+    while (table[slot + 1] !== user) slot = (slot + 2) & mask
     this.keysDead += this.arena.u32[user * this.arena.words + USER.KEY_LENGTH]
-    this.slots[slot] = 0
+    table[slot + 1] = 0
     // Linear probing: what follows in the cluster is put in again, so that no search stops short.
-    for (slot = (slot + 1) & mask; this.slots[slot] !== 0; slot = (slot + 1) & mask) {
-      const moved = this.slots[slot]
-      this.slots[slot] = 0
+    for (slot = (slot + 2) & mask; table[slot + 1] !== 0; slot = (slot + 2) & mask) {
+      const moved = table[slot + 1]
+      table[slot + 1] = 0
       this.place(moved)
     }
     // Whoever still knows its number (a stale timer) finds nothing there.
@@ -129,29 +130,32 @@ export class Users {
 
   /** Slots of the table, for a walk that is interrupted and goes on: the user in each, or 0. */
   get slotCount(): number {
-    return this.slots.length
+    return this.table.length >> 1
   }
 
   inSlot(slot: number): number {
-    return this.slots[slot]
+    return this.table[slot * 2 + 1]
   }
 
   /** All users, in no order that means anything. Do not add or remove meanwhile. */
   *[Symbol.iterator](): Generator<number> {
-    for (const user of this.slots) if (user !== 0) yield user
+    for (let slot = 1; slot < this.table.length; slot += 2) if (this.table[slot] !== 0) yield this.table[slot]
   }
 
   private place(user: number): void {
-    const mask = this.slots.length - 1
-    let slot = this.arena.u32[user * this.arena.words + USER.HASH] & mask
-    while (this.slots[slot] !== 0) slot = (slot + 1) & mask
-    this.slots[slot] = user
+    const { table } = this
+    const mask = table.length - 1
+    const hash = this.arena.u32[user * this.arena.words + USER.HASH]
+    let slot = (hash << 1) & mask
+    while (table[slot + 1] !== 0) slot = (slot + 2) & mask
+    table[slot] = hash
+    table[slot + 1] = user
   }
 
-  private rehash(size: number): void {
-    const old = this.slots
-    this.slots = new Uint32Array(size)
-    for (const user of old) if (user !== 0) this.place(user)
+  private rehash(): void {
+    const old = this.table
+    this.table = new Uint32Array(old.length * 2)
+    for (let slot = 1; slot < old.length; slot += 2) if (old[slot] !== 0) this.place(old[slot])
   }
 
   private makeRoom(need: number): void {
@@ -166,8 +170,7 @@ export class Users {
     if (this.keysDead * 2 < this.keysEnd || this.keysDead < 1 << 16) return
     const keys = new Uint8Array(this.keys.length)
     let end = 0
-    for (const user of this.slots) {
-      if (user === 0) continue
+    for (const user of this) {
       const key = this.key(user)
       keys.set(key, end)
       this.arena.u32[user * this.arena.words + USER.KEY_POS] = end
