@@ -193,10 +193,11 @@ describe('a stop in the middle', () => {
 describe('what cannot be read', () => {
   test.each([
     ['missing.jsonl', /^INPUT_MISSING: missing\.jsonl: .*\n {2}Look at the path/],
+    ['fine.jsonl', /^ENOENT: .*\n {2}Look at the path/, '--rejects', 'no/such/folder.jsonl'],
     ['.', /^INPUT_IS_FOLDER: \. is a folder\n {2}Name the files/],
-  ])('%s', (file, message) => {
+  ] as const)('%s', (file, message, ...more: string[]) => {
     write('fine.jsonl', event({}))
-    const { code, out, err } = packmill(folder, ['import', 'fine.jsonl', file, '--data', 'never'])
+    const { code, out, err } = packmill(folder, ['import', 'fine.jsonl', file, '--data', 'never', ...more])
     expect([code, out]).toEqual([1, ''])
     expect(err).toMatch(message)
     // Said before anything was begun.

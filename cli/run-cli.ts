@@ -10,18 +10,21 @@ import { version } from './version.ts'
 export async function runCli(args: readonly string[]): Promise<number> {
   // A reader that has seen enough (`packmill … | head`) is no failure.
   process.stdout.once('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? EXIT_OK : EXIT_FAILURE))
+  const named = args.find((arg) => !arg.startsWith('-') && arg !== 'help')
   const program = new Command('packmill')
     .description('Product events in; sessions and friction incidents out, exactly once, in one process.')
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
     .option('--verbose', 'show the stack of an error')
     .helpCommand('help [command]', 'show the help of a command')
-  if (args.includes('--version') || args.includes('-V')) program.version(version())
+  if (named === undefined) program.version(version())
   addExamples(program, [
-    ['packmill traffic --events 100000 --out events.jsonl', 'make traffic'],
+    ['packmill demo', 'see it work, in half a minute'],
+    ['packmill import events.jsonl.gz', 'your own events'],
+    ['packmill sql "SELECT kind, count() FROM incidents GROUP BY kind"', 'ask'],
+    ['packmill up', 'run it as a service'],
     ['packmill config --json', 'see what is configured, and where'],
   ])
-  const named = args.find((arg) => !arg.startsWith('-') && arg !== 'help')
   try {
     for (const { name, summary, load } of commands) {
       const command = program.command(name).description(summary).exitOverride()

@@ -24,7 +24,9 @@ export async function settle(
   } finally {
     clearInterval(timer)
   }
-  shown.finish(processed(await folder.stats()) - first)
+  const count = processed(await folder.stats()) - first
+  // A little is over before anybody could look.
+  if (count > 0) shown.finish(count)
 }
 
 const processed = ({ tasks }: Stats) => tasks.reduce((sum, { accepted }) => sum + accepted, 0)

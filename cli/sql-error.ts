@@ -26,7 +26,7 @@ export function sqlError(error: unknown, statement: string): unknown {
       'Events come in with `packmill import`.',
       error,
     )
-  if (/Unknown table|UNKNOWN_TABLE|does not exist/.test(message)) return new SqlError('SQL_UNKNOWN_TABLE', short, TABLES, error)
+  if (!/^Function/.test(message) && /Unknown table|UNKNOWN_TABLE|does not exist/.test(message)) return new SqlError('SQL_UNKNOWN_TABLE', short, TABLES, error)
   if (/Unknown (expression |function |)identifier|Missing columns/.test(message)) {
     const table = /\bFROM\s+(\w+)/i.exec(statement)?.[1]
     return new SqlError(
@@ -56,7 +56,9 @@ function shorten(message: string): string {
     .replace(/\. Expected [\s\S]*$/, '')
     .replace(/ in scope [\s\S]*?(?=\. Maybe you meant|$)/, '')
     .replace(/system\.\w+/g, '')
-    .replace(/\. Maybe you meant:?\s*\??/, '')
+    .replace(/\.? Maybe you meant:? *(?:\['?|default\.)?([\w.]+)?[^?]*\??/, (_, meant?: string) =>
+      meant ? `; did you mean ${meant}?` : '',
+    )
     .replace(/[\s.]+$/, '')
     .replace(/\s+/g, ' ')
 }

@@ -1,6 +1,7 @@
 // packmill import: files of events in; when it returns, everything in them can be queried. Owns the run over the files, what is shown meanwhile
 // and the summary; reading, the door and resuming are services/process's.
-import { basename } from 'node:path'
+import { access, constants } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
 import type { Command } from 'commander'
 import type { ImportResult } from '../../services/process/importer.ts'
 import type { Local } from '../../services/process/local.ts'
@@ -49,6 +50,7 @@ async function run(files: string[], options: ImportOptions): Promise<void> {
   const { config } = await resolveConfig(options)
   // All of them before the first is read: a typing mistake in the last must not cost an hour.
   for (const file of files) await checkInput(file)
+  if (options.rejects !== undefined) await access(dirname(options.rejects), constants.W_OK)
   const say = (line: string) => console.error(line)
   const stopping = interrupt((name) => say(`${name}: finishing what is under way (again: stop at once)`))
   const startMs = performance.now()
