@@ -26,7 +26,8 @@ export function sqlError(error: unknown, statement: string): unknown {
       'Events come in with `packmill import`.',
       error,
     )
-  if (!/^Function/.test(message) && /Unknown table|UNKNOWN_TABLE|does not exist/.test(message)) return new SqlError('SQL_UNKNOWN_TABLE', short, TABLES, error)
+  if (!/^Function/.test(message) && /Unknown table|UNKNOWN_TABLE|does not exist/.test(message))
+    return new SqlError('SQL_UNKNOWN_TABLE', short, TABLES, error)
   if (/Unknown (expression |function |)identifier|Missing columns/.test(message)) {
     const table = /\bFROM\s+(\w+)/i.exec(statement)?.[1]
     return new SqlError(
