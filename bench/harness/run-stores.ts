@@ -43,6 +43,8 @@ async function run({ folder, rows, rounds }: StoresOrder): Promise<StoresAnswer>
   try {
     await store.migrate()
     await command('SYSTEM STOP MERGES')
+    // The table does not write the same rows twice, unless their tokens differ.
+    let token = 0
     const lines = linesOf(rows)
     const blocks = blocksOf(lines)
     const objects = lines.map((line, offset) => rowOf(JSON.parse(line) as WireEvent, line, offset))
@@ -54,7 +56,7 @@ async function run({ folder, rows, rounds }: StoresOrder): Promise<StoresAnswer>
       const file = join(folder, name)
       writeFileSync(file, bytes)
       return (format: string) => () =>
-        command(`INSERT INTO events_raw SETTINGS async_insert = 0, max_insert_threads = 1, max_threads = 1
+        command(`INSERT INTO events_raw SETTINGS async_insert = 0, insert_deduplication_token = '${name}:${++token}', max_insert_threads = 1, max_threads = 1
           SELECT * FROM file('${file}', '${format}', '${structure}')`)
     }
     const jsonLines = objects.map((row) => `${JSON.stringify(row)}\n`).join('')
@@ -64,12 +66,19 @@ async function run({ folder, rows, rounds }: StoresOrder): Promise<StoresAnswer>
       for (const block of blocks) encoder.add(0, block, 0, rows, [])
       return encoder.finish()
     }
-    let token = 0
     const native = store.stageNative(EVENTS_RAW, encode())
     const ways: Record<string, () => Promise<unknown>> = {
       'json-objects': () =>
-        client.insert({ table: 'events_raw', values: objects, format: 'JSONEachRow', clickhouse_settings: { async_insert: 0 } }),
-      'json-bytes': () => client.command({ query: `INSERT INTO events_raw SETTINGS async_insert = 0 FORMAT JSONEachRow\n${jsonLines}` }),
+        client.insert({
+          table: 'events_raw',
+          values: objects,
+          format: 'JSONEachRow',
+          clickhouse_settings: { async_insert: 0, insert_deduplication_token: `objects:${++token}` },
+        }),
+      'json-bytes': () =>
+        client.command({
+          query: `INSERT INTO events_raw SETTINGS async_insert = 0, insert_deduplication_token = 'bytes:${++token}' FORMAT JSONEachRow\n${jsonLines}`,
+        }),
       'json-file': fileOf('rows.json', jsonLines)('JSONEachRow'),
       'rowbinary-file': fileOf('rows.bin', rowBinary(objects))('RowBinary'),
       native: () => native.insert(`bench:${++token}`),
