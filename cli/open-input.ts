@@ -1,7 +1,7 @@
 // A file of events, or stdin, as decompressed chunks: what it is is seen by its first bytes, not by its name. Owns reading and gunzip, and how
 // their failures are called; looks into no line.
 import { createReadStream, type Stats } from 'node:fs'
-import { access, constants, stat } from 'node:fs/promises'
+import { access, constants, open, stat } from 'node:fs/promises'
 import { createGunzip, type Gunzip } from 'node:zlib'
 import type { Stdin } from './stdin.ts'
 
@@ -21,6 +21,7 @@ export class InputError extends Error {
 }
 
 export interface Input {
+  /** Each is valid until the next one is asked for. */
   readonly chunks: AsyncIterable<Uint8Array>
   /** Bytes on disk; undefined for stdin and pipes. */
   readonly size: number | undefined
@@ -56,7 +57,7 @@ export async function checkInput(path: string): Promise<Stats | undefined> {
 /** The chunks reject with INPUT_UNREADABLE, GZIP_TRUNCATED, GZIP_CORRUPT, after everything before the fault was given. `stdin`: what `-` is. */
 export async function openInput(path: string, stdin: Stdin | undefined): Promise<Input> {
   const size = await checkInput(path)
-  const source = stdin ?? openFile(path)
+  const source = stdin ?? (size?.isFile() ? openFile(path) : openPipe(path))
   let read = 0
   const raw = async function* () {
     try {
@@ -76,7 +77,33 @@ export async function openInput(path: string, stdin: Stdin | undefined): Promise
   }
 }
 
+/** Two buffers in turn, one being filled while the other is worked on: a new one for each read costs the collector more than reading. */
 function openFile(path: string): Stdin {
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    const file = await open(path)
+    try {
+      const buffers = [new Uint8Array(READ_BYTES), new Uint8Array(READ_BYTES)] as const
+      const fill = (buffer: Uint8Array) => {
+        const filled = file.read(buffer, 0, READ_BYTES)
+        filled.catch(() => undefined)
+        return filled
+      }
+      let [present, other]: readonly Uint8Array[] = buffers
+      for (let filled = fill(present); ; [present, other] = [other, present]) {
+        const { bytesRead } = await filled
+        if (bytesRead === 0) return
+        filled = fill(other)
+        yield present.subarray(0, bytesRead)
+      }
+    } finally {
+      await file.close()
+    }
+  }
+  const given = chunks()
+  return { chunks: given, close: () => void given.return(undefined) }
+}
+
+function openPipe(path: string): Stdin {
   const stream = createReadStream(path, { highWaterMark: READ_BYTES })
   return { chunks: stream as AsyncIterable<Uint8Array>, close: () => void stream.destroy() }
 }

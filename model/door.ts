@@ -85,6 +85,7 @@ export class Door {
   readonly #batch: EventBatch = newBatch()
   readonly #partitions: number
   readonly #outgoing: Outgoing[]
+  readonly #free: Outgoing[] = []
   readonly #known: (KnownActor | undefined)[] = new Array(KNOWN_ACTORS).fill(undefined)
   readonly #org: Uint8Array
   readonly #orgText: Text
@@ -118,15 +119,21 @@ export class Door {
     return result
   }
 
-  /** Hands over what was accepted since the last call, by partition, each in the order of its lines. The bytes are the caller's. */
+  /** Hands over what was accepted since the last call, by partition, each in the order of its lines. The bytes are the caller's, who may `give` them back. */
   take(): PartitionRecords[] {
     const taken: PartitionRecords[] = []
     for (const [partition, { bytes, used, count }] of this.#outgoing.entries()) {
       if (count === 0) continue
       taken.push({ partition, count, bytes: bytes.subarray(0, used) })
-      this.#outgoing[partition] = emptyOutgoing(bytes.length)
+      this.#outgoing[partition] = this.#free.pop() ?? emptyOutgoing(bytes.length)
     }
     return taken
+  }
+
+  /** Takes back what nobody reads any more, to be filled again: a new buffer for each costs the collector more than filling it. */
+  give(taken: readonly PartitionRecords[]): void {
+    for (const { bytes } of taken)
+      if (this.#free.length < this.#partitions * 2) this.#free.push(outgoingOver(Buffer.from(bytes.buffer as ArrayBuffer)))
   }
 
   #append(row: number, source: Buffer, sourceView: DataView, start: number, receivedAtText: Text): EventError | undefined {
@@ -191,10 +198,9 @@ export class Door {
   }
 }
 
-function emptyOutgoing(size: number): Outgoing {
-  const bytes = Buffer.allocUnsafeSlow(size)
-  return { bytes, view: new DataView(bytes.buffer), used: 0, count: 0 }
-}
+const emptyOutgoing = (size: number): Outgoing => outgoingOver(Buffer.allocUnsafeSlow(size))
+
+const outgoingOver = (bytes: Buffer<ArrayBuffer>): Outgoing => ({ bytes, view: new DataView(bytes.buffer), used: 0, count: 0 })
 
 /** Makes room for `length` bytes and SLACK behind them. */
 function reserve(outgoing: Outgoing, length: number): void {

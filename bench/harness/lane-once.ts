@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { defaults } from '../../config/index.ts'
 import { Lane } from '../../engine/lane/lane.ts'
 import { PartitionTask } from '../../engine/lane/task.ts'
+import type { Log } from '../../engine/log/contract.ts'
 import { systemClock } from '../../engine/time/clock.ts'
 import type { Topology } from '../../engine/topology/topology.ts'
 import { newBatch } from '../../model/scan.ts'
@@ -13,7 +14,7 @@ import { openCheckpointStore } from '../../stores/state/checkpoint-store.ts'
 import { lmdbKeyValue } from '../../stores/state/lmdb-key-value.ts'
 import type { ClickstreamSettings } from '../../topologies/clickstream.ts'
 import { type Cost, measuring } from './in-child.ts'
-import { allPartitions, clickstreamDefaults, LINEAGE, openLog, TOPIC } from './workload.ts'
+import { allPartitions, clickstreamDefaults, gated, LINEAGE, openLog, TOPIC } from './workload.ts'
 
 export interface LaneOrder {
   /** From roundFolder. */
@@ -26,11 +27,14 @@ export interface LaneOrder {
   topology?: { module: string; export: string }
   checkpointBytes: number
   exactlyOnce: boolean
+  /** The share of the log (0 … 1) that is done before the measurement begins. */
+  runIn?: number
   /** Afterwards, unmeasured: open sessions as snapshots, as an import ends, so that all can be compared; and a clean stop. */
   settle: boolean
 }
 
 export interface LaneAnswer extends Cost {
+  /** Measured ones. */
   rows: number
   epochs: number
   checkpoints: number
@@ -40,15 +44,18 @@ export interface LaneAnswer extends Cost {
 
 /** `onMeasured` is called when the measured part is over, before the rest. */
 export async function runLane(order: LaneOrder, onMeasured: (checkpoints: number) => void = () => {}): Promise<LaneAnswer> {
-  const { folder, partitions = allPartitions, member, topology: wanted, checkpointBytes, exactlyOnce, settle } = order
+  const { folder, partitions = allPartitions, member, topology: wanted, checkpointBytes, exactlyOnce, runIn = 0, settle } = order
   const { module, export: name } = wanted ?? { module: '../../topologies/clickstream.ts', export: 'clickstream' }
   const imported = (await import(new URL(module, import.meta.url).href)) as Record<string, (settings: ClickstreamSettings) => Topology>
   const topology = imported[name](clickstreamDefaults())
   const { epochBytes, epochMs, cacheBytes } = defaults.engine
   global.gc?.()
 
-  const end = measuring()
+  let end = measuring()
   const log = await openLog(folder, member?.writer ?? 'lane-0', member?.shared)
+  const gate = await gated(log, runIn)
+  if (runIn === 0) gate.open()
+  const behindGate: Log = { ...bound(log), reader: gate.reader }
   const batch = newBatch()
   const tasks: PartitionTask[] = []
   for (const partition of partitions) {
@@ -56,21 +63,30 @@ export async function runLane(order: LaneOrder, onMeasured: (checkpoints: number
     await realFiles.makeFolder(state)
     const store = await openCheckpointStore({ files: realFiles, folder: state, keyValue: lmdbKeyValue(join(state, 'kv')) })
     const options = { topology, lineage: LINEAGE, code: 'bench', partition, epochBytes, checkpointBytes, exactlyOnce }
-    tasks.push(new PartitionTask({ ...options, cacheBytes: cacheBytes / allPartitions.length }, log, store, batch))
+    tasks.push(new PartitionTask({ ...options, cacheBytes: cacheBytes / allPartitions.length }, behindGate, store, batch))
   }
   let stopped: unknown
   let idle = () => {}
   // A lane waits for the log to change only when all it has read is committed, and its checkpoints and their upkeep are finished.
   const nothingLeft = new Promise<void>((resolve) => (idle = resolve))
+  let isRunIn = runIn === 0
+  let before = { rows: 0, checkpoints: 0 }
+  const totals = () => ({
+    rows: lane.stats.reduce((sum, { position }) => sum + position, 0),
+    checkpoints: lane.stats.reduce((sum, { checkpoints }) => sum + checkpoints, 0),
+  })
   const lane = new Lane({
     tasks,
     log: {
-      claim: log.claim.bind(log),
-      reader: log.reader.bind(log),
-      bounds: log.bounds.bind(log),
-      need: log.need.bind(log),
-      close: log.close.bind(log),
+      ...behindGate,
       changed: () => {
+        if (!isRunIn) {
+          isRunIn = true
+          before = totals()
+          gate.open()
+          end = measuring()
+          return Promise.resolve()
+        }
         idle()
         return log.changed()
       },
@@ -105,10 +121,19 @@ export async function runLane(order: LaneOrder, onMeasured: (checkpoints: number
   }
   return {
     ...cost,
-    rows: sum(({ position }) => position),
+    rows: sum(({ position }) => position) - before.rows,
     epochs: sum(({ epoch }) => epoch),
-    checkpoints: sum(({ checkpoints }) => checkpoints),
+    checkpoints: sum(({ checkpoints }) => checkpoints) - before.checkpoints,
     users: sum(({ users }) => users),
     stateBytes: sum(({ stateBytes }) => stateBytes),
   }
 }
+
+const bound = (log: Log): Log => ({
+  claim: log.claim.bind(log),
+  reader: log.reader.bind(log),
+  bounds: log.bounds.bind(log),
+  need: log.need.bind(log),
+  changed: log.changed.bind(log),
+  close: log.close.bind(log),
+})

@@ -3,17 +3,17 @@ import { defaults } from '../../config/index.ts'
 import type { Log } from '../../engine/log/contract.ts'
 import { TOPIC } from './workload.ts'
 
-/** Parses all records of these partitions; returns how many there are. */
-export async function parseAll(log: Log, partitions: readonly number[]): Promise<number> {
+/** Parses the records of these partitions that the log gives, from `from` on (by partition), which is moved on; returns how many there are. */
+export async function parseAll(log: Pick<Log, 'reader'>, partitions: readonly number[], from: number[] = []): Promise<number> {
   let rows = 0
   for (const partition of partitions) {
     const reader = log.reader({ topic: TOPIC, partition })
-    for (let from = 0; ; ) {
-      const { bytes, blocks, next } = await reader.read(from, defaults.engine.epochBytes)
+    for (;;) {
+      const { bytes, blocks, next } = await reader.read(from[partition] ?? 0, defaults.engine.epochBytes)
       if (blocks.length === 0) break
       const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
       for (const { pos, length } of blocks) rows += parseBlock(buffer, pos, pos + length)
-      from = next
+      from[partition] = next
     }
     reader.close()
   }

@@ -2,22 +2,27 @@
 
 import { answer, type Cost, measuring } from './in-child.ts'
 import { parseAll } from './parse-once.ts'
-import { allPartitions, openLog } from './workload.ts'
+import { allPartitions, gated, openLog } from './workload.ts'
 
 export interface ParseAnswer extends Cost {
   rows: number
 }
 
-await answer(async ({ folder, warmUp }: { folder: string; warmUp: string }): Promise<ParseAnswer> => {
-  await parse(warmUp)
-  return parse(folder)
+await answer(async ({ folder, warmUp, runIn = 0 }: { folder: string; warmUp: string; runIn?: number }): Promise<ParseAnswer> => {
+  await parse(warmUp, 0)
+  return parse(folder, runIn)
 })
 
-async function parse(folder: string): Promise<ParseAnswer> {
+/** Measured from the share `runIn` of the log on (see lane-once.ts). */
+async function parse(folder: string, runIn: number): Promise<ParseAnswer> {
   global.gc?.()
-  const end = measuring()
   const log = await openLog(folder, 'lane-0')
-  const rows = await parseAll(log, allPartitions)
+  const gate = await gated(log, runIn)
+  const from: number[] = []
+  await parseAll(gate, allPartitions, from)
+  gate.open()
+  const end = measuring()
+  const rows = await parseAll(gate, allPartitions, from)
   const cost = end()
   await log.close()
   return { ...cost, rows }

@@ -17,6 +17,8 @@ export const PARTITIONS = defaults.log.partitions
 export const allPartitions = Array.from({ length: PARTITIONS }, (_, partition) => partition)
 /** Events of the unmeasured run before a measured one. */
 export const WARM_UP_EVENTS = 100_000
+/** Events of the same log that a lane or loop does before it is measured, where a question asks for it: a lane runs for weeks. */
+export const RUN_IN_EVENTS = 500_000
 
 export interface InputMeta {
   events: number
@@ -53,6 +55,23 @@ export function roundFolder(input: Input, folder: string): string {
   mkdirSync(join(folder, 'log'), { recursive: true })
   for (const file of readdirSync(join(input.folder, 'log'))) linkSync(join(input.folder, 'log', file), join(folder, 'log', file))
   return folder
+}
+
+/** A log that ends, for its readers, at a share of each partition until `open` is called: before is not measured, behind it is. */
+export async function gated(log: JournalLog, share: number): Promise<{ reader: JournalLog['reader']; open(): void }> {
+  const bounds = await Promise.all(allPartitions.map((partition) => log.bounds({ topic: TOPIC, partition })))
+  let gates = bounds.map(({ end }) => Math.floor(end * share))
+  return {
+    reader: (at) => {
+      const own = log.reader(at)
+      const read: typeof own.read = (from, maxBytes) =>
+        from >= gates[at.partition] ? Promise.resolve({ bytes: new Uint8Array(0), blocks: [], next: from }) : own.read(from, maxBytes)
+      return { read, close: () => own.close() }
+    },
+    open: () => {
+      gates = gates.map(() => Number.POSITIVE_INFINITY)
+    },
+  }
 }
 
 /** What the threads that open a data folder's log share. No other process has it open. */

@@ -66,7 +66,7 @@ const COMMIT_BYTES = 4 << 20
 /** A slow stream's lines wait at most this long for others, once the next chunk is there. */
 const COMMIT_MS = 100
 
-/** Reads the stream to its end into the log. Errors: INPUT_CHANGED; what the stream and the log reject with; the receipts say where to go on. */
+/** Reads the stream to its end into the log; a chunk is read until the next one is asked for. Errors: INPUT_CHANGED; what the stream and the log reject with; the receipts say where to go on. */
 export async function importLines(stream: AsyncIterable<Uint8Array>, options: ImportOptions): Promise<ImportResult> {
   const chunks = readable(stream)
   const first: Uint8Array[] = []
@@ -75,7 +75,7 @@ export async function importLines(stream: AsyncIterable<Uint8Array>, options: Im
       const chunk = await chunks.next()
       if (!chunk) break
       size += chunk.length
-      first.push(chunk)
+      first.push(chunk.slice())
     }
   const hash = createHash('sha256').update(`${options.org ?? ''}\0`)
   if (options.name === undefined) hash.update(Buffer.concat(first).subarray(0, DIGEST_BYTES))
@@ -217,13 +217,17 @@ class ImportRun {
 
   private async commit(complete: boolean): Promise<void> {
     const { topic, onProgress } = this.options
-    const outputs: OutputBlock[] = this.door.take().map(({ partition, count, bytes }) => ({ topic, partition, count, bytes }))
+    const taken = this.door.take()
+    const outputs: OutputBlock[] = taken.map(({ partition, count, bytes }) => ({ topic, partition, count, bytes }))
     const receipt: ImportReceipt = { epoch: ++this.epoch, to: this.read, ...this.result, complete, crc: this.readCrc }
     this.waiting = 0
     this.committedMs = this.options.nowMs()
     await this.committing
     onProgress?.({ bytes: this.read, ...this.result })
     this.committing = this.claim.commit({ outputs, receipt, release: { receiptsThrough: this.epoch - 1, inputBefore: 0 } })
-    this.committing.catch(() => undefined)
+    this.committing.then(
+      () => this.door.give(taken),
+      () => undefined,
+    )
   }
 }

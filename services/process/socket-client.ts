@@ -45,7 +45,8 @@ export class SocketClient {
     let failure: unknown
     const body = async function* () {
       try {
-        yield* stream
+        // Copies: what is sent waits beyond the next chunk.
+        for await (const chunk of stream) yield Buffer.from(chunk)
       } catch (error) {
         failure = error
         request.addTrailers({ [CUT_SHORT]: '1' })
