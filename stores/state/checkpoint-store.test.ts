@@ -9,6 +9,7 @@ import { seeded } from '../../tests/sim/seeded.ts'
 import { SimDisk, SimFiles } from '../../tests/sim/sim-files.ts'
 import { SimKeyValueDisk } from '../../tests/sim/sim-key-value.ts'
 import { realFiles } from '../files/real-files.ts'
+import { storageError } from '../files/storage-error.ts'
 import { openCheckpointStore } from './checkpoint-store.ts'
 import { lmdbKeyValue } from './lmdb-key-value.ts'
 
@@ -166,6 +167,32 @@ describe('A full disk', () => {
     under.disk.freeBytes = Infinity
     await checkpoint(store, 2, 20)
     expect(Buffer.from(store.get('state', Buffer.from('key-1'))!).toString()).toBe('value 1 of 2')
+  })
+
+  it('met by any write of an application loses no key: what was not written is written with room again', async () => {
+    const KEYS = 2500
+    let writes = 0
+    for (let failing = 0, failed = true; failed; failing++) {
+      failed = false
+      writes = 0
+      const keyValue = new SimKeyValueDisk().open(async (label) => {
+        if (label !== 'key-value write' || writes++ !== failing) return
+        failed = true
+        throw storageError(Object.assign(new Error('no space'), { code: 'ENOSPC' }), '/state/task/kv')
+      })
+      const store = await openCheckpointStore({ files: new SimFiles(new SimDisk()), folder: '/state/task', keyValue, applyFiles: 0 })
+      await checkpoint(store, 1, KEYS)
+      let refused = 0
+      for (let more = true; more; )
+        more = await store.maintain().catch((error) => {
+          expect(error).toMatchObject({ code: 'DISK_FULL' })
+          return ++refused < 3
+        })
+      expect(refused).toBe(failed ? 1 : 0)
+      for (let n = 0; n < KEYS; n++)
+        expect(Buffer.from(store.get('state', Buffer.from(`key-${n}`)) ?? []).toString()).toBe(`value ${n} of 1`)
+    }
+    expect(writes).toBeGreaterThan(4)
   })
 })
 

@@ -215,8 +215,9 @@ class CheckpointStore implements StateStore {
     const applying = this.applying!
     const { table, header } = applying
     const changes: Change[] = []
-    for (let bytes = 0; applying.slot < table.slotCount && changes.length < STEP_KEYS && bytes < STEP_BYTES; applying.slot++) {
-      const entry = table.entryIn(applying.slot)
+    let slot = applying.slot
+    for (let bytes = 0; slot < table.slotCount && changes.length < STEP_KEYS && bytes < STEP_BYTES; slot++) {
+      const entry = table.entryIn(slot)
       if (entry < 0) continue
       const value = this.readValue(table.value(entry), CRC_BYTES)
       value?.writeUInt32LE(crc32(value.subarray(0, -CRC_BYTES)), value.length - CRC_BYTES)
@@ -226,6 +227,8 @@ class CheckpointStore implements StateStore {
     const { keyValue, files } = this.options
     if (changes.length) {
       await keyValue.write(changes)
+      // Only now: what could not be written is written again.
+      applying.slot = slot
       return true
     }
     await keyValue.write([this.metaChange({ header, applying: header.epoch })])

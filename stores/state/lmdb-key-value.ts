@@ -1,5 +1,6 @@
 // The key-value store over LMDB: one environment per task's folder, binary keys and values. Never holds what is not in a checkpoint file too,
 // until that has been flushed here.
+import { constants } from 'node:os'
 import { open, type RootDatabase } from 'lmdb'
 import { StorageError, storageError } from '../files/storage-error.ts'
 import { stateCorrupt } from './checkpoint-file.ts'
@@ -33,14 +34,17 @@ export function lmdbKeyValue(folder: string): KeyValueStore {
     get: (key) => db.getBinary(key),
     async write(changes: readonly Change[]) {
       try {
-        await db.batch(() => {
+        // Not LMDB's own asynchronous way: of one that found no room it says so in a promise that nobody can hear, and never writes again.
+        db.transactionSync(() => {
           for (const [key, value] of changes) {
             if (value) void db.put(key, value as Buffer)
             else void db.remove(key)
           }
         })
       } catch (error) {
-        throw storageError(error, folder)
+        // LMDB has the operating system's number.
+        const isFull = (error as { code?: unknown }).code === constants.errno.ENOSPC
+        throw storageError(isFull ? Object.assign(error as Error, { code: 'ENOSPC' }) : error, folder)
       }
       db.resetReadTxn()
     },
