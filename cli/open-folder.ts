@@ -51,10 +51,17 @@ function printNotice(notice: Notice, say: (line: string) => void, told: Set<stri
       if (notice.done === 0 && notice.of > 0) say(`partition ${notice.partition}: computing ${notice.of} epochs again after a stop`)
       return
     case 'partition-waiting':
-      // All partitions wait for the same, and each says so at every attempt.
+    case 'sink-waiting':
+      // All wait for the same.
       if (told.has((notice.error as Error & { code?: string }).code ?? '')) return
       say('nothing is lost, and it goes on by itself when this has passed:')
       reportStopped(notice.error, say, told)
+      return
+    case 'partition-resumed':
+    case 'sink-resumed':
+      if (told.size > 0) say('it goes on')
+      // The next time is told again.
+      told.clear()
       return
     case 'partition-stopped':
     case 'sink-stopped':

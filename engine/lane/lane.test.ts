@@ -106,6 +106,8 @@ test('a full disk stops nothing for good: what could not be committed is compute
   world.disk.freeBytes = Infinity
   await until(drained)
   expect(world.stopped).toEqual([])
+  // Once each, however often they were tried.
+  expect(world.waits.sort()).toEqual(['0 DISK_FULL', '0 goes on', '1 DISK_FULL', '1 goes on'])
   expect(read(world)).toEqual(await ends(node))
   for (const task of TASKS) expect(world.observed.of(task).at(-1)!.counters.deadLettered).toBe(0)
   const dead = node.logs[0].reader({ topic: TOPICS.deadLetters, partition: 0 })

@@ -19,8 +19,9 @@ export interface LaneOptions {
   /** Whether epochs record processing time, by which idle actors advance. An import's do not. */
   live: boolean
   onStopped(partition: number, error: unknown): void
-  /** A partition failed by a cause that may pass (a full disk); it is tried again until it goes on, at growing pauses. */
+  /** A partition failed by a cause that may pass (a full disk); it is tried again until it goes on, at growing pauses. Told once, as is its end. */
   onWaiting?(partition: number, error: unknown): void
+  onResumed?(partition: number): void
   /** A recovery's progress, in epochs. */
   onRecovering?(partition: number, done: number, of: number): void
 }
@@ -38,13 +39,15 @@ interface Drain {
 }
 
 const BACKOFF_FIRST_MS = 100
-const BACKOFF_MAX_MS = 10_000
+const BACKOFF_MAX_MS = 5_000
 
 export class Lane {
   private readonly options: LaneOptions
   private readonly active = new Set<PartitionTask>()
   /** Tasks that failed by a cause that may pass, and when they are recovered. */
-  private readonly failed = new Map<PartitionTask, { atMs: number; backoffMs: number }>()
+  private readonly failed = new Map<PartitionTask, { atMs: number }>()
+  /** Tasks that failed so and have not committed since: the last pause before they were tried again. */
+  private readonly waiting = new Map<PartitionTask, number>()
   private readonly stopped = new Set<PartitionTask>()
   private drains: Drain[] = []
   private stopping = false
@@ -58,7 +61,7 @@ export class Lane {
   /** Recovers every task. One that cannot be recovered is reported and left out. */
   async open(): Promise<void> {
     const { tasks, onRecovering } = this.options
-    for (const task of tasks) await this.recover(task, undefined, (done, of) => onRecovering?.(task.partition, done, of))
+    for (const task of tasks) await this.recover(task, false, (done, of) => onRecovering?.(task.partition, done, of))
   }
 
   /** Runs until stop: then every task has committed, checkpointed and released its claim. */
@@ -84,9 +87,12 @@ export class Lane {
       if (flushing === undefined && !busy) await this.wait()
       else if (!full) await clock.sleep(Math.max(0, startedMs + epochMs - clock.now()), this.wake.signal)
     }
-    for (const task of this.active) await task.stop()
+    let failure: unknown
+    // One that finds no room for its checkpoint keeps no other from its own.
+    for (const task of this.active) await task.stop().catch((error: unknown) => (failure ??= error))
     this.active.clear()
     for (const drain of this.drains) drain.reject(laneStopped())
+    if (failure !== undefined) throw failure
   }
 
   /** Resolves when every task has read and committed its input up to `to`, and then an epoch with what is asked for. */
@@ -132,6 +138,7 @@ export class Lane {
           : {}
       const epoch = await this.guard(task, () => task.next(live ? { nowMs: clock.now() } : undefined, asked))
       if (epoch) round.push([task, epoch])
+      else if (this.active.has(task) && task.committedEpoch >= task.lastEpoch) this.resumed(task)
       if (!drain || !this.active.has(task)) continue
       drain.waiting.delete(task)
       // Where nothing was asked for, what is in flight may be all that is left to commit.
@@ -143,7 +150,9 @@ export class Lane {
   /** After the commits of a round: drains that they complete, or recovery of the tasks whose commit failed. */
   private async settle(round: [PartitionTask, Epoch][], results: PromiseSettledResult<void>[]): Promise<boolean> {
     const causes = new Map<PartitionTask, unknown>()
-    for (const [i, result] of results.entries()) if (result.status === 'rejected') causes.set(round[i][0], result.reason)
+    for (const [i, result] of results.entries())
+      if (result.status === 'rejected') causes.set(round[i][0], result.reason)
+      else this.resumed(round[i][0])
     for (const [task, cause] of causes) await this.restart(task, cause)
     const failed = causes.size > 0
     // A commit of a neighbour failed: what was computed after it in this round is dropped with it, and computed again.
@@ -168,31 +177,41 @@ export class Lane {
     if (cause !== undefined && !isRetryable(cause)) return this.drop(task, cause)
     this.active.delete(task)
     await task.abandon()
-    if (cause === undefined) await this.recover(task, BACKOFF_FIRST_MS)
-    else {
-      this.failed.set(task, { atMs: this.options.clock.now() + BACKOFF_FIRST_MS, backoffMs: BACKOFF_FIRST_MS })
-      this.options.onWaiting?.(task.partition, cause)
-    }
+    if (cause === undefined) await this.recover(task, true)
+    else this.waitFor(task, cause)
+  }
+
+  private waitFor(task: PartitionTask, cause: unknown): void {
+    const { clock, onWaiting } = this.options
+    const lastMs = this.waiting.get(task)
+    const pauseMs = lastMs === undefined ? BACKOFF_FIRST_MS : Math.min(BACKOFF_MAX_MS, lastMs * 2)
+    this.waiting.set(task, pauseMs)
+    this.failed.set(task, { atMs: clock.now() + pauseMs })
+    if (lastMs === undefined) onWaiting?.(task.partition, cause)
+  }
+
+  private resumed(task: PartitionTask): void {
+    if (this.waiting.delete(task)) this.options.onResumed?.(task.partition)
   }
 
   private async retry(): Promise<void> {
-    for (const [task, { atMs, backoffMs }] of [...this.failed]) {
+    for (const [task, { atMs }] of [...this.failed]) {
       if (atMs > this.options.clock.now()) continue
       this.failed.delete(task)
-      await this.recover(task, Math.min(BACKOFF_MAX_MS, backoffMs * 2))
+      await this.recover(task, true)
     }
   }
 
-  /** `backoffMs`: when to try again where the cause may pass; undefined: never, the person who starts it shall know. */
-  private async recover(task: PartitionTask, backoffMs?: number, onProgress?: (done: number, of: number) => void): Promise<void> {
+  /** `again`: where the cause may pass it is tried again; false at a start: the person who starts it shall know. */
+  private async recover(task: PartitionTask, again: boolean, onProgress?: (done: number, of: number) => void): Promise<void> {
     const { clock } = this.options
     try {
       await task.recover(clock.now(), onProgress)
       this.active.add(task)
     } catch (error) {
-      if (backoffMs === undefined || !isRetryable(error)) return this.drop(task, error)
+      if (!again || !isRetryable(error)) return this.drop(task, error)
       await task.abandon()
-      this.failed.set(task, { atMs: clock.now() + backoffMs, backoffMs })
+      this.waitFor(task, error)
     }
   }
 
@@ -208,6 +227,7 @@ export class Lane {
   private drop(task: PartitionTask, error: unknown): void {
     this.active.delete(task)
     this.failed.delete(task)
+    this.waiting.delete(task)
     this.stopped.add(task)
     for (const drain of this.drains) if (drain.waiting.has(task) || drain.asking.has(task)) drain.reject(error)
     this.drains = this.drains.filter((drain) => !drain.waiting.has(task) && !drain.asking.has(task))

@@ -73,6 +73,8 @@ export interface SinkSettings {
   attemptsMax: number
   backoffMs: number
   backoffMaxMs: number
+  /** The longest pause between two looks whether a full disk has room again (5,000). */
+  waitMaxMs: number
   /** How often the log is told what this sink no longer needs (30,000). */
   releaseMs: number
 }
@@ -86,5 +88,6 @@ export const sinkDefaults: SinkSettings = {
   attemptsMax: 20,
   backoffMs: 100,
   backoffMaxMs: 30_000,
+  waitMaxMs: 5_000,
   releaseMs: 30_000,
 }

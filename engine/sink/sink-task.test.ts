@@ -2,11 +2,20 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type SinkRecord, type SinkSettings, sinkDefaults } from './contract.ts'
 import { SinkTask } from './sink-task.ts'
-import { type Effect, SinkWorld } from './sink-world.fake.ts'
+import { type Effect, type Fault, SinkWorld } from './sink-world.fake.ts'
 
 const settings: SinkSettings = { ...sinkDefaults, batchBytes: 100, readBytes: 40 }
 
-const newTask = (world: SinkWorld, over: { settings?: Partial<SinkSettings>; codeVersion?: string; lineage?: string } = {}) =>
+interface Over {
+  settings?: Partial<SinkSettings>
+  codeVersion?: string
+  lineage?: string
+  /** What it says of its waits. */
+  told?: string[]
+  onWaiting?(): void
+}
+
+const newTask = (world: SinkWorld, over: Over = {}) =>
   new SinkTask({
     log: world.log(),
     sink: 'table',
@@ -17,6 +26,11 @@ const newTask = (world: SinkWorld, over: { settings?: Partial<SinkSettings>; cod
     clock: world.clock(),
     settings: { ...settings, ...over.settings },
     codeVersion: over.codeVersion ?? 'v1',
+    onWaiting: (error) => {
+      over.told?.push((error as { code: string }).code)
+      over.onWaiting?.()
+    },
+    onResumed: () => over.told?.push('resumed'),
   })
 
 /** Three partitions of different sizes, with holes between blocks: several batches. */
@@ -196,6 +210,61 @@ describe('a write that fails', () => {
     await task.open()
     await expect(task.run()).rejects.toMatchObject({ code: 'SINK_STOPPED', message: expect.stringContaining('after 4 attempts') })
     expect(world.writes.length).toBe(4)
+  })
+})
+
+describe('a full disk', () => {
+  test('wherever it is met, and however often, loses and doubles nothing, stops nobody, and is told once', async () => {
+    const fault = fc.array(fc.boolean(), { maxLength: 20 })
+    const write = fc.array(fc.constantFrom<Fault>('full', 'early', 'half', 'late'), { maxLength: 8 })
+    await fc.assert(
+      fc.asyncProperty(fault, write, async (logFaults, faults) => {
+        const world = filledWorld()
+        const told: string[] = []
+        const task = newTask(world, { told })
+        await task.open()
+        Object.assign(world, { logFaults: [...logFaults], faults: [...faults] })
+        const running = task.run()
+        await Promise.race([task.drained(world.ends), running])
+        expectExact(world)
+        world.logFaults = []
+        task.stop()
+        // What it met while it stopped is the next start's.
+        await running.catch((error) => expect(error).toMatchObject({ code: 'DISK_FULL' }))
+        expect(told.join(' ')).toMatch(/^(DISK_FULL resumed ?)*(DISK_FULL)?$/)
+        await runToEnd(world)
+        expectExact(world)
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  test('is waited for at growing pauses, for as long as it takes', async () => {
+    const world = filledWorld()
+    const told: string[] = []
+    const task = newTask(world, { told })
+    await task.open()
+    world.logFaults = Array.from({ length: 100 }, () => true)
+    const running = task.run()
+    await task.drained(world.ends)
+    expect(world.nowMs - 1_000_000).toBeGreaterThan(90 * settings.waitMaxMs)
+    expect(told).toEqual(['DISK_FULL', 'resumed'])
+    task.stop()
+    await running
+    expectExact(world)
+  })
+
+  test('a stop ends with it, and the next start writes the rest', async () => {
+    const world = filledWorld()
+    const told: string[] = []
+    const task = newTask(world, { told, onWaiting: () => task.stop() })
+    await task.open()
+    world.logFaults = [true, true]
+    await expect(task.run()).rejects.toMatchObject({ code: 'DISK_FULL' })
+    expect(told).toEqual(['DISK_FULL'])
+    world.logFaults = []
+    await runToEnd(world)
+    expectExact(world)
   })
 })
 

@@ -11,6 +11,8 @@
 // 3. A pending batch found at start is read back, never sent again: embedded, the engine's tokens died half-written with the process (27).
 // 4. Every read-back is recorded first and has a token of its own: one whose rows were lost must not be mistaken for written.
 // 5. Nothing is dropped: what cannot be written stops the sink, and its rows stay in the log, which keeps them from `done` on (24).
+// 6. Where the disk is full the sink waits for room, and then begins as at a start: with a claim, and a read-back. A table that found no
+//    room may have kept the token and not the rows, so that token is never sent again.
 import { EngineError } from '../errors.ts'
 import type { Claim, Log, Reader } from '../log/contract.ts'
 import type { Clock } from '../time/clock.ts'
@@ -28,6 +30,9 @@ export interface SinkTaskOptions {
   settings: SinkSettings
   /** A pending batch is resolved by the version that recorded it (29, 31). */
   codeVersion: string
+  /** It failed by a cause that may pass (a full disk), and is tried until it goes on. Told once, as is its end. */
+  onWaiting?(error: unknown): void
+  onResumed?(): void
 }
 
 export interface SinkStats {
@@ -67,6 +72,8 @@ export class SinkTask {
   private interrupt = new AbortController()
   private changed: Promise<void> | undefined
   private failure: unknown
+  private isWaiting = false
+  private backoffMs = 0
   private writtenAtMs = -Infinity
   private releasedAtMs = -Infinity
 
@@ -119,26 +126,14 @@ export class SinkTask {
   /** Works until stop() is called. Rejects where the sink cannot go on; whoever waits in drained() is rejected too. */
   async run(): Promise<void> {
     try {
-      let batch = await this.fill()
-      while (!this.stopping.signal.aborted) {
-        if (!batch) {
-          await this.recordDone()
-          await this.idle()
-          batch = await this.fill()
-          continue
-        }
-        await this.recordPending(batch)
-        batch = await this.deliver(batch)
-        this.settle()
-        if (!batch) {
-          await this.pause()
-          batch = await this.fill()
+      for (let isOver = false; !isOver; ) {
+        try {
+          await this.work()
+          isOver = true
+        } catch (error) {
+          await this.recover(error)
         }
       }
-      batch?.sealed.discard()
-      await this.recordDone()
-      await this.release()
-      await this.claim.release()
     } catch (error) {
       this.failure = error
       for (const { reject } of this.waiting.splice(0)) reject(error)
@@ -146,6 +141,63 @@ export class SinkTask {
     } finally {
       for (const reader of this.readers) reader.close()
     }
+  }
+
+  private async work(): Promise<void> {
+    let batch: Batch | undefined
+    try {
+      batch = await this.fill()
+      while (!this.stopping.signal.aborted) {
+        if (!batch) {
+          await this.recordDone()
+          this.resumed()
+          await this.idle()
+          batch = await this.fill()
+          continue
+        }
+        await this.recordPending(batch)
+        batch = await this.deliver(batch)
+        this.resumed()
+        this.settle()
+        if (!batch) {
+          await this.pause()
+          batch = await this.fill()
+        }
+      }
+      await this.recordDone()
+      await this.release()
+      await this.claim.release()
+    } finally {
+      batch?.sealed.discard()
+    }
+  }
+
+  /** Waits until it can begin again (6). Throws what is no cause that passes, and the cause itself where it is stopped meanwhile. */
+  private async recover(cause: unknown): Promise<void> {
+    const { target, clock, settings, onWaiting } = this.options
+    for (let error = cause; ; ) {
+      if ((error as { retryable?: boolean }).retryable !== true || this.stopping.signal.aborted) throw error
+      if (!this.isWaiting) onWaiting?.(error)
+      this.isWaiting = true
+      this.backoffMs = Math.min(settings.waitMaxMs, this.backoffMs * 2 || settings.backoffMs)
+      await clock.sleep(this.backoffMs, this.stopping.signal)
+      if (this.stopping.signal.aborted) throw error
+      // What was read and not sealed is read again.
+      target.seal().discard()
+      try {
+        return await this.open()
+      } catch (again) {
+        error = again
+      }
+    }
+  }
+
+  private resumed(): void {
+    this.backoffMs = 0
+    if (!this.isWaiting) return
+    this.isWaiting = false
+    this.settle()
+    this.options.onResumed?.()
   }
 
   /** Resolves when everything below the positions (one per partition) can be queried; hurries to get there. */
@@ -258,7 +310,7 @@ export class SinkTask {
       batch.isFull ? this.fill() : undefined,
     ])
     batch.sealed.discard()
-    let following = filled.status === 'fulfilled' ? filled.value : undefined
+    const following = filled.status === 'fulfilled' ? filled.value : undefined
     if (written.status === 'rejected' || filled.status === 'rejected') {
       following?.sealed.discard()
       throw written.status === 'rejected' ? written.reason : (filled as PromiseRejectedResult).reason
@@ -270,7 +322,6 @@ export class SinkTask {
     }
     // The target fills one batch at a time: the one behind is read again.
     following?.sealed.discard()
-    following = undefined
     await this.resolve(pending)
     this.next = [...this.done]
     return undefined
@@ -286,7 +337,8 @@ export class SinkTask {
         await sealed.write(token)
         return true
       } catch (error) {
-        const { retryable, message, advice } = error as { retryable?: boolean; message: string; advice?: string }
+        const { code, retryable, message, advice } = error as { code?: string; retryable?: boolean; message: string; advice?: string }
+        if (code === 'DISK_FULL') throw error
         if (!retryable || attempt >= settings.attemptsMax || this.stopping.signal.aborted) {
           throw new EngineError(
             'SINK_STOPPED',

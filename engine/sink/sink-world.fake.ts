@@ -5,8 +5,11 @@ import type { OffsetRange, SealedRows, SinkTarget } from './contract.ts'
 
 /** What a crash in the middle of a step leaves of it. For writes also: rows without their token, a token without its rows, half of the rows. */
 export type Effect = 'none' | 'all' | 'rows' | 'token' | 'half'
-/** What one write does instead of working. `late`: it is applied, and then fails as if its answer had been lost. */
-export type Fault = 'early' | 'late' | 'half' | 'permanent'
+/** What one write does instead of working. `late`: it is applied, and then fails as if its answer had been lost. `full`: the disk is, after the
+ *  token was written and before the rows were. */
+export type Fault = 'early' | 'late' | 'half' | 'permanent' | 'full'
+
+const diskFull = () => Object.assign(new Error('No space left.'), { code: 'DISK_FULL', retryable: true })
 
 const never = new Promise<never>(() => {})
 
@@ -21,6 +24,8 @@ export class SinkWorld {
   identity = 'store-1'
   nowMs = 1_000_000
   faults: Fault[] = []
+  /** What each of the next writes into the log meets: a full disk, or nothing. */
+  logFaults: boolean[] = []
   /** Runs after a write that was applied. */
   onWrite: () => void = () => {}
   logStart = 0
@@ -97,18 +102,29 @@ export class SinkWorld {
     const life = this.life
     return {
       claim: async <R extends LogReceipt>() => {
-        const generation = await this.step(life, 'claim', () => ++this.generation)
+        let isOver = false
+        const append = () => {
+          if (isOver) throw Object.assign(new Error('fenced'), { code: 'FENCED', retryable: false })
+          if (!this.logFaults.shift()) return
+          isOver = true
+          throw diskFull()
+        }
+        const generation = await this.step(life, 'claim', () => {
+          append()
+          return ++this.generation
+        })
         const claim: Claim<R> = {
           claimsSinceCommit: 1,
           last: this.record as R | undefined,
           receipts: async function* () {},
           commit: ({ receipt }) =>
             this.step(life, 'commit', () => {
+              append()
               if (generation !== this.generation) throw Object.assign(new Error('fenced'), { code: 'FENCED', retryable: false })
               if (receipt) this.receipts.push(structuredClone(receipt))
               this.committed()
             }),
-          release: () => this.step(life, 'release', () => {}),
+          release: () => this.step(life, 'release', append),
           holds: async () => generation === this.generation,
         }
         return claim
@@ -179,6 +195,10 @@ export class SinkWorld {
     if (fault === 'permanent') throw Object.assign(new Error('no such column'), { retryable: false, advice: 'Put the column back.' })
     const isHalf = effect === 'half' || fault === 'half'
     const isSeen = this.nowMs - (this.tokens.get(token) ?? -Infinity) < this.windowMs
+    if (fault === 'full') {
+      this.tokens.set(token, this.nowMs)
+      throw diskFull()
+    }
     if (fault !== 'early' && !isSeen) {
       if (effect !== 'token') this.rows.push(...(isHalf ? rows.slice(0, rows.length / 2) : rows))
       if (effect !== 'rows') this.tokens.set(token, this.nowMs)

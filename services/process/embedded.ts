@@ -19,6 +19,7 @@ import { type ImportOptions, type ImportResult, importLines } from './importer.t
 import { LaneClient } from './lane-client.ts'
 import type { TaskStats } from './lane-protocol.ts'
 import { SinksClient } from './sinks-client.ts'
+import { Waits } from './waits.ts'
 
 export interface EmbeddedOptions {
   config: Config
@@ -28,6 +29,8 @@ export interface EmbeddedOptions {
   live: boolean
   /** false: for the bench that prices exactly-once. */
   exactlyOnce?: boolean
+  /** How long settle() bears with a partition or a sink that waits for room on the disk. */
+  patienceMs?: number
   /** Something a person should read: a recovery under way, a partition or a sink that stopped. */
   onNotice(notice: Notice): void
 }
@@ -35,7 +38,11 @@ export interface EmbeddedOptions {
 export type Notice =
   | { type: 'recovering'; partition: number; done: number; of: number }
   | { type: 'partition-stopped'; partition: number; error: Error }
+  /** It met what may pass (a full disk), and is tried again until it goes on: then -resumed. */
   | { type: 'partition-waiting'; partition: number; error: Error }
+  | { type: 'partition-resumed'; partition: number }
+  | { type: 'sink-waiting'; table: string; error: Error }
+  | { type: 'sink-resumed'; table: string }
   | { type: 'sink-stopped'; table: string; error: Error }
   /** A write that is tried again. */
   | { type: 'sink-failed'; table: string; error: Error }
@@ -49,6 +56,7 @@ export interface Stats {
 }
 
 const RETAIN_MS = 60_000
+const PATIENCE_MS = 30_000
 
 /** Opens the data folder and starts everything. Errors: those of the folder, the log, the state store, the analytics store. */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> {
@@ -76,6 +84,7 @@ export class Embedded {
   private readonly lineage: string
   private readonly timer: NodeJS.Timeout
   private imports = new Set<AbortController>()
+  private readonly waits: Waits
 
   private constructor(
     lock: FolderLock,
@@ -86,8 +95,10 @@ export class Embedded {
       topic: string
       outputs: string[]
       lineage: string
+      waits: Waits
     },
   ) {
+    this.waits = parts.waits
     this.lock = lock
     this.partitions = parts.partitions
     this.log = parts.log
@@ -100,7 +111,12 @@ export class Embedded {
   }
 
   static async open(options: EmbeddedOptions, lock: FolderLock): Promise<Embedded> {
-    const { config, live, onNotice } = options
+    const { config, live } = options
+    const waits = new Waits(options.patienceMs ?? PATIENCE_MS)
+    const onNotice = (notice: Notice) => {
+      waits.heard(notice)
+      options.onNotice(notice)
+    }
     const folder = config.data
     const { partitions, lineage } = dataFolder(folder, config.log.partitions)
     const settings = clickstreamSettings(config)
@@ -132,6 +148,8 @@ export class Embedded {
       {
         onMigrating: (name) => onNotice({ type: 'migrating', name }),
         onSinkFailed: (table, error) => onNotice({ type: 'sink-failed', table, error }),
+        onSinkWaiting: (table, error) => onNotice({ type: 'sink-waiting', table, error }),
+        onSinkResumed: (table) => onNotice({ type: 'sink-resumed', table }),
         onSinkStopped: (table, error) => onNotice({ type: 'sink-stopped', table, error }),
       },
     )
@@ -155,12 +173,13 @@ export class Embedded {
           onRecovering: (partition, done, of) => onNotice({ type: 'recovering', partition, done, of }),
           onPartitionStopped: (partition, error) => onNotice({ type: 'partition-stopped', partition, error }),
           onPartitionWaiting: (partition, error) => onNotice({ type: 'partition-waiting', partition, error }),
+          onPartitionResumed: (partition) => onNotice({ type: 'partition-resumed', partition }),
         },
       )
       return { client, partitions: own }
     })
     const outputs = topology.sinks.map(({ topic }) => topic)
-    const embedded = new Embedded(lock, { partitions, log, lanes, sinks, topic: topology.pipeline.source.topic, outputs, lineage })
+    const embedded = new Embedded(lock, { partitions, log, lanes, sinks, topic: topology.pipeline.source.topic, outputs, lineage, waits })
     try {
       await Promise.all([sinks.ready, ...lanes.map(({ client }) => client.ready)])
     } catch (error) {
@@ -192,8 +211,13 @@ export class Embedded {
     }
   }
 
-  /** Resolves when all that is in the log now has been processed, what was asked for emitted, and everything can be queried. */
-  async settle(asked: { snapshots: boolean; close: boolean }): Promise<void> {
+  /** Resolves when all that is in the log now has been processed, what was asked for emitted, and everything can be queried. Rejects where
+   *  something waited too long for what may pass, with the cause; it goes on when that has passed. */
+  settle(asked: { snapshots: boolean; close: boolean }): Promise<void> {
+    return this.waits.bear(this.process(asked))
+  }
+
+  private async process(asked: { snapshots: boolean; close: boolean }): Promise<void> {
     const ends = await this.ends(this.topic)
     await Promise.all(
       this.lanes.map(({ client, partitions }) =>

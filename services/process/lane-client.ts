@@ -11,6 +11,7 @@ export interface LaneEvents {
   onRecovering?(partition: number, done: number, of: number): void
   onPartitionStopped(partition: number, error: Error): void
   onPartitionWaiting?(partition: number, error: Error): void
+  onPartitionResumed?(partition: number): void
 }
 
 /** MB of young generation: garbage per epoch dies there, and a larger one is collected less often. */
@@ -50,6 +51,8 @@ export class LaneClient {
           return events.onPartitionStopped(message.partition, fromData(message.error))
         case 'partition-waiting':
           return events.onPartitionWaiting?.(message.partition, fromData(message.error))
+        case 'partition-resumed':
+          return events.onPartitionResumed?.(message.partition)
         case 'drained':
           return this.answer(message.id, undefined)
         case 'stats':

@@ -41,5 +41,6 @@ export type FromLane =
   | { type: 'stats'; id: number; tasks: TaskStats[] }
   | { type: 'partition-stopped'; partition: number; error: ErrorData }
   | { type: 'partition-waiting'; partition: number; error: ErrorData }
+  | { type: 'partition-resumed'; partition: number }
   /** The thread could not start, or cannot go on. The last word. */
   | { type: 'ended'; error: ErrorData | undefined }

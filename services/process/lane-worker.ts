@@ -61,6 +61,7 @@ async function work(port: MessagePort, say: (message: FromLane) => void, setup: 
     live: setup.live,
     onStopped: (partition, error) => say({ type: 'partition-stopped', partition, error: toData(error) }),
     onWaiting: (partition, error) => say({ type: 'partition-waiting', partition, error: toData(error) }),
+    onResumed: (partition) => say({ type: 'partition-resumed', partition }),
     onRecovering: (partition, done, of) => say({ type: 'recovering', partition, done, of }),
   })
   port.on('message', (message: ToLane) => {

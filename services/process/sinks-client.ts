@@ -9,6 +9,8 @@ import type { FromSinks, SinksSetup, TopicPositions, ToSinks } from './sinks-pro
 export interface SinksEvents {
   onMigrating?(name: string): void
   onSinkFailed?(table: string, error: Error): void
+  onSinkWaiting?(table: string, error: Error): void
+  onSinkResumed?(table: string): void
   onSinkStopped(table: string, error: Error): void
 }
 
@@ -60,6 +62,10 @@ export class SinksClient {
           return
         case 'sink-failed':
           return events.onSinkFailed?.(message.table, fromData(message.error))
+        case 'sink-waiting':
+          return events.onSinkWaiting?.(message.table, fromData(message.error))
+        case 'sink-resumed':
+          return events.onSinkResumed?.(message.table)
         case 'sink-stopped':
           return events.onSinkStopped(message.table, fromData(message.error))
         case 'ended':

@@ -45,6 +45,9 @@ export type FromSinks =
   | { type: 'failed'; id: number; error: ErrorData }
   /** A write that is tried again. */
   | { type: 'sink-failed'; table: string; error: ErrorData }
+  /** One sink waits for what may pass, and goes on then. */
+  | { type: 'sink-waiting'; table: string; error: ErrorData }
+  | { type: 'sink-resumed'; table: string }
   /** One sink cannot go on; the others do, and queries are answered. */
   | { type: 'sink-stopped'; table: string; error: ErrorData }
   /** The thread could not start, or cannot go on. The last word. */

@@ -72,11 +72,7 @@ async function work(
   log: Log & { retain(): Promise<number> },
 ): Promise<void> {
   const tasks = new Map<string, SinkTask>()
-  for (const { topic, table } of setup.sinks)
-    tasks.set(
-      topic,
-      newSink(setup, store, log, topic, table, (error) => say({ type: 'sink-failed', table, error: toData(error) })),
-    )
+  for (const { topic, table } of setup.sinks) tasks.set(topic, newSink(setup, store, log, topic, table, say))
   const stopping = new AbortController()
   const stopped = new Promise<void>((resolve) => stopping.signal.addEventListener('abort', () => resolve(), { once: true }))
 
@@ -119,16 +115,24 @@ async function work(
   })
 
   const running: Promise<void>[] = []
+  let failure: unknown
   try {
     for (const task of tasks.values()) {
       // One after the other: they share the journal and the engine, and a first start declares what each needs.
       await task.open()
-      running.push(task.run().catch((error) => say({ type: 'sink-stopped', table: task.stats.sink, error: toData(error) })))
+      running.push(
+        task.run().catch((error) => {
+          // At its end, what a sink could not record is found at the next start.
+          if (stopping.signal.aborted) failure ??= error
+          else say({ type: 'sink-stopped', table: task.stats.sink, error: toData(error) })
+        }),
+      )
     }
     say({ type: 'ready' })
     while (!stopping.signal.aborted) {
       await systemClock.sleep(RETAIN_MS, stopping.signal)
-      await log.retain()
+      // What could not be removed now is found again next time.
+      await log.retain().catch(() => undefined)
     }
     await stopped
   } finally {
@@ -136,6 +140,7 @@ async function work(
     for (const task of tasks.values()) task.stop()
     await Promise.all(running)
   }
+  if (failure !== undefined) throw failure
 }
 
 function newSink(
@@ -144,7 +149,7 @@ function newSink(
   log: Log,
   topic: string,
   table: string,
-  onFailed: (error: unknown) => void,
+  say: (message: FromSinks) => void,
 ): SinkTask {
   const [schema, encoderOf] = ENCODERS[table] ?? []
   if (!schema || !encoderOf)
@@ -156,10 +161,14 @@ function newSink(
     lineage,
     topic,
     partitions,
-    target: heard(analytics.sinkTarget(store, schema, lineage, encoderOf(lineage)), onFailed),
+    target: heard(analytics.sinkTarget(store, schema, lineage, encoderOf(lineage)), (error) =>
+      say({ type: 'sink-failed', table, error: toData(error) }),
+    ),
     clock: systemClock,
     settings: { ...sinkDefaults, intervalMs: sink.intervalMs, batchBytes: sink.batchBytes },
     codeVersion: code,
+    onWaiting: (error) => say({ type: 'sink-waiting', table, error: toData(error) }),
+    onResumed: () => say({ type: 'sink-resumed', table }),
   })
 }
 
@@ -173,7 +182,8 @@ function heard(target: SinkTarget, onFailed: (error: unknown) => void): SinkTarg
         const sealed = of.seal()
         const write = (token: string) =>
           sealed.write(token).catch((error: unknown) => {
-            onFailed(error)
+            // For room the sink waits, and says so itself.
+            if ((error as { code?: string }).code !== 'DISK_FULL') onFailed(error)
             throw error
           })
         return { rows: sealed.rows, bytes: sealed.bytes, write, discard: () => sealed.discard() }

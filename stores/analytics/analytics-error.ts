@@ -11,6 +11,8 @@ const CODES = {
   INSERT_REFUSED: { retryable: false },
   /** Memory, disk, time: the same insert may work later. */
   INSERT_FAILED: { retryable: true },
+  /** No room for the rows; the same code as of the log's files. */
+  DISK_FULL: { retryable: true },
 } as const
 export type AnalyticsErrorCode = keyof typeof CODES
 

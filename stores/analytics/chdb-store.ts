@@ -36,6 +36,14 @@ const RETRYABLE = new Set(['159', '243', '241', '252', '202', '209', '210', '999
 /** ClickHouse codes of data that cannot be read as it was written: sizes, checksums, files of a part, decompression. */
 const DAMAGED = new Set(['33', '40', '226', '228', '246', '271'])
 
+const FREE_SPACE = 'Free space on that disk, or lower the retention. Nothing is lost: it goes on when there is room.'
+
+/** ClickHouse's own check of what is free; and any failure of the operating system's that it passes on (which has many codes). */
+const isDiskFull = (error: unknown) => {
+  const { code, message } = error as { code?: unknown; message?: string }
+  return ['243', 'ENOSPC', 'EDQUOT'].includes(String(code)) || /No space left on device|Disk quota exceeded/.test(message ?? '')
+}
+
 const quoted = (text: string) => `'${text.replace(/\\/g, '\\\\').replace(/'/g, "\\'")}'`
 const quotedName = (name: string) => `\`${name.replace(/`/g, '``')}\``
 
@@ -140,12 +148,9 @@ export async function openChdbStore(options: ChdbOptions): Promise<AnalyticsStor
       }
     } catch (error) {
       rmSync(file, { force: true })
-      throw new AnalyticsError(
-        'INSERT_FAILED',
-        `a block for ${table} could not be staged in ${staging}: ${(error as Error).message}`,
-        'Free disk space; it is tried again.',
-        error,
-      )
+      const message = `a block for ${table} could not be staged in ${staging}: ${(error as Error).message}`
+      if (isDiskFull(error)) throw new AnalyticsError('DISK_FULL', message, FREE_SPACE, error)
+      throw new AnalyticsError('INSERT_FAILED', message, 'Look at the disk and at the system log; it is tried again.', error)
     }
   }
 
@@ -169,6 +174,7 @@ export async function openChdbStore(options: ChdbOptions): Promise<AnalyticsStor
         } catch (error) {
           const code = String((error as { code?: unknown }).code ?? '')
           const message = `insert into ${schema.table} failed: ${(error as Error).message}`
+          if (isDiskFull(error)) throw new AnalyticsError('DISK_FULL', message, FREE_SPACE, error)
           if (RETRYABLE.has(code))
             throw new AnalyticsError('INSERT_FAILED', message, 'It is tried again; look at disk space and memory if it stays.', error)
           throw new AnalyticsError(

@@ -42,6 +42,8 @@ export class World {
   readonly toSend: readonly (readonly string[])[]
   /** Partitions that stopped, and sinks: never, unless a test wants it. */
   readonly stopped: { what: string; error: unknown }[] = []
+  /** Partitions that said that they wait, and that they go on. */
+  readonly waits: string[] = []
 
   constructor(toSend: readonly (readonly string[])[]) {
     this.toSend = toSend
@@ -111,9 +113,21 @@ export class SimNode {
       const options = { topology, lineage: 'sim', code, partition, epochBytes, checkpointBytes, cacheBytes, exactlyOnce: true }
       tasks.push(new PartitionTask(options, log, store))
     }
+    const onWaiting = (partition: number, error: unknown) => world.waits.push(`${partition} ${(error as { code: string }).code}`)
+    const onResumed = (partition: number) => world.waits.push(`${partition} goes on`)
     const onStopped = (partition: number, error: unknown) => world.stopped.push({ what: `partition ${partition}`, error })
     const onRecovering = () => void this.recomputed++
-    this.lane = new Lane({ tasks, log, clock, epochMs: settings.epochMs, live: settings.live, onStopped, onRecovering })
+    this.lane = new Lane({
+      tasks,
+      log,
+      clock,
+      epochMs: settings.epochMs,
+      live: settings.live,
+      onStopped,
+      onWaiting,
+      onResumed,
+      onRecovering,
+    })
     await this.lane.open()
     this.running = [this.lane.run()]
     if (settings.sinks) await this.startSinks(observedLog(this.logs[0], world.observed, cuts ? random : undefined))

@@ -19,14 +19,17 @@ export interface ChildTask {
   inspect?: boolean
   /** After all that: stay open, idle, until a signal comes. */
   stay?: boolean
+  /** How long a file's settling bears with a full disk. */
+  patienceMs?: number
 }
 
 export type ChildLine =
   | { phase: 'opening' | 'stopping' | 'stopped' }
   | { phase: 'recovering'; partition: number; done: number; of: number }
   | { phase: 'migrating'; name: string }
-  /** A partition met what may pass. */
-  | { phase: 'waiting'; partition: number; code: string }
+  /** A partition or a sink met what may pass; and that has passed. */
+  | { phase: 'waiting'; what: string; code: string }
+  | { phase: 'resumed'; what: string }
   | { phase: 'ready'; ms: number }
   | { phase: 'importing'; file: number; bytes: number }
   | { phase: 'imported' | 'settled'; file: number; accepted: number; before: number }
@@ -48,10 +51,15 @@ async function run(task: ChildTask): Promise<void> {
     config,
     version: 'torture',
     live: false,
+    patienceMs: task.patienceMs,
     onNotice: (notice) => {
       if (notice.type === 'recovering') say({ phase: 'recovering', partition: notice.partition, done: notice.done, of: notice.of })
       else if (notice.type === 'migrating') say({ phase: 'migrating', name: notice.name })
-      else if (notice.type === 'partition-waiting') say({ phase: 'waiting', partition: notice.partition, code: toData(notice.error).code })
+      else if (notice.type === 'partition-waiting')
+        say({ phase: 'waiting', what: `partition ${notice.partition}`, code: toData(notice.error).code })
+      else if (notice.type === 'sink-waiting') say({ phase: 'waiting', what: notice.table, code: toData(notice.error).code })
+      else if (notice.type === 'partition-resumed') say({ phase: 'resumed', what: `partition ${notice.partition}` })
+      else if (notice.type === 'sink-resumed') say({ phase: 'resumed', what: notice.table })
       else if (notice.type === 'partition-stopped') trouble(`partition ${notice.partition}`, notice.error)
       else if (notice.type === 'sink-stopped') trouble(notice.table, notice.error)
     },
