@@ -8,8 +8,9 @@ import type { Question } from './harness/report.ts'
 import { checkpointBytesFor, inputs, RUN_IN_EVENTS, roundFolder } from './harness/workload.ts'
 
 const EVENTS = 5_000_000
-const QUICK_EVENTS = 500_000
+const QUICK_EVENTS = 1_000_000
 const ROUNDS = 5
+const QUICK_ROUNDS = 3
 
 export const exactlyOnce: Question = {
   name: 'exactly-once',
@@ -19,16 +20,17 @@ export const exactlyOnce: Question = {
     const events = measured + RUN_IN_EVENTS
     const runIn = RUN_IN_EVENTS / events
     const checkpointBytes = checkpointBytesFor(measured)
+    const rounds = quick ? QUICK_ROUNDS : ROUNDS
     note(
-      `${measured.toLocaleString('en-GB')} events after ${RUN_IN_EVENTS.toLocaleString('en-GB')} unmeasured ones, checkpointBytes ${checkpointBytes.toLocaleString('en-GB')}, ${ROUNDS} rounds`,
+      `${measured.toLocaleString('en-GB')} events after ${RUN_IN_EVENTS.toLocaleString('en-GB')} unmeasured ones, checkpointBytes ${checkpointBytes.toLocaleString('en-GB')}, ${rounds} rounds`,
     )
     const [{ measured: input, short }, answer] = await Promise.all([inputs(events, note), cached('answer', events, note)])
     const answers = { with: [] as LaneAnswer[], without: [] as LaneAnswer[] }
-    for (let round = 1; round <= ROUNDS; round++) {
+    for (let round = 1; round <= rounds; round++) {
       // Who goes first changes, so that what the disk still does for the one before is shared out.
       const order = round % 2 === 1 ? (['without', 'with'] as const) : (['with', 'without'] as const)
       for (const way of order) {
-        const settings = { checkpointBytes, exactlyOnce: way === 'with', runIn, settle: round === ROUNDS }
+        const settings = { checkpointBytes, exactlyOnce: way === 'with', runIn, settle: round === rounds }
         const folders = { folder: roundFolder(input, `${folder}/${way}`), warmUp: roundFolder(short, `${folder}/warm-up`) }
         answers[way].push(await inChild('run-lane', { ...settings, ...folders }))
       }

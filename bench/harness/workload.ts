@@ -38,8 +38,8 @@ export const clickstreamDefaults = (config: Config = defaults): ClickstreamSetti
   rage: { ...config.clickstream.rage },
 })
 
-/** The default for 5 M events; in proportion for fewer, so that a shorter run takes as many checkpoints. */
-export const checkpointBytesFor = (events: number): number => Math.round(Math.min(1, events / 5_000_000) * defaults.engine.checkpointBytes)
+/** The default from 2.5 M events on; in proportion for fewer, so that a shorter run finishes two checkpoints as well. */
+export const checkpointBytesFor = (events: number): number => Math.round(Math.min(1, events / 2_500_000) * defaults.engine.checkpointBytes)
 
 /** The input of so many events, and that of the short run before each measured one. */
 export async function inputs(events: number, note: (text: string) => void): Promise<{ measured: Input; short: Input }> {
