@@ -25,8 +25,8 @@ export function openLog(
 export function logNotice(log: Logger<never>, notice: Notice): void {
   const { type, ...fields } = notice
   if (type === 'partition-stopped' || type === 'sink-stopped') log.error(fields, `${type}: the others go on`)
-  else if (type === 'partition-waiting' || type === 'sink-waiting') log.warn(fields, `${type}: it goes on by itself when this has passed`)
-  else if (type === 'partition-resumed' || type === 'sink-resumed') log.info(fields, type)
+  else if (type.endsWith('-waiting')) log.warn(fields, `${type}: it goes on by itself when this has passed`)
+  else if (type.endsWith('-resumed')) log.info(fields, type)
   else if (type === 'sink-failed') log.warn(fields, `${type}: it is tried again`)
   else if (type === 'migrating' || (notice.type === 'recovering' && notice.done === 0)) log.info(fields, type)
   else if (notice.type === 'request' && notice.error) log.warn(fields, type)

@@ -52,6 +52,7 @@ function printNotice(notice: Notice, say: (line: string) => void, told: Set<stri
       return
     case 'partition-waiting':
     case 'sink-waiting':
+    case 'import-waiting':
       // All wait for the same.
       if (told.has((notice.error as Error & { code?: string }).code ?? '')) return
       say('nothing is lost, and it goes on by itself when this has passed:')
@@ -59,6 +60,7 @@ function printNotice(notice: Notice, say: (line: string) => void, told: Set<stri
       return
     case 'partition-resumed':
     case 'sink-resumed':
+    case 'import-resumed':
       if (told.size > 0) say('it goes on')
       // The next time is told again.
       told.clear()

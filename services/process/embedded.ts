@@ -29,7 +29,7 @@ export interface EmbeddedOptions {
   live: boolean
   /** false: for the bench that prices exactly-once. */
   exactlyOnce?: boolean
-  /** How long settle() bears with a partition or a sink that waits for room on the disk. */
+  /** How long import() and settle() bear with a full disk. */
   patienceMs?: number
   /** Something a person should read: a recovery under way, a partition or a sink that stopped. */
   onNotice(notice: Notice): void
@@ -43,6 +43,8 @@ export type Notice =
   | { type: 'partition-resumed'; partition: number }
   | { type: 'sink-waiting'; table: string; error: Error }
   | { type: 'sink-resumed'; table: string }
+  | { type: 'import-waiting'; error: Error }
+  | { type: 'import-resumed' }
   | { type: 'sink-stopped'; table: string; error: Error }
   /** A write that is tried again. */
   | { type: 'sink-failed'; table: string; error: Error }
@@ -85,6 +87,7 @@ export class Embedded {
   private readonly timer: NodeJS.Timeout
   private imports = new Set<AbortController>()
   private readonly waits: Waits
+  private readonly onNotice: (notice: Notice) => void
 
   private constructor(
     lock: FolderLock,
@@ -96,8 +99,10 @@ export class Embedded {
       outputs: string[]
       lineage: string
       waits: Waits
+      onNotice: (notice: Notice) => void
     },
   ) {
+    this.onNotice = parts.onNotice
     this.waits = parts.waits
     this.lock = lock
     this.partitions = parts.partitions
@@ -179,7 +184,17 @@ export class Embedded {
       return { client, partitions: own }
     })
     const outputs = topology.sinks.map(({ topic }) => topic)
-    const embedded = new Embedded(lock, { partitions, log, lanes, sinks, topic: topology.pipeline.source.topic, outputs, lineage, waits })
+    const embedded = new Embedded(lock, {
+      partitions,
+      log,
+      lanes,
+      sinks,
+      topic: topology.pipeline.source.topic,
+      outputs,
+      lineage,
+      waits,
+      onNotice,
+    })
     try {
       await Promise.all([sinks.ready, ...lanes.map(({ client }) => client.ready)])
     } catch (error) {
@@ -205,6 +220,9 @@ export class Embedded {
         partitions: this.partitions,
         nowMs: Date.now,
         signal: control.signal,
+        patienceMs: this.waits.patienceMs,
+        onWaiting: (error) => this.onNotice({ type: 'import-waiting', error }),
+        onResumed: () => this.onNotice({ type: 'import-resumed' }),
       })
     } finally {
       this.imports.delete(control)

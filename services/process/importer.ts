@@ -10,9 +10,10 @@
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { EngineError } from '../../engine/errors.ts'
-import type { Claim, Log, LogReceipt, OutputBlock } from '../../engine/log/contract.ts'
+import type { Log, LogReceipt, OutputBlock } from '../../engine/log/contract.ts'
 import { Door, type RejectedLine } from '../../model/door.ts'
 import { LineCutter } from '../../model/line-cutter.ts'
+import { patientClaim } from './patient-claim.ts'
 
 export interface ImportReceipt extends LogReceipt {
   lines: number
@@ -49,6 +50,10 @@ export interface ImportOptions {
   /** Called once before the first new line, with what earlier runs did, and with each commit just before it: rejects up to here have been told. */
   onProgress?(progress: ImportProgress): void
   signal?: AbortSignal
+  /** How long it waits where the disk is full (0: it fails at once), and who is told. */
+  patienceMs?: number
+  onWaiting?(error: Error): void
+  onResumed?(): void
 }
 
 export interface ImportResult {
@@ -80,7 +85,8 @@ export async function importLines(stream: AsyncIterable<Uint8Array>, options: Im
   const hash = createHash('sha256').update(`${options.org ?? ''}\0`)
   if (options.name === undefined) hash.update(Buffer.concat(first).subarray(0, DIGEST_BYTES))
   else hash.update(`\0${options.name}`)
-  const claim = await options.log.claim<ImportReceipt>(`import.${options.lineage}.${hash.digest('hex').slice(0, 32)}`)
+  const { log, lineage, patienceMs = 0 } = options
+  const claim = await patientClaim<ImportReceipt>(log, `import.${lineage}.${hash.digest('hex').slice(0, 32)}`, { ...options, patienceMs })
   const run = new ImportRun(claim, options)
   for (const chunk of first) await run.chunk(chunk)
   first.length = 0
@@ -113,10 +119,12 @@ function readable(stream: AsyncIterable<Uint8Array>) {
   return state
 }
 
+type ImportClaim = Awaited<ReturnType<typeof patientClaim<ImportReceipt>>>
+
 class ImportRun {
   readonly result: Omit<ImportResult, 'before' | 'complete'>
   private readonly options: ImportOptions
-  private readonly claim: Claim<ImportReceipt>
+  private readonly claim: ImportClaim
   /** Where an earlier run stopped. */
   private readonly last: ImportReceipt | undefined
   private readonly door: Door
@@ -136,7 +144,7 @@ class ImportRun {
   /** Accepted by earlier runs. */
   readonly before: number
 
-  constructor(claim: Claim<ImportReceipt>, options: ImportOptions) {
+  constructor(claim: ImportClaim, options: ImportOptions) {
     const last = options.again ? undefined : claim.last
     this.claim = claim
     this.last = last

@@ -5,7 +5,7 @@ import type { Notice } from './embedded.ts'
 const LOOK_MS = 100
 
 export class Waits {
-  private readonly patienceMs: number
+  readonly patienceMs: number
   private readonly since = new Map<string, { atMs: number; error: Error }>()
 
   constructor(patienceMs: number) {

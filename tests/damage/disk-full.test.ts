@@ -1,12 +1,14 @@
 // A real disk without room: a small filesystem of its own under the data folder. (The same at every write, on simulated files: beside stores/log
 // and stores/state, and in tests/sim.)
 import { spawnSync } from 'node:child_process'
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { needs } from '../require.ts'
 import { Child } from '../torture/child.ts'
+import type { ChildLine } from '../torture/import-child.ts'
 import { SMALL, writeFiles } from '../torture/round.ts'
 import { outcomeOf } from './folder-kit.ts'
 
@@ -46,9 +48,35 @@ describe.runIf(needs('a small filesystem of its own', isMounted, 'run the tests 
       files = writeFiles(folder, 29, 3, 3000)
     })
 
-    test('at a start: DISK_FULL; with room again it goes on where it stopped, and nothing is lost or doubled', async () => {
-      expect((await outcomeOf(new Child({ data, set, files: files.slice(0, 2) }))).troubles).toEqual([])
+    /** A process that has settled the first file and reads the next one, which comes when the disk is full. */
+    async function fullAt(file: number, more: { patienceMs?: number } = {}): Promise<Child> {
+      const pipe = join(folder, `pipe-${++pipes}`)
+      expect(spawnSync('mkfifo', [pipe]).status).toBe(0)
+      const child = new Child({ data, set, files: [...files.slice(0, file), pipe], ...more })
+      await child.until((line) => line.phase === 'settled' && line.file === file - 1)
       fill()
+      await writeFile(pipe, readFileSync(files[file]))
+      return child
+    }
+    let pipes = 0
+    const isWaiting = (line: ChildLine) => line.phase === 'waiting'
+
+    test('met at work is said and waited for; with room it goes on by itself', async () => {
+      const child = await fullAt(1)
+      expect(await child.until(isWaiting)).toMatchObject({ code: 'DISK_FULL' })
+      rmSync(ballast)
+      const { troubles, code, stderr } = await outcomeOf(child)
+      expect([troubles, code, stderr]).toEqual([[], 0, ''])
+      // Each once, and each went on.
+      const told = (phase: 'waiting' | 'resumed') => child.lines.flatMap((line) => (line.phase === phase ? line.what : [])).sort()
+      expect(told('resumed')).toEqual(told('waiting'))
+      expect(child.lines.findLast(({ phase }) => phase === 'settled')).toMatchObject({ file: 1, accepted: 3000 })
+    })
+
+    test('that stays full ends an import whose patience is over, a stop, and a start: DISK_FULL; later nothing is lost or doubled', async () => {
+      const impatient = await outcomeOf(await fullAt(2, { patienceMs: 300 }))
+      expect([impatient.code, impatient.signal]).toEqual([1, null])
+      expect(impatient.troubles[0]).toMatchObject({ what: 'the process', code: 'DISK_FULL', message: expect.stringContaining(data) })
       const refused = await outcomeOf(new Child({ data, set, files }))
       expect([refused.code, refused.signal]).toEqual([1, null])
       expect(refused.troubles[0]).toMatchObject({
@@ -57,8 +85,14 @@ describe.runIf(needs('a small filesystem of its own', isMounted, 'run the tests 
         advice: expect.stringMatching(/Free space/),
       })
       rmSync(ballast)
+      const stopped = await fullAt(2)
+      await stopped.until(isWaiting)
+      stopped.signal('SIGTERM')
+      expect(await stopped.ended).toEqual({ code: 1, signal: null })
+      expect(stopped.troubles.map(({ code }) => code)).toEqual(['DISK_FULL'])
+      rmSync(ballast)
       expect((await outcomeOf(new Child({ data, set, files, inspect: true }))).answer).toMatchObject({ differences: [], events: 9000 })
-    }, 60_000)
+    })
 
     test('at the first start of all: DISK_FULL, and the folder can be used later', async () => {
       const fresh = join(disk, 'fresh')
@@ -71,6 +105,6 @@ describe.runIf(needs('a small filesystem of its own', isMounted, 'run the tests 
       const { troubles, answer } = await outcomeOf(new Child({ data: fresh, set, files: files.slice(0, 1), inspect: true }))
       expect(troubles).toEqual([])
       expect(answer).toMatchObject({ differences: [], events: 3000 })
-    }, 60_000)
+    })
   },
 )

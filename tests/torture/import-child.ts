@@ -58,6 +58,8 @@ async function run(task: ChildTask): Promise<void> {
       else if (notice.type === 'partition-waiting')
         say({ phase: 'waiting', what: `partition ${notice.partition}`, code: toData(notice.error).code })
       else if (notice.type === 'sink-waiting') say({ phase: 'waiting', what: notice.table, code: toData(notice.error).code })
+      else if (notice.type === 'import-waiting') say({ phase: 'waiting', what: 'import', code: toData(notice.error).code })
+      else if (notice.type === 'import-resumed') say({ phase: 'resumed', what: 'import' })
       else if (notice.type === 'partition-resumed') say({ phase: 'resumed', what: `partition ${notice.partition}` })
       else if (notice.type === 'sink-resumed') say({ phase: 'resumed', what: notice.table })
       else if (notice.type === 'partition-stopped') trouble(`partition ${notice.partition}`, notice.error)
