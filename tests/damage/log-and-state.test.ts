@@ -11,7 +11,7 @@ import { cutOff, filesOf, flip, type Kit, makeKit, type Outcome } from './folder
 let closed: Kit
 let killed: Kit
 beforeAll(async () => {
-  const options = { files: 2, eventsPerFile: 3000, before: 1, set: ['log.partitions=1', 'engine.lanes=1'] }
+  const options = { files: 2, eventsPerFile: 2000, before: 1, set: ['log.partitions=1', 'engine.lanes=1'] }
   ;[closed, killed] = await Promise.all([makeKit({ ...options, killed: false }), makeKit({ ...options, killed: true })])
 }, 60_000)
 afterAll(() => {
@@ -23,7 +23,7 @@ const first = (data: string, pattern: RegExp) => join(data, filesOf(data, patter
 
 function expectRight({ answer, troubles, code, stderr }: Outcome): void {
   expect([troubles, code, stderr]).toEqual([[], 0, ''])
-  expect(answer).toMatchObject({ differences: [], events: 6000 })
+  expect(answer).toMatchObject({ differences: [], events: 4000 })
   expect(answer!.sessions).toBeGreaterThan(100)
 }
 
@@ -95,26 +95,21 @@ describe('a journal', () => {
 })
 
 describe('a checkpoint', () => {
-  test.each<[string, (path: string) => void]>([
-    ['with a byte changed', (path) => flip(path, 0.5)],
-    ['whose header is damaged', (path) => flip(path, 0, 200)],
-  ])('%s: STATE_CORRUPT', async (_, spoil) => {
+  test('with a byte changed: STATE_CORRUPT', async () => {
     let path = ''
     const { outcome } = await spoilt(closed, (data) => {
       path = first(data, /^state\/.*ckp$/)
-      spoil(path)
+      flip(path, 0.5)
     })
     expectRefused(outcome, 'STATE_CORRUPT', path)
   })
 
-  test('cut off or missing is none: its epochs are computed again from the log', async () => {
-    for (const spoil of [(path: string) => cutOff(path, 0.9), (path: string) => rmSync(path)]) {
-      const { outcome } = await spoilt(closed, (data) => {
-        const newest = filesOf(data, /^state\/.*ckp$/).sort((a, b) => epochOf(b) - epochOf(a))[0]
-        spoil(join(data, newest))
-      })
-      expectRight(outcome)
-    }
+  test('cut off is none: its epochs are computed again from the log', async () => {
+    const { outcome } = await spoilt(closed, (data) => {
+      const newest = filesOf(data, /^state\/.*ckp$/).sort((a, b) => epochOf(b) - epochOf(a))[0]
+      cutOff(join(data, newest), 0.9)
+    })
+    expectRight(outcome)
   })
 
   const epochOf = (name: string) => Number(/(\d+)\.ckp$/.exec(name)![1])
@@ -137,7 +132,6 @@ describe('LMDB', () => {
   })
 
   test.each<[string, (path: string) => void]>([
-    ['with a page zeroed', (path) => flipPages(path, (page, at) => page.fill(0, at, at + 4096))],
     ['with its page heads damaged', (path) => flipPages(path, (page, at) => (page[at + 15] ^= 0x7f))],
     ['cut off', (path) => cutOff(path, 0.5)],
   ])('%s: STATE_CORRUPT, and the process lives to say so', async (_, spoil) => {
