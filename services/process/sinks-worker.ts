@@ -90,14 +90,14 @@ async function work(
         const { id, sql, params } = message
         return answer(
           id,
-          store.query(sql, params).then((rows) => ({ type: 'rows', id, rows })),
+          asked(sql, () => store.query(sql, params)).then((rows) => ({ type: 'rows', id, rows })),
         )
       }
       case 'query-text': {
         const { id, sql, format, params } = message
         return answer(
           id,
-          store.queryText(sql, format, params).then((text) => ({ type: 'text', id, text })),
+          asked(sql, () => store.queryText(sql, format, params)).then((text) => ({ type: 'text', id, text })),
         )
       }
       case 'drain': {
@@ -170,6 +170,12 @@ function newSink(
     onWaiting: (error) => say({ type: 'sink-waiting', table, error: toData(error) }),
     onResumed: () => say({ type: 'sink-resumed', table }),
   })
+}
+
+/** What somebody asks for, which is refused where it would leave the store. */
+async function asked<T>(sql: string, query: () => Promise<T>): Promise<T> {
+  analytics.checkUserStatement(sql)
+  return query()
 }
 
 /** The target, whose failures to write are told: the sink tries again, and somebody should know. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -94,6 +94,10 @@ test('rows of every topic can be queried when drained, once each, also after a r
   await append('events.raw', 0, events(800, 10))
   await sinks.drain({ 'events.raw': [510, 300] })
   expect(await sinks.queryText('SELECT count() AS n FROM events', 'TabSeparated')).toBe('810\n')
+  const outside = join(folder, 'out.csv')
+  for (const ask of [sinks.query(`SELECT 1 AS n INTO OUTFILE '${outside}'`), sinks.queryText("SELECT * FROM file('/etc/hosts')", 'TSV')])
+    await expect(ask).rejects.toMatchObject({ code: 'QUERY_FORBIDDEN', advice: expect.stringContaining('SELECT') })
+  expect(existsSync(outside)).toBe(false)
   await expect(sinks.query('SELECT')).rejects.toMatchObject({
     name: 'EngineError',
     code: 'QUERY_FAILED',

@@ -7,6 +7,8 @@ const CODES = {
   MIGRATION_CHANGED: { retryable: false },
   MIGRATION_FAILED: { retryable: false },
   QUERY_FAILED: { retryable: false },
+  /** A statement that would leave the store. */
+  QUERY_FORBIDDEN: { retryable: false },
   /** The engine refused the rows: they will be refused again. */
   INSERT_REFUSED: { retryable: false },
   /** Memory, disk, time: the same insert may work later. */
