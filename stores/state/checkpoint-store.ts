@@ -19,7 +19,7 @@ import {
   SPACES,
   stateCorrupt,
 } from './checkpoint-file.ts'
-import { CheckpointWriter } from './checkpoint-writer.ts'
+import { CheckpointWriter, SliceBuffer } from './checkpoint-writer.ts'
 import { KeyTable, storedKey, userKey, type ValuePlace } from './key-table.ts'
 import type { Change, KeyValueStore } from './key-value.ts'
 
@@ -81,6 +81,7 @@ class CheckpointStore implements StateStore {
   private applying: { table: KeyTable; header: CheckpointHeader; slot: number } | undefined
   private applied = -1
   private open: CheckpointWriter | undefined
+  private readonly slice = new SliceBuffer()
 
   constructor(options: CheckpointStoreOptions) {
     this.options = options
@@ -157,6 +158,7 @@ class CheckpointStore implements StateStore {
       files,
       path,
       header: { header, before: [...this.finished.keys()], applied: this.applied },
+      slice: this.slice,
       finished: (table) => {
         this.finished.set(header.epoch, { epoch: header.epoch, path, file: files.open(path) })
         this.unmerged.push(table)

@@ -17,10 +17,16 @@ import { DELETED, KeyTable, storedKey } from './key-table.ts'
 
 const SLICE_BYTES_AT_FIRST = 1 << 16
 
+/** Where slices are put together: one after the other, from checkpoint to checkpoint. */
+export class SliceBuffer {
+  bytes = Buffer.allocUnsafeSlow(SLICE_BYTES_AT_FIRST)
+}
+
 export interface CheckpointWriterOptions {
   files: Files
   path: string
   header: FileHeader
+  slice: SliceBuffer
   /** The checkpoint is finished and durable: where each of its keys lies. */
   finished(table: KeyTable): void
   /** It ended, either way. */
@@ -32,7 +38,7 @@ export class CheckpointWriter implements OpenCheckpoint {
   private readonly options: CheckpointWriterOptions
   private readonly epoch: number
   private readonly table = new KeyTable()
-  private slice = Buffer.allocUnsafe(SLICE_BYTES_AT_FIRST)
+  private readonly slice: SliceBuffer
   private used = SLICE_HEAD_BYTES
   private sliceEntries = 0
   private entries = 0
@@ -44,6 +50,7 @@ export class CheckpointWriter implements OpenCheckpoint {
 
   constructor(options: CheckpointWriterOptions) {
     this.options = options
+    this.slice = options.slice
     this.epoch = options.header.header.epoch
     this.head = encodeHeader(options.header)
     this.end = this.head.length
@@ -60,7 +67,7 @@ export class CheckpointWriter implements OpenCheckpoint {
   async flush(): Promise<void> {
     this.mustBeOpen()
     if (!this.sliceEntries) return
-    const slice = sealSlice(this.slice.subarray(0, this.used), this.sliceEntries)
+    const slice = sealSlice(this.slice.bytes.subarray(0, this.used), this.sliceEntries)
     this.end += slice.length
     this.entries += this.sliceEntries
     this.sliceEntries = 0
@@ -105,13 +112,13 @@ export class CheckpointWriter implements OpenCheckpoint {
     this.mustBeOpen()
     const length = ENTRY_HEAD_BYTES + key.length + (value ? value.length : 0)
     const stored = storedKey(SPACES[space], key)
-    if (this.used + length > this.slice.length) {
-      const grown = Buffer.allocUnsafe(Math.max(this.slice.length * 2, this.used + length))
-      this.slice.copy(grown, 0, 0, this.used)
-      this.slice = grown
+    if (this.used + length > this.slice.bytes.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(this.slice.bytes.length * 2, this.used + length))
+      this.slice.bytes.copy(grown, 0, 0, this.used)
+      this.slice.bytes = grown
     }
     const position = this.end + this.used + ENTRY_HEAD_BYTES + key.length
-    this.used = encodeEntry(this.slice, this.used, SPACES[space], key, value)
+    this.used = encodeEntry(this.slice.bytes, this.used, SPACES[space], key, value)
     this.table.set(stored, this.epoch, position, value ? value.length : DELETED)
     this.sliceEntries++
     this.bytes += length
