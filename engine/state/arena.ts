@@ -8,6 +8,9 @@
 // 4. A `side` value (plain immutable data by reference) travels with its record through copies and undo.
 // 5. A free record keeps its old bytes until it is taken again.
 
+/** Allocators put large blocks 16 bytes behind the start of a page: from here on, records of 64 bytes are lines of memory. */
+const SHIFT_BYTES = 48
+
 export interface Mark {
   touched: number
   allocated: number
@@ -158,11 +161,11 @@ export class Arena<Side = undefined> {
   }
 
   private grow(capacity: number): void {
-    const bytes = capacity * this.words * 4
+    const bytes = capacity * this.words * 4 + SHIFT_BYTES
     // transfer() reallocates in place where the allocator can, and leaves untouched pages untouched.
     const buffer = this.u32 ? (this.u32.buffer as ArrayBuffer).transfer(bytes) : new ArrayBuffer(bytes)
-    this.u32 = new Uint32Array(buffer)
-    this.f64 = new Float64Array(buffer)
+    this.u32 = new Uint32Array(buffer, SHIFT_BYTES)
+    this.f64 = new Float64Array(buffer, SHIFT_BYTES)
     const stamps = new Uint32Array(capacity)
     if (this.stamps) stamps.set(this.stamps)
     this.stamps = stamps
