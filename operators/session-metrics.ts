@@ -1,5 +1,5 @@
 // Session metrics: what a session amounts to. Folded when the session fires, because nobody waits for it before. Definitions: docs/events.md.
-import type { SessionFold } from './contract.ts'
+import type { SessionFold, Sym } from './contract.ts'
 
 export interface SessionMetrics {
   click_count: number
@@ -16,53 +16,60 @@ export interface SessionMetrics {
 export const SCREEN_SEQUENCE_MAX = 64
 
 /** Counts of a session's events by what they mean, and its screens in order (repeats collapsed, the first 64). Keeps nothing. */
-export const sessionMetrics = (): SessionFold<SessionMetrics> => ({
-  name: 'session-metrics',
-  reads: ['screen', 'success'],
-  run(events, text, incidents) {
-    let clicks = 0
-    let started = 0
-    let completed = 0
-    let failed = 0
-    let errors = 0
-    let lastScreen = 0
-    const screens: number[] = []
-    const sequence: string[] = []
-    events.forEach((event) => {
-      switch (event.type) {
-        case 'click':
-          clicks++
-          break
-        case 'screen_view': {
-          const screen = event.screen
-          if (screen === 0 || screen === lastScreen) break
-          lastScreen = screen
-          if (sequence.length < SCREEN_SEQUENCE_MAX) sequence.push(text(screen))
-          if (!screens.includes(screen)) screens.push(screen)
-          break
+export function sessionMetrics(): SessionFold<SessionMetrics> {
+  // Written anew by each run: two lists made for each session were most of what a run left to the collector.
+  const known: Sym[] = []
+  const sequence: Sym[] = []
+  return {
+    name: 'session-metrics',
+    reads: ['screen', 'success'],
+    run(events, text, incidents) {
+      let clicks = 0
+      let started = 0
+      let completed = 0
+      let failed = 0
+      let errors = 0
+      let lastScreen = 0
+      let screens = 0
+      let steps = 0
+      events.forEach((event) => {
+        switch (event.type) {
+          case 'click':
+            clicks++
+            break
+          case 'screen_view': {
+            const screen = event.screen
+            if (screen === 0 || screen === lastScreen) break
+            lastScreen = screen
+            if (steps < SCREEN_SEQUENCE_MAX) sequence[steps++] = screen
+            let at = 0
+            while (at < screens && known[at] !== screen) at++
+            if (at === screens) known[screens++] = screen
+            break
+          }
+          case 'task_started':
+            started++
+            break
+          case 'task_completed':
+            if (event.success === false) failed++
+            else completed++
+            break
+          case 'error':
+            errors++
+            break
         }
-        case 'task_started':
-          started++
-          break
-        case 'task_completed':
-          if (event.success === false) failed++
-          else completed++
-          break
-        case 'error':
-          errors++
-          break
+      })
+      return {
+        click_count: clicks,
+        unique_screens: screens,
+        rage_clicks: incidents('rage_click'),
+        backtracks: incidents('backtrack'),
+        tasks_started: started,
+        tasks_completed: completed,
+        tasks_failed: failed,
+        error_count: errors,
+        screen_sequence: sequence.slice(0, steps).map(text),
       }
-    })
-    return {
-      click_count: clicks,
-      unique_screens: screens.length,
-      rage_clicks: incidents('rage_click'),
-      backtracks: incidents('backtrack'),
-      tasks_started: started,
-      tasks_completed: completed,
-      tasks_failed: failed,
-      error_count: errors,
-      screen_sequence: sequence,
-    }
-  },
-})
+    },
+  }
+}

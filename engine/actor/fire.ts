@@ -68,8 +68,7 @@ export class Fire {
         if (this.hasExpired(actor, last)) this.forget(user, sessions, i)
         continue
       }
-      const cut = flags & SESSION_FLAG.CUT ? state.time(sessions[i + 1], S.FIRST) : undefined
-      const endMs = cut ?? last + settings.gapMs
+      const endMs = flags & SESSION_FLAG.CUT ? state.time(sessions[i + 1], S.FIRST) : last + settings.gapMs
       const before = turn.drafts.length
       const next = this.runTimers(turn, session, endMs)
       const closes = actor.watermark > endMs

@@ -4,7 +4,7 @@
 // operator only. Pipelines hold no state: after a throw the actor builds a new one (protocol 19).
 import { map, type OperatorFunction } from 'rxjs'
 import type { Emit, Fold, Incident, StateFields } from '../../operators/contract.ts'
-import type { Arena } from '../state/arena.ts'
+import { type Arena, shorten } from '../state/arena.ts'
 import type { EventCursor } from '../state/kept.ts'
 import { type KeyedState, type LiftedFold, S, SESSION_FLAG } from '../state/keyed-state.ts'
 import { ownCopy, type RecordAccessor } from '../state/record.ts'
@@ -31,6 +31,7 @@ function foldSessions(
   state: RecordAccessor & object,
   fold: Fold<StateFields>,
   emit: DraftEmit,
+  timer: Float64Array,
 ): void {
   const nextTimerMs = fold.nextTimerMs
   const u32 = records.u32
@@ -49,18 +50,19 @@ function foldSessions(
         fold.onEvent(state as never, event, emit)
       }
     } else {
-      let timer = nextTimerMs(state as never)
+      // In an array of its own: as a variable it would be an object for each event.
+      timer[0] = nextTimerMs(state as never)
       for (let n = from; n < count; n++) {
         event.next()
         // Mostly there is no timer: a time that is read for nothing is an object made for nothing.
-        while (timer !== Number.POSITIVE_INFINITY && timer < event.timeMs) {
-          fold.onTimer?.(state as never, timer, emit)
-          const next = nextTimerMs(state as never)
-          if (!(next > timer)) throw new Error(`${fold.name}: nextTimerMs must move on after onTimer, and stays at ${next}`)
-          timer = next
+        while (timer[0] !== Number.POSITIVE_INFINITY && timer[0] < event.timeMs) {
+          const at = timer[0]
+          fold.onTimer?.(state as never, at, emit)
+          timer[0] = nextTimerMs(state as never)
+          if (!(timer[0] > at)) throw new Error(`${fold.name}: nextTimerMs must move on after onTimer, and stays at ${timer[0]}`)
         }
         fold.onEvent(state as never, event, emit)
-        timer = nextTimerMs(state as never)
+        timer[0] = nextTimerMs(state as never)
       }
     }
   }
@@ -78,9 +80,10 @@ export function lift(state: KeyedState, { fold, state: accessor }: LiftedFold, e
   }
   const run = loop
   const fields = [state.sessions.words, S.COUNT, S.FOLDED, S.FOLD_CHUNK]
+  const timer = new Float64Array(1)
   return map((turn) => {
     emit.drafts = turn.drafts
-    run(turn.sessions, state.sessions as Arena<unknown>, fields, state.cursor, accessor, fold, emit)
+    run(turn.sessions, state.sessions as Arena<unknown>, fields, state.cursor, accessor, fold, emit, timer)
     return turn
   })
 }
@@ -88,7 +91,7 @@ export function lift(state: KeyedState, { fold, state: accessor }: LiftedFold, e
 /** Before the folds: lists what was touched since the last pass, and clears what is to be folded from its start. */
 export function gather(state: KeyedState, orphan: (turn: Turn, user: number, session: number) => void): OperatorFunction<Turn, Turn> {
   return map((turn) => {
-    turn.sessions.length = 0
+    shorten(turn.sessions, 0)
     const { words } = state.sessions
     const own: number[] = []
     for (const user of state.touched) {

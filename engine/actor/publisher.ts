@@ -188,7 +188,7 @@ export class Publisher {
     orphans: Map<string, Orphan>,
   ): SessionSide['incidents'] {
     const out = this.incidentsOut
-    const incidents = present.slice()
+    let incidents = present
     for (const draft of lastOfEach(own)) {
       const id = this.idOfIncident(actor, user, session, draft)
       const at = incidents.findIndex((incident) => incident.id === id)
@@ -205,8 +205,7 @@ export class Publisher {
         version = before.version
       } else this.end(out, received)
       const published = { id, version, content, kind: draft.kind }
-      if (at < 0) incidents.push(published)
-      else incidents[at] = published
+      incidents = at < 0 ? [...incidents, published] : incidents.with(at, published)
     }
     return incidents
   }

@@ -17,6 +17,11 @@ export interface Mark {
   dropped: number
 }
 
+/** Leaves the first `length` of a list that is filled again and again: set to a length, it would give its memory back. */
+export function shorten(list: unknown[], length: number): void {
+  while (list.length > length) list.pop()
+}
+
 export class Arena<Side = undefined> {
   f64!: Float64Array
   u32!: Uint32Array
@@ -116,7 +121,10 @@ export class Arena<Side = undefined> {
 
   /** Ends the turn: it cannot be undone any more. */
   settle(): void {
-    this.touched.length = this.undoSide.length = this.allocated.length = this.undoEnd = 0
+    this.undoEnd = 0
+    shorten(this.touched, 0)
+    shorten(this.undoSide, 0)
+    shorten(this.allocated, 0)
     if (this.dropped.length > 0) {
       for (const index of this.dropped)
         if (this.holding) this.held.push(index)

@@ -39,6 +39,8 @@ export class Kept {
   readonly symbolWords: number[] = []
   /** Fields of a batch (FIELD) that are kept as symbols. */
   readonly symbolFields: number[] = []
+  /** Of the chain into which a row is inserted. */
+  private readonly chunks: number[] = []
   /** What stored chunks depend on. */
   readonly signature: string
 
@@ -133,17 +135,19 @@ export class Kept {
       chunk = this.next(chunk)
       before += CHUNK_EVENTS
     }
-    const chunks = [chunk]
+    const { chunks } = this
+    let last = 0
+    chunks[0] = chunk
     arena.touch(chunk)
     for (let seen = before + CHUNK_EVENTS; seen < count; seen += CHUNK_EVENTS) {
       chunk = this.next(chunk)
       arena.touch(chunk)
-      chunks.push(chunk)
+      chunks[++last] = chunk
     }
     if (count % CHUNK_EVENTS === 0) {
       const next = arena.allocDirty()
       this.link(chunk, next)
-      chunks.push(next)
+      chunks[++last] = next
     }
     const place = (index: number) => this.at(chunks[(index - before) >> 3], index & SLOT)
     let index = count
@@ -152,7 +156,7 @@ export class Kept {
       index--
     }
     this.write(place(index), batch, row, symbols)
-    return chunks[chunks.length - 1]
+    return chunks[last]
   }
 
   /** The order of two kept events: time, rank of type, id. */

@@ -6,7 +6,7 @@
 //    it is marked dirty, and a copy goes to the undo (protocol 10, 13, 14).
 // 2. A session is touched before its record changes.
 import type { Fold, ReadableField, SessionFold, StateFields } from '../../operators/contract.ts'
-import { Arena, type Mark } from './arena.ts'
+import { Arena, type Mark, shorten } from './arena.ts'
 import { EventCursor, Kept } from './kept.ts'
 import { type RecordAccessor, type RecordLayout, recordAccessor, recordLayout } from './record.ts'
 import { USER, USER_FLAG, Users } from './users.ts'
@@ -175,9 +175,10 @@ export class KeyedState {
 
   /** A user's sessions, oldest first. */
   listSessions(user: number, into: number[]): number[] {
-    into.length = 0
-    for (let session = this.newest(user); session !== 0; session = this.older(session)) into.push(session)
-    return into.length > 1 ? into.reverse() : into
+    let count = 0
+    for (let session = this.newest(user); session !== 0; session = this.older(session)) into[count++] = session
+    shorten(into, count)
+    return count > 1 ? into.reverse() : into
   }
 
   /** Drops a session's record and its chunks; its user's list is the caller's. */
@@ -211,7 +212,7 @@ export class KeyedState {
   settle(): void {
     const { u32, words } = this.users.arena
     for (const user of this.touched) u32[user * words + USER.FLAGS] &= ~USER_FLAG.TOUCHED
-    this.touched.length = 0
+    shorten(this.touched, 0)
     this.users.arena.settle()
     this.sessions.settle()
     this.kept.arena.settle()

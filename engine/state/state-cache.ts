@@ -39,6 +39,10 @@ export class StateCache {
   private readonly correctionMs: number
   private open: Open | undefined
   private clock = 0
+  private readonly list: number[] = []
+  /** Of one user: due, end. */
+  private readonly times = new Float64Array(2)
+  private readonly timesBytes = new Uint8Array(this.times.buffer)
   loads = 0
   evictions = 0
 
@@ -201,7 +205,7 @@ export class StateCache {
 
   private load(user: number): void {
     const actor = this.actors[this.state.users.arena.u32[user * this.state.users.arena.words + USER.ACTOR]]
-    const value = this.kept(this.key(actor, user))
+    const value = this.kept(this.indexKey(actor, user).subarray(1))
     if (value === undefined)
       throw new EngineError(
         'STATE_CORRUPT',
@@ -218,21 +222,21 @@ export class StateCache {
     const at = user * arena.words
     const actor = this.actors[arena.u32[at + USER.ACTOR]]
     const frozen = open.frozen.get(user)
-    const sessions = frozen?.sessions ?? state.listSessions(user, [])
-    const key = this.key(actor, user)
+    const sessions = frozen?.sessions ?? state.listSessions(user, this.list)
+    const indexKey = this.indexKey(actor, user)
+    const key = indexKey.subarray(1)
     arena.u32[at + USER.FLAGS] &= ~USER_FLAG.LISTED
     if (sessions.length === 0) {
       open.file.delete('state', key)
-      open.file.delete('index', concat(USER_SPACE, key))
+      open.file.delete('index', indexKey)
       open.emptied.push(user)
       return
     }
     open.file.put('state', key, this.codec.encode(sessions, actor.symbols))
-    const times = new Uint8Array(16)
-    const view = new DataView(times.buffer)
-    view.setFloat64(0, frozen?.dueMs ?? arena.f64[(at >> 1) + USER.DUE], true)
-    view.setFloat64(8, frozen?.endsMs ?? arena.f64[(at >> 1) + USER.ENDS], true)
-    open.file.put('index', concat(USER_SPACE, key), times)
+    const { times } = this
+    times[0] = frozen?.dueMs ?? arena.f64[(at >> 1) + USER.DUE]
+    times[1] = frozen?.endsMs ?? arena.f64[(at >> 1) + USER.ENDS]
+    open.file.put('index', indexKey, this.timesBytes)
     if (frozen) {
       for (const copy of frozen.sessions) state.sessions.release(copy)
       open.frozen.delete(user)
@@ -294,21 +298,22 @@ export class StateCache {
     state.sessions.release(session)
   }
 
-  private key(actor: Actor, user: number): Uint8Array {
+  /** Key of a user in the index; behind its first byte is the key of its state. */
+  private indexKey(actor: Actor, user: number): Uint8Array {
     const own = this.state.users.key(user)
-    const key = new Uint8Array(actor.prefix.length + own.length)
-    key.set(actor.prefix)
-    key.set(own, actor.prefix.length)
+    const key = new Uint8Array(1 + actor.prefix.length + own.length)
+    key[0] = USER_SPACE
+    key.set(actor.prefix, 1)
+    key.set(own, 1 + actor.prefix.length)
     return key
   }
 }
 
 const finite = (value: number) => (Number.isFinite(value) ? value : null)
-const actorKey = (actor: Actor) => concat(ACTOR_SPACE, actor.prefix.subarray(0, -1))
 
-function concat(first: number, rest: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(rest.length + 1)
-  bytes[0] = first
-  bytes.set(rest, 1)
-  return bytes
+function actorKey({ prefix }: Actor): Uint8Array {
+  const key = new Uint8Array(prefix.length)
+  key[0] = ACTOR_SPACE
+  key.set(prefix.subarray(0, -1), 1)
+  return key
 }

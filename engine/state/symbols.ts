@@ -56,6 +56,16 @@ export class Symbols {
     return this.heap.subarray(at, at + this.lengths[symbol])
   }
 
+  /** Copies the symbol's bytes to `at`. */
+  copy(symbol: number, into: Uint8Array, at: number): void {
+    const from = this.positions[symbol]
+    for (let i = this.lengths[symbol] - 1; i >= 0; i--) into[at + i] = this.heap[from + i]
+  }
+
+  lengthOf(symbol: number): number {
+    return this.lengths[symbol]
+  }
+
   text(symbol: number): string {
     return (this.strings[symbol] ??= decoder.decode(this.bytesOf(symbol)))
   }

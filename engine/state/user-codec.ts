@@ -2,18 +2,22 @@
 //
 // Records and kept events are copied as they are; links are rebuilt; symbols travel with their strings, because a symbol
 // means nothing outside its actor's table in memory. Words are little-endian (every machine this runs on).
-//   [format, sessions, symbols, side bytes] · per session: record, the columns of each chunk · per symbol: symbol, length, bytes · side values as JSON
+//   [format, sessions, symbols] · per session: record, the columns of each chunk · per symbol: symbol, length, bytes · side values
+// A side value is 0 for none; or 1, 2 with a session's, numbers of incidents and of retracted ids, and these: version, texts.
+import { shorten } from './arena.ts'
 import { CHUNK_EVENTS } from './kept.ts'
-import { type KeyedState, S, type SessionSide } from './keyed-state.ts'
+import { type KeyedState, type Published, S, type SessionSide } from './keyed-state.ts'
 import type { Symbols } from './symbols.ts'
 import { USER } from './users.ts'
 
-const FORMAT = 2
-const HEAD_WORDS = 4
+const FORMAT = 3
+const HEAD_WORDS = 3
 
 export class UserCodec {
   private readonly state: KeyedState
   private words = new Uint32Array(1 << 14)
+  /** The same memory. */
+  private bytes = Buffer.from(this.words.buffer)
   private end = 0
   private seen = new Uint8Array(1 << 10)
   private readonly inOrder: number[] = []
@@ -32,7 +36,7 @@ export class UserCodec {
     const { kept } = state
     const own = state.sessions
     this.end = HEAD_WORDS
-    this.inOrder.length = 0
+    shorten(this.inOrder, 0)
     for (const session of sessions) {
       const count = state.word(session, S.COUNT)
       this.room(own.words + count * this.eventWords)
@@ -55,25 +59,18 @@ export class UserCodec {
     }
     for (const symbol of this.inOrder) {
       this.seen[symbol] = 0
-      const text = symbols.bytesOf(symbol)
-      this.room(2 + ((text.length + 3) >> 2))
+      const length = symbols.lengthOf(symbol)
+      this.room(2 + ((length + 3) >> 2))
       this.words[this.end++] = symbol
-      this.words[this.end++] = text.length
-      new Uint8Array(this.words.buffer, this.end * 4, text.length).set(text)
-      this.end += (text.length + 3) >> 2
+      this.words[this.end++] = length
+      symbols.copy(symbol, this.bytes, this.end * 4)
+      this.end += (length + 3) >> 2
     }
-    const json = sessions.some((session) => own.side[session] !== undefined)
-      ? Buffer.from(JSON.stringify(sessions.map((session) => own.side[session] ?? null)))
-      : undefined
+    for (const session of sessions) this.writeSide(own.side[session])
     this.words[0] = FORMAT
     this.words[1] = sessions.length
     this.words[2] = this.inOrder.length
-    this.words[3] = json?.length ?? 0
-    if (json) {
-      this.room((json.length + 3) >> 2)
-      new Uint8Array(this.words.buffer).set(json, this.end * 4)
-    }
-    return new Uint8Array(this.words.buffer, 0, this.end * 4 + (json?.length ?? 0))
+    return new Uint8Array(this.words.buffer, 0, this.end * 4)
   }
 
   /** Brings the sessions of `user` back from bytes, outside of any turn's undo. */
@@ -120,12 +117,8 @@ export class UserCodec {
       at += 2 + ((length + 3) >> 2)
     }
     if (moved.size > 0) for (const session of sessions) this.rename(session, moved)
-    if (words[3] > 0) {
-      const sides = JSON.parse(Buffer.from(aligned.subarray(at * 4, at * 4 + words[3])).toString()) as (SessionSide | null)[]
-      sides.forEach((side, i) => {
-        if (side) state.sessions.side[sessions[i]] = side
-      })
-    }
+    const sides = new SideReader(words, at)
+    for (const session of sessions) state.sessions.side[session] = sides.side()
     state.users.arena.u32[user * state.users.arena.words + USER.HEAD] = older
   }
 
@@ -149,6 +142,35 @@ export class UserCodec {
     for (const place of places) for (const word of state.kept.symbolWords) visit(state.kept.arena.u32, place + word)
   }
 
+  private writeSide(side: SessionSide | undefined): void {
+    this.room(3)
+    this.words[this.end++] = side === undefined ? 0 : side.session === undefined ? 1 : 2
+    if (side === undefined) return
+    this.words[this.end++] = side.incidents.length
+    this.words[this.end++] = side.gone.length
+    if (side.session !== undefined) this.writePublished(side.session)
+    for (const incident of side.incidents) {
+      this.writePublished(incident)
+      this.writeText(incident.kind)
+    }
+    for (const gone of side.gone) this.writePublished(gone)
+  }
+
+  private writePublished({ id, version, content }: Published): void {
+    this.room(1)
+    this.words[this.end++] = version
+    this.writeText(id)
+    this.writeText(content)
+  }
+
+  /** Of each character the low byte: no text of a side value has more. */
+  private writeText(text: string): void {
+    this.room(1 + ((text.length + 3) >> 2))
+    this.words[this.end++] = text.length
+    this.bytes.write(text, this.end * 4, 'latin1')
+    this.end += (text.length + 3) >> 2
+  }
+
   private mark(symbol: number): void {
     if (symbol === 0) return
     if (symbol >= this.seen.length) {
@@ -166,5 +188,42 @@ export class UserCodec {
     const bigger = new Uint32Array(Math.max(this.words.length * 2, this.end + need))
     bigger.set(this.words.subarray(0, this.end))
     this.words = bigger
+    this.bytes = Buffer.from(bigger.buffer)
+  }
+}
+
+/** Reads what writeSide wrote, from word `at` on. */
+class SideReader {
+  private readonly words: Uint32Array
+  private readonly bytes: Buffer
+  private at: number
+
+  constructor(words: Uint32Array, at: number) {
+    this.words = words
+    this.bytes = Buffer.from(words.buffer, words.byteOffset, words.byteLength)
+    this.at = at
+  }
+
+  side(): SessionSide | undefined {
+    const state = this.words[this.at++]
+    if (state === 0) return undefined
+    const counts = [this.words[this.at++], this.words[this.at++]]
+    const session = state === 2 ? this.published() : undefined
+    const incidents = Array.from({ length: counts[0] }, () => ({ ...this.published(), kind: this.text() }))
+    const gone = Array.from({ length: counts[1] }, () => this.published())
+    return { session, incidents, gone }
+  }
+
+  private published(): Published {
+    const version = this.words[this.at++]
+    const id = this.text()
+    return { id, version, content: this.text() }
+  }
+
+  private text(): string {
+    const length = this.words[this.at++]
+    const pos = this.at * 4
+    this.at += (length + 3) >> 2
+    return this.bytes.toString('latin1', pos, pos + length)
   }
 }
