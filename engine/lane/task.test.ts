@@ -235,10 +235,27 @@ describe('Rows that kill the process', () => {
     expect(await differences(world, process)).toEqual([])
   })
 
-  test('are not suspected where the process lived on: commits that fail, as on a full disk, drop no row', async () => {
+  test('are not suspected where processes were killed that had nothing to read', async () => {
     const world = new TaskWorld()
-    const process = await produced(world)
-    const task = await process.recovered({ settings })
+    let process = await produced(world)
+    await run(await process.recovered({ settings }))
+    for (let kills = 0; kills < 10; kills++) {
+      process = await world.open()
+      await process.recovered({ settings })
+    }
+    const { length } = world.observed.of(TASK)
+    await process.produce([{ ...log.events[0], eventId: 'one that comes later' }])
+    // Killed once more, this time with something to read.
+    process = await world.open()
+    await run(await process.recovered({ settings }))
+    expect(world.observed.of(TASK).length).toBe(length + 1)
+    expect(lastOf(world.observed.of(TASK)).dead).toEqual([])
+  })
+
+  test('are not suspected where the process lived on: commits that fail, as on a full disk, drop no row, then or in the next process', async () => {
+    const world = new TaskWorld()
+    let process = await produced(world)
+    let task = await process.recovered({ settings })
     for (let failures = 0; failures < 20; failures++) {
       const epoch = (await task.next(undefined))!
       // Room for the next claim, none for the epoch.
@@ -248,6 +265,9 @@ describe('Rows that kill the process', () => {
       world.disk.freeBytes = Infinity
       await task.recover(0)
     }
+    // Whoever had to make room ended it.
+    process = await world.open()
+    task = await process.recovered({ settings })
     await run(task)
     expect(lastOf(world.observed.of(TASK)).counters.deadLettered).toBe(0)
     await ask(task, { snapshots: true })

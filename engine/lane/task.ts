@@ -8,7 +8,7 @@
 import type { EventBatch } from '../../model/batch.ts'
 import { newBatch, resetBatch, scanBlock, truncateBatch } from '../../model/scan.ts'
 import { EngineError } from '../errors.ts'
-import type { BlockRange, Claim, Log, Reader, ReadResult } from '../log/contract.ts'
+import type { BlockRange, Claim, Log, Reader, ReadResult, TopicPartition } from '../log/contract.ts'
 import { StateCache } from '../state/state-cache.ts'
 import type { StateStore } from '../state/store.ts'
 import type { Topology } from '../topology/topology.ts'
@@ -49,8 +49,8 @@ export class PartitionTask {
   private reader!: Reader
   /** Claims since the last commit that ended with the death of a process, and this one (protocol 22). */
   private claims = 1
-  /** Claims since the last commit that this object has outlived: a full disk is no row that kills. */
-  private survived = 0
+  /** It has claimed before and lives: a full disk is no row that kills. */
+  private hasClaimed = false
   /** Rows that an epoch may take; small up to `suspectTo`, so that it is not a hunt from the start for each row before the one that kills. */
   private rowsMax = ROWS_MAX
   private suspectTo = 0
@@ -117,8 +117,9 @@ export class PartitionTask {
   async recover(nowMs: number, onProgress?: (done: number, of: number) => void): Promise<void> {
     const { topology, lineage, code, partition } = this.options
     const at = { topic: topology.pipeline.source.topic, partition }
-    this.claim = await this.log.claim<Receipt>(this.name, at)
-    this.claims = Math.max(1, this.claim.claimsSinceCommit - this.survived++)
+    this.claim = await this.log.claim<Receipt>(this.name, at, this.hasClaimed)
+    this.hasClaimed = true
+    this.claims = this.claim.claimsSinceCommit
     this.reader = this.log.reader(at)
     this.computer = new EpochComputer(topology.pipeline, { lineage, code, partition })
     this.cache = new StateCache(this.computer.state, this.store, this.computer.actors.list, topology.pipeline.window.correctionMs)
@@ -153,7 +154,16 @@ export class PartitionTask {
       }
       if (this.epoch !== last.epoch) throw await this.missing(bounds)
     }
+    if (this.claims > 1 && this.position >= bounds.end) await this.countAnew(at)
     this.justClaimed = nowMs
+  }
+
+  /** No row is left that can have ended the processes before this one: what comes is not suspected of it (protocol 22). */
+  private async countAnew(at: TopicPartition): Promise<void> {
+    await this.claim.release()
+    this.claim = await this.log.claim<Receipt>(this.name, at)
+    if ((this.claim.last?.epoch ?? 0) !== this.committed) throw fenced(this.name)
+    this.claims = this.claim.claimsSinceCommit
   }
 
   /** Computes the next epoch: at most epochBytes of input. Undefined where there is neither input nor anything else to do. */
@@ -206,7 +216,6 @@ export class PartitionTask {
     this.committed = receipt.epoch
     this.committedTo = receipt.to
     this.claims = 1
-    this.survived = 0
   }
 
   /** Between two epochs: begins, continues or finishes a checkpoint, evicts, and keeps the state store in order. True while there is more of it to do. */

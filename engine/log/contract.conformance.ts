@@ -228,6 +228,18 @@ export function logConformance(name: string, makeLog: () => Promise<LogUnderTest
       expect((await log.claim<Receipt>('other')).claimsSinceCommit).toBe(1)
     })
 
+    it('a claim again, by an owner that lives on, is not counted', async () => {
+      await log.claim<Receipt>('task')
+      await store.kill()
+      log = await store.open()
+      expect((await log.claim<Receipt>('task')).claimsSinceCommit).toBe(2)
+      const again = await log.claim<Receipt>('task', undefined, true)
+      expect(again.claimsSinceCommit).toBe(2)
+      await store.kill()
+      log = await store.open()
+      expect((await log.claim<Receipt>('task')).claimsSinceCommit).toBe(3)
+    })
+
     it('receipts are read from any epoch on, oldest first; released ones may go, the last never does', async () => {
       let claim = await log.claim<Receipt>('task', raw)
       for (let epoch = 1; epoch <= 5; epoch++) await claim.commit({ outputs: [], receipt: { epoch, to: epoch } })

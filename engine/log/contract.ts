@@ -72,7 +72,8 @@ export interface TopicPartition {
 }
 
 export interface Log {
-  claim<R extends LogReceipt = LogReceipt>(name: string, input?: TopicPartition): Promise<Claim<R>>
+  /** `again`: by an owner that lives on after a failure. That claim is not counted: nothing has killed it (protocol 22). */
+  claim<R extends LogReceipt = LogReceipt>(name: string, input?: TopicPartition, again?: boolean): Promise<Claim<R>>
   /** A reader of committed records. */
   reader(at: TopicPartition): Reader
   /** Oldest offset still there, and the offset after the last committed record. */

@@ -101,13 +101,13 @@ export class JournalLog implements Log {
     }
   }
 
-  async claim<R extends LogReceipt = LogReceipt>(name: string, input?: TopicPartition): Promise<Claim<R>> {
+  async claim<R extends LogReceipt = LogReceipt>(name: string, input?: TopicPartition, again = false): Promise<Claim<R>> {
     const slot = this.view.slot(name)
     this.refresh()
     const generation = await this.view.takeSlot(slot, this.index.name(name).generation)
     // After the slot is ours no commit of an earlier owner can land: now it is all there to be read.
     this.refresh()
-    const count = this.index.name(name).claimsSinceCommit + 1
+    const count = this.index.name(name).claimsSinceCommit + (again ? 0 : 1)
     const records: LogRecord[] = [{ is: 'claim', name, generation, count }]
     if (input) {
       const { from, version } = this.index.need(name, input.topic, input.partition)

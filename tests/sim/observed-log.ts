@@ -36,8 +36,8 @@ export class Observed {
 /** The log with tasks' commits observed; where `random` is given, reads are cut elsewhere every time. */
 export function observedLog(log: Log, observed: Observed, random?: () => number): Log {
   return {
-    async claim<R extends LogReceipt>(name: string, input?: Parameters<Log['claim']>[1]): Promise<Claim<R>> {
-      const claim = await log.claim<R>(name, input)
+    async claim<R extends LogReceipt>(name: string, input?: Parameters<Log['claim']>[1], again?: boolean): Promise<Claim<R>> {
+      const claim = await log.claim<R>(name, input, again)
       if (!name.startsWith('task.')) return claim
       const known = observed.of(name).length
       for await (const receipt of claim.receipts(known)) observed.add(name, receipt as unknown as Receipt)
