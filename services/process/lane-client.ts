@@ -3,7 +3,7 @@
 // LaneClient owns the thread and the questions under way. It never touches events.
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { Piscina } from 'piscina'
-import { fromData } from '../../engine/errors.ts'
+import { EngineError, fromData } from '../../engine/errors.ts'
 import { siblingModule } from '../../model/module-url.ts'
 import type { FromLane, LaneSetup, TaskStats, ToLane } from './lane-protocol.ts'
 
@@ -25,6 +25,8 @@ export class LaneClient {
   private readonly pool: Piscina
   private readonly waiting = new Map<number, { resolve: (value: never) => void; reject: (error: unknown) => void }>()
   private nextId = 1
+  /** Why nobody answers any more. */
+  private over: unknown
 
   constructor(setup: LaneSetup, events: LaneEvents) {
     this.pool = new Piscina({
@@ -97,6 +99,7 @@ export class LaneClient {
   }
 
   private ask<T>(message: (id: number) => ToLane): Promise<T> {
+    if (this.over !== undefined) return Promise.reject(this.over)
     const id = this.nextId++
     return new Promise<T>((resolve, reject) => {
       this.waiting.set(id, { resolve, reject })
@@ -114,7 +117,8 @@ export class LaneClient {
   }
 
   private async close(error: unknown): Promise<void> {
-    for (const { reject } of this.waiting.values()) reject(error ?? new Error('the lane has ended'))
+    this.over = error ?? new EngineError('STOPPED', 'the lane has been stopped', 'Start again: nothing is lost.')
+    for (const { reject } of this.waiting.values()) reject(this.over)
     this.waiting.clear()
     this.port.close()
     await this.pool.destroy()
