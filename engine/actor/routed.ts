@@ -13,8 +13,8 @@ const PREFIX_ANONYMOUS = 97
 export class Routed {
   /** The row's user. */
   users = new Uint32Array(0)
-  /** A column for each kept field that holds symbols. */
-  readonly symbols: Uint32Array[]
+  /** Of each row, a symbol for each kept field that holds symbols: side by side, because they are written and read together. */
+  symbols = new Uint32Array(0)
   /** Over the batch's bytes. */
   view: DataView = new DataView(new ArrayBuffer(0))
   private readonly state: KeyedState
@@ -23,7 +23,6 @@ export class Routed {
   constructor(state: KeyedState) {
     this.state = state
     this.fields = state.kept.symbolFields
-    this.symbols = this.fields.map(() => new Uint32Array(0))
   }
 
   /** Before the first row of a batch. */
@@ -31,7 +30,7 @@ export class Routed {
     this.view = viewOf(batch.bytes)
     if (batch.count <= this.users.length) return
     this.users = new Uint32Array(batch.ts.length)
-    for (let i = 0; i < this.symbols.length; i++) this.symbols[i] = new Uint32Array(batch.ts.length)
+    this.symbols = new Uint32Array(batch.ts.length * this.fields.length)
   }
 
   /** A user that is not known is made: dirty, so that the next checkpoint removes one whose rows are all late. */
@@ -50,7 +49,7 @@ export class Routed {
     for (let i = 0; i < fields.length; i++) {
       const field = row * FIELD_COUNT + fields[i]
       const length = spans[field * 2 + 1]
-      this.symbols[i][row] = length === 0 ? 0 : actor.symbols.intern(view, spans[field * 2], length, hash[field])
+      this.symbols[row * fields.length + i] = length === 0 ? 0 : actor.symbols.intern(view, spans[field * 2], length, hash[field])
     }
   }
 }

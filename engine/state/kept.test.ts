@@ -22,7 +22,7 @@ function batchOf(events: readonly { at: number; type: number }[]) {
   const batch = newBatch()
   resetBatch(batch, bytes, bytes.length - 64)
   scanBlock(batch, 0, bytes.length - 64, 0)
-  return { batch, symbols: [Uint32Array.from(events, (_, i) => i + 1)] }
+  return { batch, symbols: Uint32Array.from(events, (_, i) => i + 1) }
 }
 
 /** Puts a row into a chain as the session window does: behind its events, or among them. */

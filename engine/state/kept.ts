@@ -98,8 +98,8 @@ export class Kept {
     return this.arena.u32[at + ID + word * CHUNK_EVENTS]
   }
 
-  /** Writes row `row` of the batch as the event at `at`; `symbols` are the rows' strings (routed.ts), a column for each of symbolFields. */
-  write(at: number, batch: EventBatch, row: number, symbols: readonly Uint32Array[]): void {
+  /** Writes row `row` of the batch as the event at `at`; `symbols` are the rows' strings (routed.ts), of each row one for each of symbolFields. */
+  write(at: number, batch: EventBatch, row: number, symbols: Uint32Array): void {
     const { f64, u32 } = this.arena
     const time = timeOf(at)
     f64[time] = batch.ts[row]
@@ -110,7 +110,8 @@ export class Kept {
     u32[at + ID + 2 * CHUNK_EVENTS] = batch.id[id + 2]
     u32[at + ID + 3 * CHUNK_EVENTS] = batch.id[id + 3]
     u32[at + META] = batch.type[row] | (batch.success[row] << 8)
-    for (let i = 0; i < symbols.length; i++) u32[at + FIELDS + i * CHUNK_EVENTS] = symbols[i][row]
+    const fields = this.symbolFields.length
+    for (let i = 0; i < fields; i++) u32[at + FIELDS + i * CHUNK_EVENTS] = symbols[row * fields + i]
     if (this.words.x !== undefined) u32[at + this.words.x] = batch.x[row]
     if (this.words.y !== undefined) u32[at + this.words.y] = batch.y[row]
   }
@@ -126,7 +127,7 @@ export class Kept {
   }
 
   /** Puts a row in its place among the `count` events of a chain, from `head` on. Returns the chain's last chunk. */
-  insert(head: number, count: number, batch: EventBatch, row: number, symbols: readonly Uint32Array[]): number {
+  insert(head: number, count: number, batch: EventBatch, row: number, symbols: Uint32Array): number {
     const { arena } = this
     // Found from the front, chunk by chunk: the first chunk whose last event sorts behind the row.
     let chunk = head

@@ -2,11 +2,14 @@
 
 /** Whether a[aPos … + length) and b[bPos … + length) are equal. */
 export function sameBytes(a: DataView, aPos: number, b: DataView, bPos: number, length: number): boolean {
-  const whole = length & ~3
-  let i = 0
-  for (; i < whole; i += 4) if (a.getInt32(aPos + i, true) !== b.getInt32(bPos + i, true)) return false
-  for (; i < length; i++) if (a.getUint8(aPos + i) !== b.getUint8(bPos + i)) return false
-  return true
+  if (length < 4) {
+    for (let i = 0; i < length; i++) if (a.getUint8(aPos + i) !== b.getUint8(bPos + i)) return false
+    return true
+  }
+  // The last word overlaps the one before: no loop over the one to three bytes that are left.
+  const last = length - 4
+  for (let i = 0; i < last; i += 4) if (a.getInt32(aPos + i, true) !== b.getInt32(bPos + i, true)) return false
+  return a.getInt32(aPos + last, true) === b.getInt32(bPos + last, true)
 }
 
 export const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
