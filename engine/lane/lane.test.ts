@@ -114,6 +114,21 @@ test('a full disk stops nothing for good: what could not be committed is compute
   expect(((await dead.read(0, 1 << 20)).blocks as unknown as DeadLetterRow[]).length).toBe(0)
 })
 
+test('commits that find room end no wait for a checkpoint that does not', async () => {
+  const { world, node, until, scheduler } = start({ checkpointBytes: 1, epochBytes: 500 })
+  await until(node.start())
+  world.disk.fullFolder = '/state'
+  await until(node.produce())
+  for (let steps = 0; steps < 1500; steps++) await scheduler.step()
+  expect(read(world)).not.toEqual([0, 0])
+  expect(world.waits.sort()).toEqual(['0 DISK_FULL', '1 DISK_FULL'])
+  world.disk.fullFolder = undefined
+  await until(node.lane.drain(await positions(node), nothing))
+  for (let steps = 0; steps < 1500 && world.waits.length < 4; steps++) await scheduler.step()
+  expect(world.waits.sort()).toEqual(['0 DISK_FULL', '0 goes on', '1 DISK_FULL', '1 goes on'])
+  expect(read(world)).toEqual(await ends(node))
+})
+
 test('a stop commits what is in flight and leaves a checkpoint: the next start computes nothing again', async () => {
   const { world, node, until } = start()
   await until(node.start())

@@ -46,8 +46,10 @@ export class Lane {
   private readonly active = new Set<PartitionTask>()
   /** Tasks that failed by a cause that may pass, and when they are recovered. */
   private readonly failed = new Map<PartitionTask, { atMs: number }>()
-  /** Tasks that failed so and have not committed since: the last pause before they were tried again. */
+  /** Tasks that failed so and have not gone on since: the last pause before they were tried again. */
   private readonly waiting = new Map<PartitionTask, number>()
+  /** Of these, the ones that have nothing left to commit, or have committed: they go on once no checkpoint is unfinished either. */
+  private readonly committing = new Set<PartitionTask>()
   private readonly stopped = new Set<PartitionTask>()
   private drains: Drain[] = []
   private stopping = false
@@ -82,7 +84,10 @@ export class Lane {
       flushing =
         round.length > 0 ? { round, done: Promise.allSettled(round.map(([task, epoch]) => task.commit(epoch, clock.now()))) } : undefined
       let busy = false
-      for (const task of [...this.active]) busy = (await this.guard(task, () => task.tend())) || busy
+      for (const task of [...this.active]) {
+        busy = (await this.guard(task, () => task.tend())) || busy
+        if (this.committing.has(task) && !task.isCheckpointing) this.resumed(task)
+      }
       const full = round.some(([, { receipt }]) => receipt.to > receipt.from && !receipt.inputs.atEnd)
       if (flushing === undefined && !busy) await this.wait()
       else if (!full) await clock.sleep(Math.max(0, startedMs + epochMs - clock.now()), this.wake.signal)
@@ -138,7 +143,7 @@ export class Lane {
           : {}
       const epoch = await this.guard(task, () => task.next(live ? { nowMs: clock.now() } : undefined, asked))
       if (epoch) round.push([task, epoch])
-      else if (this.active.has(task) && task.committedEpoch >= task.lastEpoch) this.resumed(task)
+      else if (task.committedEpoch >= task.lastEpoch) this.hasCommitted(task)
       if (!drain || !this.active.has(task)) continue
       drain.waiting.delete(task)
       // Where nothing was asked for, what is in flight may be all that is left to commit.
@@ -152,7 +157,7 @@ export class Lane {
     const causes = new Map<PartitionTask, unknown>()
     for (const [i, result] of results.entries())
       if (result.status === 'rejected') causes.set(round[i][0], result.reason)
-      else this.resumed(round[i][0])
+      else this.hasCommitted(round[i][0])
     for (const [task, cause] of causes) await this.restart(task, cause)
     const failed = causes.size > 0
     // A commit of a neighbour failed: what was computed after it in this round is dropped with it, and computed again.
@@ -186,12 +191,19 @@ export class Lane {
     const lastMs = this.waiting.get(task)
     const pauseMs = lastMs === undefined ? BACKOFF_FIRST_MS : Math.min(BACKOFF_MAX_MS, lastMs * 2)
     this.waiting.set(task, pauseMs)
+    this.committing.delete(task)
     this.failed.set(task, { atMs: clock.now() + pauseMs })
     if (lastMs === undefined) onWaiting?.(task.partition, cause)
   }
 
+  private hasCommitted(task: PartitionTask): void {
+    if (this.waiting.has(task) && this.active.has(task)) this.committing.add(task)
+  }
+
   private resumed(task: PartitionTask): void {
-    if (this.waiting.delete(task)) this.options.onResumed?.(task.partition)
+    this.committing.delete(task)
+    this.waiting.delete(task)
+    this.options.onResumed?.(task.partition)
   }
 
   private async retry(): Promise<void> {
@@ -228,6 +240,7 @@ export class Lane {
     this.active.delete(task)
     this.failed.delete(task)
     this.waiting.delete(task)
+    this.committing.delete(task)
     this.stopped.add(task)
     for (const drain of this.drains) if (drain.waiting.has(task) || drain.asking.has(task)) drain.reject(error)
     this.drains = this.drains.filter((drain) => !drain.waiting.has(task) && !drain.asking.has(task))

@@ -235,6 +235,10 @@ export class PartitionTask {
     return more || this.cache.openEpoch !== undefined
   }
 
+  get isCheckpointing(): boolean {
+    return this.cache.openEpoch !== undefined
+  }
+
   /** Past twice the bound reading waits for the checkpoint (protocol 14). */
   get mustWait(): boolean {
     return this.computer.state.bytesUsed > 2 * this.options.cacheBytes && this.cache.openEpoch !== undefined

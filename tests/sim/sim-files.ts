@@ -24,6 +24,8 @@ export class SimDisk {
   readonly files = new Map<string, DiskFile>()
   /** Bytes that can still be written; an append that needs more writes what fits and fails with ENOSPC. */
   freeBytes = Infinity
+  /** Nothing can be written below this folder: a quota. */
+  fullFolder: string | undefined
   /** The next this many syncs fail with EIO; what they should have made durable may be durable or not. */
   failingSyncs = 0
   /** The next this many removals fail with EIO. */
@@ -180,7 +182,8 @@ export class SimFiles implements Files {
   }
 
   private write(path: string, file: DiskFile, all: Buffer): void {
-    const bytes = all.subarray(0, Math.min(all.length, this.disk.freeBytes))
+    const { freeBytes, fullFolder } = this.disk
+    const bytes = all.subarray(0, fullFolder !== undefined && path.startsWith(fullFolder) ? 0 : Math.min(all.length, freeBytes))
     if (file.length + bytes.length > file.bytes.length) {
       const grown = Buffer.alloc((file.length + bytes.length) * 2)
       file.bytes.copy(grown, 0, 0, file.length)
