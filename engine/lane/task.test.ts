@@ -8,6 +8,7 @@ import { compareIncidents, compareSessions } from '../../tests/oracle/compare.ts
 import { settings as defaults } from '../../tests/oracle/in-memory.ts'
 import { nasty } from '../../tests/oracle/nasty.ts'
 import { expected } from '../../tests/sim/expected.ts'
+import { MemoryStateStore } from '../../tests/sim/memory-state-store.ts'
 import { ask, type OneTaskOptions, RAW, run, TASK, type TaskProcess, TaskWorld } from '../../tests/sim/one-task.ts'
 import type { SessionPipeline } from '../topology/topology.ts'
 import type { Receipt } from './receipt.ts'
@@ -151,6 +152,24 @@ describe('A task refuses to go on', () => {
     process = await world.open()
     const pipeline = (shipped: SessionPipeline) => ({ ...shipped, folds: shipped.folds.slice(1) })
     await expect(process.recovered({ settings, code: 'v2', pipeline })).rejects.toMatchObject({ code: 'CODE_CHANGED' })
+  })
+
+  test('with STATE_CORRUPT where a user’s state is of another format, and blames no row for it', async () => {
+    const world = new TaskWorld()
+    const process = await produced(world)
+    const store = new MemoryStateStore()
+    const first = await process.recovered({ settings, store })
+    await run(first, { epochs: 10 })
+    await first.stop()
+    const get = store.get.bind(store)
+    store.get = (space, key) => {
+      const value = get(space, key)?.slice()
+      if (value && space === 'state') value[0]++
+      return value
+    }
+    const task = await process.recovered({ settings, store })
+    await expect(run(task)).rejects.toMatchObject({ code: 'STATE_CORRUPT' })
+    expect(lastOf(world.observed.of(TASK)).counters.deadLettered).toBe(0)
   })
 
   test('with CHECKPOINT_AHEAD where the log has lost what the checkpoint is of', async () => {

@@ -11,6 +11,7 @@ import { EngineError } from '../errors.ts'
 import type { BlockRange, Claim, Log, Reader, ReadResult, TopicPartition } from '../log/contract.ts'
 import { StateCache } from '../state/state-cache.ts'
 import type { StateStore } from '../state/store.ts'
+import { STATE_FORMAT } from '../state/user-codec.ts'
 import type { Topology } from '../topology/topology.ts'
 import { type Epoch, EpochComputer } from './epoch.ts'
 import { difference, type EpochInputs, type Receipt } from './receipt.ts'
@@ -285,9 +286,11 @@ export class PartitionTask {
 
   private get layout(): string {
     const { state } = this.computer
-    return [state.kept.signature, ...state.folds.map(({ fold, layout }) => `${fold.name}@${fold.stateVersion}(${layout.signature})`)].join(
-      ' ',
-    )
+    return [
+      `stored@${STATE_FORMAT}`,
+      state.kept.signature,
+      ...state.folds.map(({ fold, layout }) => `${fold.name}@${fold.stateVersion}(${layout.signature})`),
+    ].join(' ')
   }
 
   private beginCheckpoint(): void {

@@ -4,13 +4,15 @@
 // means nothing outside its actor's table in memory. Words are little-endian (every machine this runs on).
 //   [format, sessions, symbols] · per session: record, the columns of each chunk · per symbol: symbol, length, bytes · side values
 // A side value is 0 for none; or 1, 2 with a session's, numbers of incidents and of retracted ids, and these: version, texts.
+import { EngineError } from '../errors.ts'
 import { shorten } from './arena.ts'
 import { CHUNK_EVENTS } from './kept.ts'
 import { type KeyedState, type Published, S, type SessionSide } from './keyed-state.ts'
 import type { Symbols } from './symbols.ts'
 import { USER } from './users.ts'
 
-const FORMAT = 3
+/** Of the layout that a checkpoint names: another one is refused at a start, before a row meets it. */
+export const STATE_FORMAT = 3
 const HEAD_WORDS = 3
 
 export class UserCodec {
@@ -67,7 +69,7 @@ export class UserCodec {
       this.end += (length + 3) >> 2
     }
     for (const session of sessions) this.writeSide(own.side[session])
-    this.words[0] = FORMAT
+    this.words[0] = STATE_FORMAT
     this.words[1] = sessions.length
     this.words[2] = this.inOrder.length
     return new Uint8Array(this.words.buffer, 0, this.end * 4)
@@ -79,7 +81,12 @@ export class UserCodec {
     const { kept } = state
     const aligned = bytes.byteOffset % 4 === 0 ? bytes : new Uint8Array(bytes)
     const words = new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.length >> 2)
-    if (words[0] !== FORMAT) throw new RangeError(`stored state has format ${words[0]}, this version reads ${FORMAT}`)
+    if (words[0] !== STATE_FORMAT)
+      throw new EngineError(
+        'STATE_CORRUPT',
+        `stored state has format ${words[0]}, this version reads ${STATE_FORMAT}`,
+        'Start with the version that wrote it, or import again into a new folder (--data).',
+      )
     const sessions: number[] = []
     let at = HEAD_WORDS
     let older = 0

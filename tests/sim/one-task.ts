@@ -55,6 +55,8 @@ export class TaskWorld {
 export interface OneTaskOptions extends Partial<Omit<TaskOptions, 'topology'>> {
   settings?: Partial<ClickstreamSettings>
   pipeline?: (pipeline: SessionPipeline) => SessionPipeline
+  /** In place of the one on the disk. */
+  store?: StateStore
 }
 
 export class TaskProcess {
@@ -88,13 +90,9 @@ export class TaskProcess {
 
   /** A task over the partition; not recovered yet. */
   async task(options: OneTaskOptions = {}, log: Log = this.lane): Promise<PartitionTask> {
-    const store: StateStore = await openCheckpointStore({
-      files: this.files,
-      folder: '/state/0',
-      keyValue: this.world.keyValue.open(),
-      applyFiles: 2,
-    })
-    const { settings, pipeline, ...own } = options
+    const { settings, pipeline, store: given, ...own } = options
+    const store =
+      given ?? (await openCheckpointStore({ files: this.files, folder: '/state/0', keyValue: this.world.keyValue.open(), applyFiles: 2 }))
     const shipped = clickstream({ ...defaults, ...settings })
     const topology: Topology = pipeline ? { ...shipped, pipeline: pipeline(shipped.pipeline) } : shipped
     const bounds = { epochBytes: 2000, checkpointBytes: 1 << 30, cacheBytes: 1 << 30 }
