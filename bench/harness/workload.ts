@@ -1,7 +1,7 @@
 // The input of every question: generated traffic behind the door, in an embedded log, and a fresh data folder around it for each round.
 //
 // 16 organisations, 30,000 users, about 266 bytes of JSON, 5 % duplicates, 1 % disorder: what trafficDefaults are.
-import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { closeSync, linkSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Config, defaults } from '../../config/index.ts'
 import { realFiles } from '../../stores/files/real-files.ts'
@@ -53,9 +53,20 @@ const inputOf = (folder: string): Input => ({ folder, ...(JSON.parse(readFileSyn
 export function roundFolder(input: Input, folder: string): string {
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(join(folder, 'log'), { recursive: true })
-  for (const file of readdirSync(join(input.folder, 'log'))) linkSync(join(input.folder, 'log', file), join(folder, 'log', file))
+  for (const file of readdirSync(join(input.folder, 'log'))) {
+    linkSync(join(input.folder, 'log', file), join(folder, 'log', file))
+    readThrough(join(folder, 'log', file))
+  }
   return folder
 }
+
+/** Into the system's file cache, which some machines empty within a minute: then reading would cost more than all that is measured. */
+function readThrough(path: string): void {
+  const file = openSync(path, 'r')
+  while (readSync(file, scratch) > 0);
+  closeSync(file)
+}
+const scratch = new Uint8Array(4 << 20)
 
 /** A log that ends, for its readers, at a share of each partition until `open` is called: before is not measured, behind it is. */
 export async function gated(log: JournalLog, share: number): Promise<{ reader: JournalLog['reader']; open(): void }> {
