@@ -2,7 +2,7 @@
 import tseslint from 'typescript-eslint'
 
 export default [
-  { ignores: ['node_modules/', 'dist/', '.cache/'] },
+  { ignores: ['node_modules/', 'dist/', '.cache/', 'model/assembly/'] },
   {
     files: ['**/*.ts'],
     plugins: { '@typescript-eslint': tseslint.plugin },

@@ -1,6 +1,8 @@
 // Events as columns. One EventBatch owns the bytes of an epoch's records and the typed arrays that one scanning
 // pass over them fills. A row is a number. Nothing here allocates per event; the arrays are reused from epoch to epoch.
 
+import type { PlainScanner } from './scan-plain.ts'
+
 /** String fields of a row, as indexes into `spans`. ORG…SCREEN order is fixed: code and tests refer to these names only. */
 export const FIELD = {
   org: 0,
@@ -36,11 +38,23 @@ export const ANONYMOUS_ID = 1
  * Decoded strings of fallback rows lie behind the records, in the same `bytes`: scanning may replace `bytes` by a larger copy, so
  * take it from the batch after scanning. A row that is no valid event has type 255 and absent fields.
  */
-export interface EventBatch {
+export interface EventBatch extends EventColumns {
   bytes: Uint8Array
   /** The first byte behind the records and the decoded strings: bytes from here on are free to be overwritten. */
   tail: number
   count: number
+  /** Owns the columns. */
+  scanner: PlainScanner
+  /** Rows that are no valid event: row → error. Empty in practice. */
+  errors: Map<number, EventError>
+  /** How many rows each path decided, since the batch was made. */
+  scannedRows: number
+  fallbackRows: number
+  /** The fallback rows by reason, indexed like FALLBACK_REASONS of model/fallback-reasons.ts. */
+  fallbackReasons: Uint32Array
+}
+
+export interface EventColumns {
   offset: Float64Array
   start: Uint32Array
   end: Uint32Array
@@ -58,13 +72,6 @@ export interface EventBatch {
   spans: Uint32Array
   /** 32-bit hash of each string field that identity or interning needs (org, product, user, screen, element, taskType, context): FIELD_COUNT per row, 0 where not computed. */
   hash: Uint32Array
-  /** Rows that are no valid event: row → error. Empty in practice. */
-  errors: Map<number, EventError>
-  /** How many rows each path decided, since the batch was made. */
-  scannedRows: number
-  fallbackRows: number
-  /** The fallback rows by reason, indexed like FALLBACK_REASONS of model/fallback-reasons.ts. */
-  fallbackReasons: Uint32Array
 }
 
 /** Why a record is no event. `code` is stable, for people and programs; `message` names the field and the limit. */

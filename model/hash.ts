@@ -79,27 +79,30 @@ export function hash128(bytes: Uint8Array, pos: number, length: number, seed = 0
   hash128View(copy === scratch ? scratchView : new DataView(copy.buffer), 0, length, seed)
 }
 
-/** The steps of hash32, for the scanner, which takes them while it looks for the end of a string. */
-export const HASH32_SEED = 0x1e3779b9
-export const HASH32_FACTOR = 0x2c9277b5
+const SEEDS32 = [0x1e3779b9, 0x3c6ef372, 0x5a266d2b, 0x78dde6e4]
+const FACTORS32 = [0x2c9277b5, 0x5bd1e995, 0x85ebca6b, 0xc2b2ae35]
 
-/** A fast 32-bit hash of a short string, four bytes at a time, for tables that compare the bytes afterwards. Never 0. */
+/**
+ * A fast 32-bit hash of a short string, for tables that compare the bytes afterwards. Never 0. Four lanes of words side by side, 16 bytes at a
+ * time, zeros behind the end: what the scanner's WebAssembly does in one register.
+ */
 export function hash32(bytes: Uint8Array, pos: number, length: number): number {
-  let h = HASH32_SEED
+  let sum = 0
   const end = pos + length
-  let i = pos
-  for (; i + 4 <= end; i += 4) {
-    h = Math.imul(h ^ (bytes[i] | (bytes[i + 1] << 8) | (bytes[i + 2] << 16) | (bytes[i + 3] << 24)), HASH32_FACTOR)
-    h = (h << 13) | (h >>> 19)
+  for (let lane = 0; lane < 4; lane++) {
+    const factor = FACTORS32[lane]
+    let h = SEEDS32[lane]
+    let i = pos + lane * 4
+    do {
+      let word = 0
+      for (let k = Math.min(end, i + 4) - 1; k >= i; k--) word = (word << 8) | bytes[k]
+      h = Math.imul(h ^ word, factor)
+      h ^= h >>> 15
+      i += 16
+    } while (i - lane * 4 < end)
+    sum += Math.imul(h, factor)
   }
-  let rest = 0
-  for (let shift = 0; i < end; i++, shift += 8) rest |= bytes[i] << shift
-  return hash32End(h, rest, length)
-}
-
-/** The last step: `rest` holds the zero to three bytes behind the last whole word. */
-export const hash32End = (h: number, rest: number, length: number): number => {
-  h = Math.imul(h ^ rest, HASH32_FACTOR) ^ length
+  let h = (sum + length) | 0
   h ^= h >>> 15
   h = Math.imul(h, 0x2c1b3c6d)
   h ^= h >>> 13

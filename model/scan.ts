@@ -1,14 +1,14 @@
-// The scanner's outside: batches, and blocks of records into them. scanPlain (scan-plain.ts) takes what it can prove plain; each record that it
+// The scanner's outside: batches, and blocks of records into them. PlainScanner (scan-plain.ts) takes what it can prove plain; each record that it
 // declines is judged by parseEvent (parse-event.ts), whose decoded strings go behind the records. Nothing that a record holds makes this throw.
 // Owns growing of the arrays and of `bytes`, and the counters of both paths; never interprets a field itself.
 
 import { isUtf8 } from 'node:buffer'
-import type { EventBatch, EventError } from './batch.ts'
+import type { EventBatch, EventColumns, EventError } from './batch.ts'
 import { FIELD, FIELD_COUNT, NO_INT } from './batch.ts'
 import { FALLBACK_REASONS, fallbackReason } from './fallback-reasons.ts'
 import { h128, hash32, hash128 } from './hash.ts'
 import { isTooLarge, type ParsedEvent, parseEvent } from './parse-event.ts'
-import { HASHED, SLACK, scanPlain } from './scan-plain.ts'
+import { HASHED, PlainScanner, SLACK } from './scan-plain.ts'
 import { skipSpace } from './skip-value.ts'
 
 const UNTERMINATED = fallbackReason('unterminated')
@@ -17,35 +17,19 @@ const UTF8 = fallbackReason('utf8')
 export const INVALID = 255
 const ROWS_MIN = 1024
 
-/** An empty batch. Reuse it: its arrays grow to the size of the largest epoch and stay. */
+/** An empty batch. Reuse it: its columns grow to the size of the largest epoch and stay. */
 export function newBatch(): EventBatch {
+  const scanner = new PlainScanner(ROWS_MIN)
   return {
     bytes: new Uint8Array(0),
     tail: 0,
     count: 0,
-    ...columns(0),
+    scanner,
+    ...scanner.columns,
     errors: new Map<number, EventError>(),
     scannedRows: 0,
     fallbackRows: 0,
     fallbackReasons: new Uint32Array(FALLBACK_REASONS.length),
-  }
-}
-
-function columns(rows: number) {
-  return {
-    offset: new Float64Array(rows),
-    start: new Uint32Array(rows),
-    end: new Uint32Array(rows),
-    ts: new Float64Array(rows),
-    receivedAt: new Float64Array(rows),
-    type: new Uint8Array(rows),
-    userKind: new Uint8Array(rows),
-    success: new Uint8Array(rows),
-    x: new Int32Array(rows),
-    y: new Int32Array(rows),
-    id: new Uint32Array(rows * 4),
-    spans: new Uint32Array(rows * FIELD_COUNT * 2),
-    hash: new Uint32Array(rows * FIELD_COUNT),
   }
 }
 
@@ -54,8 +38,6 @@ function columns(rows: number) {
  * strings are written there), so give more room than the records need where the buffer is your own, and none where it is not.
  */
 export function resetBatch(batch: EventBatch, bytes: Uint8Array, used: number = bytes.length): void {
-  batch.spans.fill(0, 0, batch.count * FIELD_COUNT * 2) // invariant 3
-  batch.hash.fill(0, 0, batch.count * FIELD_COUNT)
   batch.count = 0
   batch.errors.clear()
   // A Buffer is a Uint8Array of another hidden class: the hot path shall see one.
@@ -65,8 +47,6 @@ export function resetBatch(batch: EventBatch, bytes: Uint8Array, used: number = 
 
 /** Keeps the first `count` rows. */
 export function truncateBatch(batch: EventBatch, count: number): void {
-  batch.spans.fill(0, count * FIELD_COUNT * 2, batch.count * FIELD_COUNT * 2) // invariant 3
-  batch.hash.fill(0, count * FIELD_COUNT, batch.count * FIELD_COUNT)
   for (let row = count; row < batch.count; row++) batch.errors.delete(row)
   batch.count = count
 }
@@ -79,12 +59,13 @@ export function truncateBatch(batch: EventBatch, count: number): void {
 export function scanBlock(batch: EventBatch, pos: number, length: number, baseOffset: number, from = 0, atDoor = false): void {
   const limit = pos + length
   reserveBytes(batch, limit + SLACK - batch.bytes.length)
+  batch.scanner.begin()
   let p = pos
   let skipped = 0
   for (; skipped < from - baseOffset && p < limit; skipped++) p = recordEnd(batch.bytes, p, limit) + 1
   const base = baseOffset + skipped - batch.count
   const isValid = isUtf8(batch.bytes.subarray(pos, limit))
-  // Up to here every record is ended by a newline (invariant 1).
+  // Up to here every record is ended by a newline.
   const plainLimit = length > 0 && batch.bytes[limit - 1] === 10 ? limit : batch.bytes.subarray(0, limit).lastIndexOf(10) + 1
   const before = batch.count
   const fallbackBefore = batch.fallbackRows
@@ -93,11 +74,11 @@ export function scanBlock(batch: EventBatch, pos: number, length: number, baseOf
     let why = UNTERMINATED
     let end = limit
     if (p < plainLimit) {
-      // Invariant 2: in a block with invalid bytes the records are proven one by one.
+      // PlainScanner takes valid UTF-8 only: in a block with invalid bytes the records are proven one by one.
       if (isValid) end = plainLimit
       else end = recordEnd(batch.bytes, p, limit) + 1
       if (isValid || isUtf8(batch.bytes.subarray(p, end))) {
-        const stop = scanPlain(batch, p, end, base, atDoor)
+        const stop = batch.scanner.scan(batch, p, end, base, atDoor)
         p = stop.at
         if (stop.why < 0) continue
         why = stop.why
@@ -123,6 +104,8 @@ function fallBack(batch: EventBatch, start: number, end: number, base: number, w
   batch.offset[row] = base + row
   batch.start[row] = start
   batch.end[row] = end
+  batch.spans.fill(0, row * FIELD_COUNT * 2, (row + 1) * FIELD_COUNT * 2)
+  batch.hash.fill(0, row * FIELD_COUNT, (row + 1) * FIELD_COUNT)
   const answer = judge(batch.bytes, start, end, why, atDoor)
   if ('code' in answer) {
     batch.errors.set(row, answer)
@@ -196,8 +179,9 @@ function reserveBytes(batch: EventBatch, missing: number): void {
 }
 
 function growRows(batch: EventBatch): void {
-  const old = { ...batch }
-  const grown = columns(Math.max(ROWS_MIN, batch.start.length * 2))
-  for (const name of Object.keys(grown) as (keyof typeof grown)[]) grown[name].set(old[name] as Uint8Array)
+  const { columns, rows } = batch.scanner
+  batch.scanner = new PlainScanner(rows * 2)
+  const grown = batch.scanner.columns
+  for (const name of Object.keys(grown) as (keyof EventColumns)[]) grown[name].set(columns[name] as Uint8Array)
   Object.assign(batch, grown)
 }

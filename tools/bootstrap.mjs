@@ -21,6 +21,7 @@ const scripts = {
   format: [[biome, 'check', '--write', '.']],
   typecheck: [['node_modules/typescript/bin/tsc', '-p', '.', '--noEmit']],
   build: [['tools/build.ts']],
+  assembly: [['tools/assembly.ts']],
   bench: [['bench/main.ts']],
   simulate: [['tests/sim/main.ts']],
   torture: [['tests/torture/main.ts']],

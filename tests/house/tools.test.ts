@@ -1,5 +1,8 @@
 // The tools that judge the whole project, as tests: what they print is the failure's message.
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { modulePath, scannerModule } from '../../tools/assembly.ts'
 import { root, runTool } from './project.ts'
 
 test('Biome finds nothing to format and nothing to fix', () => {
@@ -30,4 +33,8 @@ test('the lint rules for promises see types: a planted floating promise is repor
     '2: @typescript-eslint/no-floating-promises',
     '3: @typescript-eslint/no-misused-promises',
   ])
+}, 180_000)
+
+test('the scanner that runs is what model/assembly compiles to (else: npm run assembly)', async () => {
+  expect(await scannerModule()).toBe(readFileSync(join(root, modulePath), 'utf8'))
 }, 180_000)
