@@ -57,7 +57,7 @@ export class EpochComputer {
     this.pipeline = pipeline
     this.scope = scope
     this.state = new KeyedState(pipeline.folds, pipeline.sessionFold)
-    this.routed = new Routed(this.state)
+    this.routed = new Routed(this.state, this.actors)
     const emit = new DraftEmit()
     const late = this.outputs.to(pipeline.outputs.late)
     const window = new SessionWindow(this.state, pipeline.window, (turn, row, reason) => {
@@ -94,7 +94,12 @@ export class EpochComputer {
     return { claimedAt: this.claimedAt, invalid: this.invalid }
   }
 
-  /** The epoch over the batch's rows. `from` and `to` are the input range; the rows lie within it. */
+  /** Before compute, for all its rows: those from `first` on, whose block has just been scanned. */
+  route(batch: EventBatch, first: number): void {
+    this.routed.route(batch, first)
+  }
+
+  /** The epoch over the batch's rows, which have been routed. `from` and `to` are the input range; the rows lie within it. */
   compute(epoch: number, from: number, to: number, batch: EventBatch, inputs: EpochInputs, replay: Replay | undefined): Epoch {
     const { state, outputs } = this
     state.epoch = epoch
@@ -103,7 +108,6 @@ export class EpochComputer {
     const dead: number[] = []
     const invalid = this.outputs.to(this.pipeline.outputs.deadLetters)
     const { routed } = this
-    routed.begin(batch)
     for (let row = 0; row < batch.count; row++) {
       if (batch.type[row] === 255) {
         this.invalid++
@@ -113,8 +117,7 @@ export class EpochComputer {
         invalid.endKey()
         continue
       }
-      const actor = this.actors.of(batch, routed.view, row)
-      routed.route(actor, batch, row)
+      const actor = this.actors.list[routed.actors[row]]
       if (actor.rowCount === 0) {
         ready.add(actor)
         if (inputs.now !== undefined) actor.lastRowMs = inputs.now

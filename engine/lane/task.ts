@@ -346,7 +346,7 @@ export class PartitionTask {
     }
   }
 
-  /** Scans a read into the batch: rows of [from, to). Returns the next fetch position. */
+  /** Scans a read into the batch and routes its rows: those of [from, to). Returns the next fetch position. */
   private load(read: ReadResult, from: number, to: number): number {
     const { batch } = this
     const used = read.blocks.reduce((end, { pos, length }) => Math.max(end, pos + length), 0)
@@ -355,7 +355,9 @@ export class PartitionTask {
     for (const { pos, length, baseOffset, count } of read.blocks) {
       if (baseOffset >= to) break
       // Blocks of several reads may overlap: one that contains a read's beginning is returned whole.
+      const { count: before } = batch
       scanBlock(batch, pos, length, baseOffset, first)
+      this.computer.route(batch, before)
       first = Math.max(first, baseOffset + count)
     }
     let count = batch.count

@@ -50,6 +50,7 @@ export class EngineRun {
     const bytes = Buffer.from(lines.join('') + ' '.repeat(HASH_SLACK))
     resetBatch(this.batch, bytes, bytes.length - HASH_SLACK)
     if (to > from) scanBlock(this.batch, 0, bytes.length - HASH_SLACK, from)
+    this.computer.route(this.batch, 0)
     const replay = receipt && { dead: new Set(receipt.dead), forgotten: receipt.forgotten }
     return this.computer.compute(epoch, from, to, this.batch, inputs, replay)
   }

@@ -51,6 +51,7 @@ export function runInMemory(events: readonly WireEvent[], options: InMemoryOptio
     )
     resetBatch(batch, bytes, bytes.length - SLACK)
     if (to > from) scanBlock(batch, 0, bytes.length - SLACK, from)
+    computer.route(batch, 0)
     const inputs: EpochInputs = !last ? {} : options.close ? { snapshots: true, close: true } : { snapshots: true }
     epochs.push(computer.compute(n, from, to, batch, inputs, undefined))
     from = to
