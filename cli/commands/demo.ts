@@ -1,6 +1,6 @@
 // packmill demo: seeded traffic through everything, shown while it runs, into a fresh folder that can be asked afterwards. Owns the folder (it
 // deletes only what a demo made), the questions and the pace; demo-view.ts what is seen.
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import type { Command } from 'commander'
 import { createLogUpdate } from 'log-update'
@@ -149,6 +149,7 @@ async function ask(folder: Local, known: Pick<DemoFigures, 'sent' | 'of' | 'rate
 
 /** An empty folder: what an earlier demo left there is removed, anything else is not. Throws DEMO_FOLDER. */
 function makeFolder(folder: string): void {
+  if (existsSync(folder) && !statSync(folder).isDirectory()) throw new DemoFolderError(`${folder} is a file`)
   const isDemo = existsSync(join(folder, MARKER))
   if (existsSync(folder) && readdirSync(folder).length > 0 && !isDemo)
     throw new DemoFolderError(`${folder} holds something that no demo made`)

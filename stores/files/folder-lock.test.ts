@@ -30,6 +30,17 @@ describe('The lock of a data folder', () => {
     expect(readdirSync(folder)).toEqual([])
   })
 
+  it('is refused for a file, below a file, and where no folder can be made, with what to do', () => {
+    const file = join(folder, 'file')
+    writeFileSync(file, '')
+    for (const below of [file, join(file, 'a', 'b')])
+      expect(() => lockFolder(below)).toThrow(
+        expect.objectContaining({ code: 'DATA_NOT_A_FOLDER', message: `${file} is a file.`, advice: expect.stringContaining('--data') }),
+      )
+    lockFolder(join(folder, 'a', 'b')).release()
+    if (existsSync('/proc/self/stat')) expect(() => lockFolder('/proc/none')).toThrow(expect.objectContaining({ code: 'DATA_READ_ONLY' }))
+  })
+
   it('is refused while another process holds it', async () => {
     const holder = spawn(process.execPath, [
       '--input-type=module',

@@ -2,9 +2,9 @@
 //
 // Owns `<folder>/owner.lock`. A lock is stale when its process is gone: the pid does not live, or lives with another start time (a pid is
 // used again after a restart of the machine). A lock of another host cannot be checked, so its heartbeat decides.
-import { linkSync, mkdirSync, readFileSync, statfsSync, statSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, readFileSync, statfsSync, statSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { StorageError, storageError } from './storage-error.ts'
 
 const LOCK_NAME = 'owner.lock'
@@ -29,7 +29,7 @@ export interface FolderLock {
   release(): void
 }
 
-/** Takes the folder (made if it is not there). Errors: DATA_LOCKED, DATA_ON_NETWORK, DATA_READ_ONLY, DISK_FULL. */
+/** Takes the folder (made if it is not there). Errors: DATA_LOCKED, DATA_NOT_A_FOLDER, DATA_ON_NETWORK, DATA_READ_ONLY, DISK_FULL. */
 export function lockFolder(folder: string, options: { type?: number; pid?: number; nowMs?: () => number } = {}): FolderLock {
   const { pid = process.pid, nowMs = Date.now } = options
   const path = join(folder, LOCK_NAME)
@@ -42,7 +42,7 @@ export function lockFolder(folder: string, options: { type?: number; pid?: numbe
     command: process.argv.slice(1, 4).join(' '),
   }
   try {
-    mkdirSync(folder, { recursive: true })
+    makeFolder(folder)
     refuseNetwork(folder, options.type ?? statfsSync(folder).type)
     writeFileSync(mine, JSON.stringify(owner))
   } catch (error) {
@@ -72,6 +72,24 @@ export function folderOwner(folder: string, nowMs = Date.now()): LockOwner | und
   const path = join(folder, LOCK_NAME)
   const owner = readOwner(path)
   return owner && lives(owner, path, nowMs) ? owner : undefined
+}
+
+/** Folder by folder: Node's recursive mkdir does not return where a file system (/proc) says of a folder that is there that it is not. */
+function makeFolder(folder: string): void {
+  const missing: string[] = []
+  let at = resolve(folder)
+  for (; !existsSync(at); at = dirname(at)) missing.push(at)
+  if (!statSync(at).isDirectory())
+    throw new StorageError('DATA_NOT_A_FOLDER', `${at} is a file.`, 'Name a folder with --data; one that is not there yet is made.')
+  for (const path of missing.reverse()) {
+    try {
+      mkdirSync(path)
+    } catch (cause) {
+      if (existsSync(path)) continue // another process was faster
+      if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause
+      throw new StorageError('DATA_READ_ONLY', `${path} cannot be made there.`, 'Choose another folder with --data.', cause)
+    }
+  }
 }
 
 function refuseNetwork(folder: string, type: number): void {

@@ -10,6 +10,7 @@ const CODES = {
   LOG_TRIMMED: { retryable: false },
   STATE_CORRUPT: { retryable: false },
   DATA_LOCKED: { retryable: false },
+  DATA_NOT_A_FOLDER: { retryable: false },
   DATA_ON_NETWORK: { retryable: false },
   DATA_READ_ONLY: { retryable: false },
   /** Nothing of what failed is visible; the same may work once there is room. */
