@@ -17,7 +17,7 @@ export const SCREEN_SEQUENCE_MAX = 64
 
 /** Counts of a session's events by what they mean, and its screens in order (repeats collapsed, the first 64). Keeps nothing. */
 export function sessionMetrics(): SessionFold<SessionMetrics> {
-  // Written anew by each run: two lists made for each session were most of what a run left to the collector.
+  // Written anew by each run: lists made for each session were most of what a run left to the collector.
   const known: Sym[] = []
   const sequence: Sym[] = []
   return {
@@ -59,6 +59,8 @@ export function sessionMetrics(): SessionFold<SessionMetrics> {
             break
         }
       })
+      const texts = new Array<string>(steps)
+      for (let i = 0; i < steps; i++) texts[i] = text(sequence[i])
       return {
         click_count: clicks,
         unique_screens: screens,
@@ -68,7 +70,7 @@ export function sessionMetrics(): SessionFold<SessionMetrics> {
         tasks_completed: completed,
         tasks_failed: failed,
         error_count: errors,
-        screen_sequence: sequence.slice(0, steps).map(text),
+        screen_sequence: texts,
       }
     },
   }

@@ -5,6 +5,7 @@ import { type EventBatch, FIELD, FIELD_COUNT } from '../../model/batch.ts'
 import { sameBytes, viewOf } from '../state/same-bytes.ts'
 import { Symbols } from '../state/symbols.ts'
 import { TimerHeap } from '../time/timer-heap.ts'
+import { type Piece, piece } from './json-writer.ts'
 
 /** Events by what became of them: accepted = open + closed + duplicates + late + deadLettered + filtered, at every epoch. */
 export interface Counters {
@@ -27,7 +28,7 @@ export class Actor {
   readonly prefix: Uint8Array
   private readonly prefixView: DataView
   /** What its outputs begin with: `{"org_id":…,"product_id":…,"user_id":`. */
-  readonly head: Uint8Array
+  readonly head: Piece
   readonly symbols = new Symbols()
   readonly timers = new TimerHeap()
   counters = noCounters()
@@ -48,7 +49,7 @@ export class Actor {
     this.product = product
     this.prefix = new TextEncoder().encode(`${org}\0${product}\0`)
     this.prefixView = viewOf(this.prefix)
-    this.head = new TextEncoder().encode(`{"org_id":${JSON.stringify(org)},"product_id":${JSON.stringify(product)},"user_id":`)
+    this.head = piece(`{"org_id":${JSON.stringify(org)},"product_id":${JSON.stringify(product)},"user_id":`)
   }
 
   /** Whether org and product are these bytes. */

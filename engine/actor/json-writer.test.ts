@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { ascii, JsonWriter } from './json-writer.ts'
+import { JsonWriter, piece } from './json-writer.ts'
 
 const written = (write: (out: JsonWriter) => void) => {
   const out = new JsonWriter()
   // A short text before it: no value begins where the buffer does.
-  out.raw(ascii('>>'))
+  out.raw(piece('>>'))
   write(out)
   return out.buffer.toString('utf8', 2, out.end)
 }
@@ -40,6 +40,17 @@ describe('what the writer writes is what JSON.stringify writes', () => {
   })
 })
 
+it('pieces and short texts are their UTF-8', () => {
+  fc.assert(
+    fc.property(anyText, anyText, (a, b) => {
+      const both = written((out) => {
+        out.raw(piece(a))
+        out.plain(b)
+      })
+      expect(both).toBe(a.toWellFormed() + b.toWellFormed())
+    }),
+  )
+})
 it('content taken as latin1 comes back as the same bytes', () => {
   fc.assert(
     fc.property(anyText, (text) => {

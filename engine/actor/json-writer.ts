@@ -9,7 +9,26 @@ const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const DIGITS_MAX = 20
 const TEN_TO_8 = 100_000_000
-const HEX = Uint8Array.from('0123456789abcdef', (digit) => digit.charCodeAt(0))
+/** Two characters each, as they lie in memory: of 0 … 99 in decimal, of 0 … 255 in hex. */
+const pairs = (count: number, base: number) =>
+  Uint16Array.from({ length: count }, (_, i) => Buffer.from(i.toString(base).padStart(2, '0')).readUInt16LE())
+const DECIMAL = pairs(100, 10)
+const HEX = pairs(256, 16)
+
+/** Bytes that are written again and again, as words of four: the last is filled up with zeros. */
+export interface Piece {
+  readonly words: Int32Array
+  /** In bytes. */
+  readonly length: number
+}
+
+/** UTF-8 of the text, for `raw`. */
+export function piece(text: string): Piece {
+  const bytes = Buffer.from(text)
+  const words = new Int32Array((bytes.length + 3) >> 2)
+  new Uint8Array(words.buffer).set(bytes)
+  return { words, length: bytes.length }
+}
 
 export class JsonWriter {
   buffer = Buffer.allocUnsafeSlow(1 << 16)
@@ -18,8 +37,12 @@ export class JsonWriter {
   end = 0
 
   /** Bytes as they are. */
-  raw(bytes: Uint8Array): void {
-    this.slice(bytes, 0, bytes.length)
+  raw({ words, length }: Piece): void {
+    if (this.end + length + HASH_SLACK > this.buffer.length) this.grow(length)
+    const { view, end } = this
+    // Up to three zeros behind them: within the slack, and written over by what follows.
+    for (let i = 0, at = end; i < words.length; i++, at += 4) view.setInt32(at, words[i], true)
+    this.end = end + length
   }
 
   slice(bytes: Uint8Array, pos: number, length: number): void {
@@ -39,6 +62,22 @@ export class JsonWriter {
     const most = text.length * 3
     if (this.end + most + HASH_SLACK > this.buffer.length) this.grow(most)
     this.end += this.buffer.write(text, this.end)
+  }
+
+  /** The same of a short one, mostly ASCII. */
+  plain(text: string): void {
+    const { length } = text
+    if (this.end + length + HASH_SLACK > this.buffer.length) this.grow(length)
+    const { buffer, end } = this
+    for (let i = 0; i < length; i++) {
+      const c = text.charCodeAt(i)
+      if (c > 0x7f) {
+        this.text(text)
+        return
+      }
+      buffer[end + i] = c
+    }
+    this.end = end + length
   }
 
   /** UTF-8 bytes of which each is one character of `text`, as `latin1` gives them back. */
@@ -100,13 +139,13 @@ export class JsonWriter {
       const high = Math.floor(value / TEN_TO_8)
       this.digits(high)
       let low = (value - high * TEN_TO_8) | 0
-      const { buffer } = this
-      for (let at = this.end + 7; at >= this.end; at--) {
-        const rest = (low / 10) | 0
-        buffer[at] = 48 + low - rest * 10
+      const { view, end } = this
+      for (let at = end + 6; at >= end; at -= 2) {
+        const rest = (low / 100) | 0
+        view.setUint16(at, DECIMAL[low - rest * 100], true)
         low = rest
       }
-      this.end += 8
+      this.end = end + 8
     } else this.text(JSON.stringify(value))
   }
 
@@ -127,23 +166,26 @@ export class JsonWriter {
   /** A word as eight hex digits. */
   hex(word: number): void {
     if (this.end + 8 + HASH_SLACK > this.buffer.length) this.grow(8)
-    const { buffer, end } = this
-    for (let i = 7; i >= 0; i--) {
-      buffer[end + i] = HEX[word & 15]
-      word >>>= 4
-    }
+    const { view, end } = this
+    view.setUint16(end, HEX[word >>> 24], true)
+    view.setUint16(end + 2, HEX[(word >>> 16) & 0xff], true)
+    view.setUint16(end + 4, HEX[(word >>> 8) & 0xff], true)
+    view.setUint16(end + 6, HEX[word & 0xff], true)
     this.end = end + 8
   }
 
   private digits(value: number): void {
     let length = 1
     for (let bound = 10; value >= bound; bound *= 10) length++
-    const { buffer, end } = this
-    for (let at = end + length - 1; at >= end; at--) {
-      const rest = (value / 10) | 0
-      buffer[at] = 48 + value - rest * 10
+    const { view, end } = this
+    let at = end + length
+    while (value >= 10) {
+      const rest = (value / 100) | 0
+      at -= 2
+      view.setUint16(at, DECIMAL[value - rest * 100], true)
       value = rest
     }
+    if (at > end) this.buffer[end] = 48 + value
     this.end = end + length
   }
 
@@ -158,6 +200,3 @@ export class JsonWriter {
     this.view = new DataView(buffer.buffer)
   }
 }
-
-/** ASCII text as bytes, for `raw`. */
-export const ascii = (text: string): Uint8Array => Uint8Array.from(text, (c) => c.charCodeAt(0))

@@ -12,7 +12,7 @@ import { CHUNK_EVENTS } from '../state/kept.ts'
 import { type KeyedState, type Published, S, SESSION_FLAG, type SessionSide, type WindowSettings } from '../state/keyed-state.ts'
 import { USER } from '../state/users.ts'
 import type { Actor } from './actor.ts'
-import { ascii, JsonWriter } from './json-writer.ts'
+import { JsonWriter, type Piece, piece } from './json-writer.ts'
 import type { TopicOutput } from './outputs.ts'
 import type { Draft, Orphan, Turn } from './turn.ts'
 
@@ -20,29 +20,29 @@ export const EVIDENCE_MAX = 64
 const NONE: SessionSide = { session: undefined, incidents: [], gone: [] }
 const CLOSING_BRACE = 0x7d
 
-const SESSION_ID = ascii(',"session_id":"')
-const INCIDENT_ID = ascii(',"incident_id":"')
-const VERSION = ascii('","version":')
-const DELETED = ascii(',"deleted":')
-const REPLACED_BY = ascii(',"replaced_by":"')
-const SESSION_CONTENT = ascii('",')
-const CLOSED = ascii('"closed":')
-const CUT = ascii(',"cut":')
-const STARTED_AT = ascii(',"started_at":')
-const ENDED_AT = ascii(',"ended_at":')
-const DURATION = ascii(',"duration_ms":')
-const EVENT_COUNT = ascii(',"event_count":')
-const OF_SESSION = ascii('"session_id":"')
-const KIND = ascii('","kind":')
-const PROFILE = ascii(',"profile":')
-const OPEN = ascii(',"open":')
-const SCREEN = ascii(',"screen":')
-const ELEMENT = ascii(',"element":')
-const COUNT = ascii(',"count":')
-const FIRST_AT = ascii(',"first_at":')
-const LAST_AT = ascii(',"last_at":')
-const EVIDENCE = ascii(',"evidence":[')
-const RECEIVED_AT = ascii(',"received_at":')
+const SESSION_ID = piece(',"session_id":"')
+const INCIDENT_ID = piece(',"incident_id":"')
+const VERSION = piece('","version":')
+const DELETED = piece(',"deleted":')
+const REPLACED_BY = piece(',"replaced_by":"')
+const SESSION_CONTENT = piece('",')
+const CLOSED = piece('"closed":')
+const CUT = piece(',"cut":')
+const STARTED_AT = piece(',"started_at":')
+const ENDED_AT = piece(',"ended_at":')
+const DURATION = piece(',"duration_ms":')
+const EVENT_COUNT = piece(',"event_count":')
+const OF_SESSION = piece('"session_id":"')
+const KIND = piece('","kind":')
+const PROFILE = piece(',"profile":')
+const OPEN = piece(',"open":')
+const SCREEN = piece(',"screen":')
+const ELEMENT = piece(',"element":')
+const COUNT = piece(',"count":')
+const FIRST_AT = piece(',"first_at":')
+const LAST_AT = piece(',"last_at":')
+const EVIDENCE = piece(',"evidence":[')
+const RECEIVED_AT = piece(',"received_at":')
 
 export class Publisher {
   private readonly state: KeyedState
@@ -50,11 +50,11 @@ export class Publisher {
   private readonly sessionFold: SessionFold<object>
   private readonly sessionsOut: TopicOutput
   private readonly incidentsOut: TopicOutput
-  private readonly evidenceHead: Uint8Array
+  private readonly evidenceHead: Piece
   /** What ids are hashes of. */
   private readonly scratch = new JsonWriter()
   private readonly walk: SessionWalk
-  private columns: { name: string; key: Uint8Array }[] | undefined
+  private writeColumns: ((out: JsonWriter, row: object) => void) | undefined
   private actor!: Actor
   private incidents: SessionSide['incidents'] = []
 
@@ -71,7 +71,7 @@ export class Publisher {
     this.sessionFold = sessionFold
     this.sessionsOut = sessionsOut
     this.incidentsOut = incidentsOut
-    this.evidenceHead = ascii(`[${partition},`)
+    this.evidenceHead = piece(`[${partition},`)
     this.walk = new SessionWalk(state)
   }
 
@@ -144,7 +144,7 @@ export class Publisher {
     const out = this.sessionsOut
     this.actor = actor
     this.incidents = incidents
-    const metrics = this.sessionFold.run(this.walk.over(session), this.textOf, this.countOf) as Record<string, unknown>
+    const metrics = this.sessionFold.run(this.walk.over(session), this.textOf, this.countOf)
     const flags = state.flags(session)
     const first = state.time(session, S.FIRST)
     const last = state.time(session, S.LAST)
@@ -164,10 +164,8 @@ export class Publisher {
     out.number(last - first)
     out.raw(EVENT_COUNT)
     out.number(state.word(session, S.COUNT))
-    for (const { name, key } of (this.columns ??= columnsOf(metrics))) {
-      out.raw(key)
-      out.json(metrics[name])
-    }
+    const writeColumns = (this.writeColumns ??= columnsWriter(metrics))
+    writeColumns(out, metrics)
     const content = out.buffer.toString('latin1', from, out.end)
     if (before !== undefined && before.content === content) {
       out.end = start
@@ -311,7 +309,11 @@ export class Publisher {
   private idOfIncident(actor: Actor, user: number, session: number, draft: Draft): string {
     const { kept } = this.state
     this.beginId(actor, user)
-    this.scratch.text(`${draft.kind}\0${draft.profile}\0`)
+    const { scratch } = this
+    scratch.plain(draft.kind)
+    scratch.byte(0)
+    scratch.plain(draft.profile)
+    scratch.byte(0)
     return this.endId(kept.at(kept.chunkOf(this.state.word(session, S.HEAD), draft.first), draft.first % CHUNK_EVENTS))
   }
 
@@ -320,7 +322,7 @@ export class Publisher {
     const { arena, keys } = this.state.users
     const at = user * arena.words
     scratch.end = 0
-    scratch.raw(actor.prefix)
+    scratch.slice(actor.prefix, 0, actor.prefix.length)
     scratch.slice(keys, arena.u32[at + USER.KEY_POS], arena.u32[at + USER.KEY_LENGTH])
     scratch.byte(0)
   }
@@ -348,8 +350,12 @@ export class Publisher {
 
 const TYPE_CODES: Record<string, number> = { screen_view: 0, task_started: 1, click: 2, custom: 3, error: 4, task_completed: 5 }
 
-const encoder = new TextEncoder()
-const columnsOf = (row: object) => Object.keys(row).map((name) => ({ name, key: encoder.encode(`,${JSON.stringify(name)}:`) }))
+/** Writes the columns of rows like this one. Generated, so that each column is read where no other is: by a variable's name it takes a search. */
+function columnsWriter(row: object): (out: JsonWriter, row: object) => void {
+  const names = Object.keys(row).map((name) => JSON.stringify(name))
+  const writes = names.map((name, i) => `out.raw(keys[${i}]); out.json(row[${name}])`)
+  return new Function('keys', `return (out, row) => { ${writes.join('; ')} }`)(names.map((name) => piece(`,${name}:`)))
+}
 
 /** The last draft of each (kind, profile, first), ordered by these: a turn that runs row by row emits in another order, and must write the same. */
 function lastOfEach(drafts: readonly Draft[]): readonly Draft[] {
