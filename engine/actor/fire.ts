@@ -98,7 +98,8 @@ export class Fire {
       // One that has expired may have been swept or not: it is no part of the state any more.
       const expired = state.flags(session) & SESSION_FLAG.CLOSED && this.hasExpired(actor, state.time(session, S.LAST))
       const side = expired ? undefined : state.sessions.side[session]
-      if (side?.session) gone.push({ ...side.session, kind: 'session', user })
+      const published = expired ? undefined : state.published(session)
+      if (published) gone.push({ ...published, kind: 'session', user })
       for (const incident of side?.incidents ?? []) gone.push({ ...(incident as Published & { kind: Incident['kind'] }), user })
       // Events that closed sessions were counted with stay counted so; what came to them since, and open sessions, are given up.
       const closed = state.flags(session) & SESSION_FLAG.COUNTED_CLOSED

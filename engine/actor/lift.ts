@@ -102,7 +102,7 @@ export function gather(state: KeyedState, orphan: (turn: Turn, user: number, ses
         if ((flags & SESSION_FLAG.TOUCHED) === 0) continue
         if (flags & SESSION_FLAG.REFOLD) {
           state.sessions.touch(session)
-          if (state.sessions.side[session]?.session) state.sessions.u32[at + S.FLAGS] |= SESSION_FLAG.CORRECTS
+          if (u32[at + S.VERSION] !== 0) state.sessions.u32[at + S.FLAGS] |= SESSION_FLAG.CORRECTS
           orphan(turn, user, session)
           if (turn.drafts.length > 0) turn.refolded.push({ session, drafts: turn.drafts.length })
           state.sessions.u32[at + S.FLAGS] &= ~(SESSION_FLAG.REFOLD | SESSION_FLAG.CLOSED)

@@ -17,7 +17,7 @@ import type { TopicOutput } from './outputs.ts'
 import type { Draft, Orphan, Turn } from './turn.ts'
 
 export const EVIDENCE_MAX = 64
-const NONE: SessionSide = { session: undefined, incidents: [], gone: [] }
+const NONE: SessionSide = { incidents: [], gone: [] }
 const CLOSING_BRACE = 0x7d
 
 const SESSION_ID = piece(',"session_id":"')
@@ -100,21 +100,23 @@ export class Publisher {
     if (!whole && own.length === 0) return
     state.touchSession(session)
     const { actor } = turn
-    const side = state.sessions.side[session] ?? NONE
+    const { u32, f64, words } = state.sessions
+    const at = session * words
     // The first event of a session that was published is still its first, or it would have been built anew.
-    const sessionId = side.session?.id ?? this.idOfSession(actor, user, state.kept.at(state.word(session, S.HEAD), 0))
-    const received = state.time(session, S.RECEIVED)
-    const incidents =
-      own.length === 0 ? side.incidents : this.ownIncidents(actor, user, session, sessionId, received, own, side.incidents, orphans)
-    let published = side.session
-    if (whole) {
-      const before = published ?? orphans.get(sessionId)
-      published = this.ownSession(actor, user, session, sessionId, received, incidents, before)
-      orphans.delete(sessionId)
-      state.sessions.f64[((session * state.sessions.words) >> 1) + S.SNAPSHOT] = last
-      state.sessions.u32[session * state.sessions.words + S.FLAGS] &= ~SESSION_FLAG.CORRECTS
+    if (u32[at + S.VERSION] === 0) {
+      this.idOfSession(actor, user, state.kept.at(u32[at + S.HEAD], 0))
+      for (let i = 0; i < 4; i++) u32[at + S.ID + i] = h128[i]
     }
-    state.sessions.side[session] = { session: published, incidents, gone: side.gone }
+    const received = state.time(session, S.RECEIVED)
+    const side = state.sessions.side[session] ?? NONE
+    if (own.length > 0) {
+      const incidents = this.ownIncidents(actor, user, session, received, own, side.incidents, orphans)
+      state.sessions.side[session] = { incidents, gone: side.gone }
+    }
+    if (!whole) return
+    this.ownSession(actor, user, session, received, orphans)
+    f64[(at >> 1) + S.SNAPSHOT] = last
+    u32[at + S.FLAGS] &= ~SESSION_FLAG.CORRECTS
   }
 
   /** Writes that something published is no more, and remembers its version in case it comes back. */
@@ -124,33 +126,32 @@ export class Publisher {
     const firstMs = Number(kind === 'gone' ? content : /"(?:started|first)_at":(\d+)/.exec(content)?.[1])
     if (kind !== 'gone') {
       const out = kind === 'session' ? this.sessionsOut : this.incidentsOut
-      this.begin(out, turn.actor, user, id, version, 1, kind === 'session' ? this.holderOf(turn.actor, user, id, firstMs) : '')
+      this.begin(out, turn.actor, user)
+      out.latin1(id)
+      this.version(out, version, 1, kind === 'session' ? this.holderOf(turn.actor, user, id, firstMs) : '')
       out.latin1(content)
       this.end(out, 0)
     }
     this.remember(user, firstMs, { id, version, content: `${firstMs}` })
   }
 
-  private ownSession(
-    actor: Actor,
-    user: number,
-    session: number,
-    id: string,
-    received: number,
-    incidents: SessionSide['incidents'],
-    before: Published | undefined,
-  ): Published {
+  private ownSession(actor: Actor, user: number, session: number, received: number, orphans: Map<string, Orphan>): void {
     const { state } = this
     const out = this.sessionsOut
     this.actor = actor
-    this.incidents = incidents
+    this.incidents = state.sessions.side[session]?.incidents ?? NONE.incidents
     const metrics = this.sessionFold.run(this.walk.over(session), this.textOf, this.countOf)
     const flags = state.flags(session)
     const first = state.time(session, S.FIRST)
     const last = state.time(session, S.LAST)
-    const version = (before?.version ?? 0) + 1
+    const { u32, words } = state.sessions
+    const at = session * words
+    const orphan = this.adopted(session, orphans)
+    const before = orphan?.version ?? u32[at + S.VERSION]
     const start = out.end
-    this.begin(out, actor, user, id, version, 0, '')
+    this.begin(out, actor, user)
+    this.writeId(out, session)
+    this.version(out, before + 1, 0, '')
     const from = out.end
     out.raw(CLOSED)
     out.number(flags & SESSION_FLAG.CLOSED ? 1 : 0)
@@ -166,20 +167,44 @@ export class Publisher {
     out.number(state.word(session, S.COUNT))
     const writeColumns = (this.writeColumns ??= columnsWriter(metrics))
     writeColumns(out, metrics)
-    const content = out.buffer.toString('latin1', from, out.end)
-    if (before !== undefined && before.content === content) {
-      out.end = start
-      return { id, version: before.version, content }
+    const length = out.end - from
+    const same = orphan ? orphan.content === out.buffer.toString('latin1', from, out.end) : this.isContent(session, from, length)
+    if (!same || orphan) {
+      state.unpublish(session)
+      u32[at + S.VERSION] = same ? before : before + 1
+      u32[at + S.CONTENT] = state.texts.put(out.view, from, length, true)
+      u32[at + S.CONTENT_LENGTH] = length
     }
-    this.end(out, received)
-    return { id, version, content }
+    if (same) out.end = start
+    else this.end(out, received)
+  }
+
+  /** What a session that was not published adopts: what was published by its id. */
+  private adopted(session: number, orphans: Map<string, Orphan>): Orphan | undefined {
+    if (orphans.size === 0) return undefined
+    this.scratch.end = 0
+    this.writeId(this.scratch, session)
+    const id = this.scratch.buffer.toString('latin1', 0, this.scratch.end)
+    const orphan = this.state.word(session, S.VERSION) === 0 ? orphans.get(id) : undefined
+    orphans.delete(id)
+    return orphan
+  }
+
+  private isContent(session: number, from: number, length: number): boolean {
+    const { state } = this
+    if (state.word(session, S.VERSION) === 0 || state.word(session, S.CONTENT_LENGTH) !== length) return false
+    return state.texts.same(state.word(session, S.CONTENT), length, this.sessionsOut.view, from)
+  }
+
+  private writeId(out: JsonWriter, session: number): void {
+    const { u32, words } = this.state.sessions
+    for (let i = 0; i < 4; i++) out.hex(u32[session * words + S.ID + i])
   }
 
   private ownIncidents(
     actor: Actor,
     user: number,
     session: number,
-    sessionId: string,
     received: number,
     own: readonly Draft[],
     present: SessionSide['incidents'],
@@ -194,9 +219,11 @@ export class Publisher {
       orphans.delete(id)
       const start = out.end
       let version = (before?.version ?? 0) + 1
-      this.begin(out, actor, user, id, version, 0, '')
+      this.begin(out, actor, user)
+      out.latin1(id)
+      this.version(out, version, 0, '')
       const from = out.end
-      this.writeIncident(actor, session, sessionId, draft)
+      this.writeIncident(actor, session, draft)
       const content = out.buffer.toString('latin1', from, out.end)
       if (before !== undefined && before.content === content) {
         out.end = start
@@ -208,11 +235,11 @@ export class Publisher {
     return incidents
   }
 
-  private writeIncident(actor: Actor, session: number, sessionId: string, draft: Draft): void {
+  private writeIncident(actor: Actor, session: number, draft: Draft): void {
     const { kept } = this.state
     const out = this.incidentsOut
     out.raw(OF_SESSION)
-    out.latin1(sessionId)
+    this.writeId(out, session)
     out.raw(KIND)
     out.string(draft.kind)
     out.raw(PROFILE)
@@ -246,20 +273,22 @@ export class Publisher {
     out.byte(0x5d)
   }
 
-  /** Everything of a record before its content. */
-  private begin(out: TopicOutput, actor: Actor, user: number, id: string, version: number, deleted: 0 | 1, replacedBy: string): void {
+  /** Everything of a record before its id. */
+  private begin(out: TopicOutput, actor: Actor, user: number): void {
     const { users } = this.state
     const at = user * users.arena.words
     out.raw(actor.head)
     out.utf8(users.keys, users.arena.u32[at + USER.KEY_POS], users.arena.u32[at + USER.KEY_LENGTH])
-    const ofSession = out === this.sessionsOut
-    out.raw(ofSession ? SESSION_ID : INCIDENT_ID)
-    out.latin1(id)
+    out.raw(out === this.sessionsOut ? SESSION_ID : INCIDENT_ID)
+  }
+
+  /** Everything between its id and its content. */
+  private version(out: TopicOutput, version: number, deleted: 0 | 1, replacedBy: string): void {
     out.raw(VERSION)
     out.number(version)
     out.raw(DELETED)
     out.number(deleted)
-    if (ofSession) {
+    if (out === this.sessionsOut) {
       out.raw(REPLACED_BY)
       out.latin1(replacedBy)
       out.raw(SESSION_CONTENT)
@@ -294,16 +323,20 @@ export class Publisher {
       const places: number[] = []
       kept.places(state.word(session, S.HEAD), state.word(session, S.COUNT), places)
       for (const place of places)
-        if (kept.time(place) === firstMs && this.idOfSession(actor, user, place) === formerId)
-          return this.idOfSession(actor, user, places[0])
+        if (kept.time(place) === firstMs && this.idAt(actor, user, place) === formerId) return this.idAt(actor, user, places[0])
     }
     return ''
   }
 
-  /** hash(org, product, user, ts and id of the first event). */
-  private idOfSession(actor: Actor, user: number, first: number): string {
+  /** hash(org, product, user, ts and id of the first event), left in h128. */
+  private idOfSession(actor: Actor, user: number, first: number): void {
     this.beginId(actor, user)
-    return this.endId(first)
+    this.endId(first)
+  }
+
+  private idAt(actor: Actor, user: number, first: number): string {
+    this.idOfSession(actor, user, first)
+    return this.hexOfHash()
   }
 
   private idOfIncident(actor: Actor, user: number, session: number, draft: Draft): string {
@@ -314,7 +347,8 @@ export class Publisher {
     scratch.byte(0)
     scratch.plain(draft.profile)
     scratch.byte(0)
-    return this.endId(kept.at(kept.chunkOf(this.state.word(session, S.HEAD), draft.first), draft.first % CHUNK_EVENTS))
+    this.endId(kept.at(kept.chunkOf(this.state.word(session, S.HEAD), draft.first), draft.first % CHUNK_EVENTS))
+    return this.hexOfHash()
   }
 
   private beginId(actor: Actor, user: number): void {
@@ -327,16 +361,20 @@ export class Publisher {
     scratch.byte(0)
   }
 
-  private endId(first: number): string {
+  private endId(first: number): void {
     const { scratch } = this
     const { kept } = this.state
     scratch.number(kept.time(first))
     scratch.byte(0)
     for (let i = 0; i < 4; i++) scratch.hex(kept.idWord(first, i))
     hash128View(scratch.view, 0, scratch.end)
+  }
+
+  private hexOfHash(): string {
+    const { scratch } = this
     scratch.end = 0
     for (let i = 0; i < 4; i++) scratch.hex(h128[i])
-    return scratch.buffer.toString('latin1', 0, 32)
+    return scratch.buffer.toString('latin1', 0, scratch.end)
   }
 
   private readonly textOf = (symbol: Sym): string => this.actor.symbols.text(symbol)

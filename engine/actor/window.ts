@@ -285,7 +285,7 @@ export class SessionWindow {
       kept.places(state.word(piece, S.HEAD), state.word(piece, S.COUNT), places)
       received = Math.max(received, state.time(piece, S.RECEIVED))
       snapshot = Math.max(snapshot, state.time(piece, S.SNAPSHOT))
-      if (state.sessions.side[piece]?.session || state.flags(piece) & SESSION_FLAG.CORRECTS) published = true
+      if (state.word(piece, S.VERSION) !== 0 || state.flags(piece) & SESSION_FLAG.CORRECTS) published = true
       orphan(state, turn, user, piece)
       uncount(state, actor, piece)
       state.dropSession(piece)
@@ -356,14 +356,15 @@ const idKey = (word0: number, word1: number) => word0 * 0x20_0000 + (word1 >>> 1
 
 /** Gives up what was published for a session that is to be folded anew: adopted by id later in the turn, or retracted. */
 export function orphan(state: KeyedState, turn: Turn, user: number, session: number): void {
+  const published = state.published(session)
   const side = state.sessions.side[session]
-  if (side === undefined) return
-  if (side.session) turn.orphans.push({ ...side.session, kind: 'session', user })
-  for (const incident of side.incidents)
-    turn.orphans.push({ ...(incident as (typeof side.incidents)[number]), user } as Turn['orphans'][number])
-  for (const gone of side.gone) turn.orphans.push({ ...gone, kind: 'gone', user })
+  if (published === undefined && side === undefined) return
+  if (published) turn.orphans.push({ ...published, kind: 'session', user })
+  for (const incident of side?.incidents ?? []) turn.orphans.push({ ...incident, user } as Turn['orphans'][number])
+  for (const gone of side?.gone ?? []) turn.orphans.push({ ...gone, kind: 'gone', user })
   // Its side value is part of what an undo brings back.
   state.sessions.touch(session)
+  state.unpublish(session)
   state.sessions.side[session] = undefined
 }
 

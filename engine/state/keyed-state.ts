@@ -9,6 +9,7 @@ import type { Fold, ReadableField, SessionFold, StateFields } from '../../operat
 import { Arena, type Mark, shorten } from './arena.ts'
 import { EventCursor, Kept } from './kept.ts'
 import { type RecordAccessor, type RecordLayout, recordAccessor, recordLayout } from './record.ts'
+import { Texts } from './texts.ts'
 import { USER, USER_FLAG, Users } from './users.ts'
 
 /** Fields of a session record: the first five count f64, the others words. Operator state follows. */
@@ -33,7 +34,12 @@ export const S = {
   COUNTED: 18,
   /** A small Bloom filter of its ids: four words. */
   BLOOM: 19,
-  WORDS: 24,
+  /** What was emitted last for it: version (0 for nothing), id (four words), content (texts.ts). */
+  VERSION: 23,
+  ID: 24,
+  CONTENT: 28,
+  CONTENT_LENGTH: 29,
+  WORDS: 30,
 } as const
 export const SESSION_FLAG = {
   CLOSED: 1,
@@ -57,7 +63,6 @@ export interface Published {
   content: string
 }
 export interface SessionSide {
-  session: Published | undefined
   incidents: readonly (Published & { kind: string })[]
   /** Retracted ids whose first event lies within this session's time (`content` is that time): one that comes back goes on counting. */
   gone: readonly Published[]
@@ -86,6 +91,8 @@ export class KeyedState {
   readonly users = new Users()
   readonly kept: Kept
   readonly sessions: Arena<SessionSide>
+  /** Contents of the sessions that were published. */
+  readonly texts = new Texts()
   readonly folds: LiftedFold[]
   readonly cursor: EventCursor
   /** Users touched in this turn. */
@@ -119,7 +126,7 @@ export class KeyedState {
   }
 
   get bytesUsed(): number {
-    return this.sessions.bytesUsed + this.kept.arena.bytesUsed
+    return this.sessions.bytesUsed + this.kept.arena.bytesUsed + this.texts.arena.bytesUsed
   }
 
   touchUser(user: number): void {
@@ -181,21 +188,43 @@ export class KeyedState {
     return count > 1 ? into.reverse() : into
   }
 
-  /** Drops a session's record and its chunks; its user's list is the caller's. */
+  /** What was emitted last for a session. */
+  published(session: number): Published | undefined {
+    const at = session * this.sessions.words
+    const { u32 } = this.sessions
+    const version = u32[at + S.VERSION]
+    if (version === 0) return undefined
+    let id = ''
+    for (let i = 0; i < 4; i++) id += u32[at + S.ID + i].toString(16).padStart(8, '0')
+    return { id, version, content: this.texts.latin1(u32[at + S.CONTENT], u32[at + S.CONTENT_LENGTH]) }
+  }
+
+  /** Forgets it; the session was touched. */
+  unpublish(session: number): void {
+    const at = session * this.sessions.words
+    const { u32 } = this.sessions
+    if (u32[at + S.VERSION] === 0) return
+    this.texts.drop(u32[at + S.CONTENT], u32[at + S.CONTENT_LENGTH])
+    u32[at + S.VERSION] = u32[at + S.CONTENT] = u32[at + S.CONTENT_LENGTH] = 0
+  }
+
+  /** Drops a session's record, its chunks and its content; its user's list is the caller's. */
   dropSession(session: number): void {
     for (let chunk = this.word(session, S.HEAD), left = this.word(session, S.COUNT); left > 0; left -= 8) {
       this.kept.arena.drop(chunk)
       chunk = this.kept.next(chunk)
     }
+    this.texts.drop(this.word(session, S.CONTENT), this.word(session, S.CONTENT_LENGTH))
     this.idSets.delete(session)
     this.sessions.drop(session)
   }
 
-  savepoint(): { users: Mark; sessions: Mark; chunks: Mark; touched: number } {
+  savepoint(): { users: Mark; sessions: Mark; chunks: Mark; texts: Mark; touched: number } {
     return {
       users: this.users.arena.savepoint(),
       sessions: this.sessions.savepoint(),
       chunks: this.kept.arena.savepoint(),
+      texts: this.texts.arena.savepoint(),
       touched: this.touched.length,
     }
   }
@@ -204,6 +233,7 @@ export class KeyedState {
     this.users.arena.rollback(mark.users)
     this.sessions.rollback(mark.sessions)
     this.kept.arena.rollback(mark.chunks)
+    this.texts.arena.rollback(mark.texts)
     this.touched.length = mark.touched
     this.idSets.clear()
   }
@@ -216,5 +246,6 @@ export class KeyedState {
     this.users.arena.settle()
     this.sessions.settle()
     this.kept.arena.settle()
+    this.texts.arena.settle()
   }
 }

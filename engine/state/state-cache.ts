@@ -112,6 +112,7 @@ export class StateCache {
       u32[user * words + USER.FLAGS] = (u32[user * words + USER.FLAGS] & ~USER_FLAG.DIRTY) | USER_FLAG.LISTED | USER_FLAG.UNFINISHED
     state.sessions.hold()
     state.kept.arena.hold()
+    state.texts.arena.hold()
     const open: Open = { file: this.store.begin(header), list, next: 0, frozen: new Map(), emptied: [], epoch: header.epoch }
     this.open = open
     state.isFrozen = (user) => open.frozen.has(user)
@@ -252,6 +253,7 @@ export class StateCache {
     state.isFrozen = () => false
     state.sessions.unhold()
     state.kept.arena.unhold()
+    state.texts.arena.unhold()
     this.open = undefined
   }
 
@@ -294,6 +296,7 @@ export class StateCache {
       state.kept.arena.release(chunk)
       chunk = next
     }
+    state.texts.release(state.word(session, S.CONTENT), state.word(session, S.CONTENT_LENGTH))
     state.idSets.delete(session)
     state.sessions.release(session)
   }

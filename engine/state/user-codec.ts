@@ -2,8 +2,8 @@
 //
 // Records and kept events are copied as they are; links are rebuilt; symbols travel with their strings, because a symbol
 // means nothing outside its actor's table in memory. Words are little-endian (every machine this runs on).
-//   [format, sessions, symbols] · per session: record, the columns of each chunk · per symbol: symbol, length, bytes · side values
-// A side value is 0 for none; or 1, 2 with a session's, numbers of incidents and of retracted ids, and these: version, texts.
+//   [format, sessions, symbols] · per session: record, content, the columns of each chunk · per symbol: symbol, length, bytes · side values
+// A side value is 0 for none; or 1, numbers of incidents and of retracted ids, and these: version, texts.
 import { EngineError } from '../errors.ts'
 import { shorten } from './arena.ts'
 import { CHUNK_EVENTS } from './kept.ts'
@@ -12,7 +12,7 @@ import type { Symbols } from './symbols.ts'
 import { USER } from './users.ts'
 
 /** Of the layout that a checkpoint names: another one is refused at a start, before a row meets it. */
-export const STATE_FORMAT = 3
+export const STATE_FORMAT = 4
 const HEAD_WORDS = 3
 
 export class UserCodec {
@@ -41,12 +41,14 @@ export class UserCodec {
     shorten(this.inOrder, 0)
     for (const session of sessions) {
       const count = state.word(session, S.COUNT)
-      this.room(own.words + count * this.eventWords)
+      const content = state.word(session, S.CONTENT)
+      const contentLength = state.word(session, S.CONTENT_LENGTH)
+      this.room(own.words + ((contentLength + 3) >> 2) + count * this.eventWords)
       const at = this.end
       for (let i = 0, from = session * own.words; i < own.words; i++) this.words[at + i] = own.u32[from + i]
-      for (const link of [S.HEAD, S.TAIL, S.FOLD_CHUNK, S.OLDER, S.USER]) this.words[at + link] = 0
+      for (const link of [S.HEAD, S.TAIL, S.FOLD_CHUNK, S.OLDER, S.USER, S.CONTENT]) this.words[at + link] = 0
       for (const word of this.symbolWords) this.mark(this.words[at + word])
-      this.end += own.words
+      this.end = state.texts.copy(content, contentLength, this.words, at + own.words)
       for (let chunk = state.word(session, S.HEAD), left = count; left > 0; left -= CHUNK_EVENTS, chunk = kept.next(chunk)) {
         const at = kept.at(chunk, 0)
         const events = Math.min(CHUNK_EVENTS, left)
@@ -81,6 +83,7 @@ export class UserCodec {
     const { kept } = state
     const aligned = bytes.byteOffset % 4 === 0 ? bytes : new Uint8Array(bytes)
     const words = new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.length >> 2)
+    const view = new DataView(aligned.buffer, aligned.byteOffset, aligned.length)
     if (words[0] !== STATE_FORMAT)
       throw new EngineError(
         'STATE_CORRUPT',
@@ -96,6 +99,9 @@ export class UserCodec {
       const base = session * own.words
       own.u32.set(words.subarray(at, at + own.words), base)
       at += own.words
+      const contentLength = own.u32[base + S.CONTENT_LENGTH]
+      own.u32[base + S.CONTENT] = state.texts.put(view, at * 4, contentLength, false)
+      at += (contentLength + 3) >> 2
       const count = own.u32[base + S.COUNT]
       const folded = own.u32[base + S.FOLDED]
       own.u32[base + S.USER] = user
@@ -151,11 +157,10 @@ export class UserCodec {
 
   private writeSide(side: SessionSide | undefined): void {
     this.room(3)
-    this.words[this.end++] = side === undefined ? 0 : side.session === undefined ? 1 : 2
+    this.words[this.end++] = side === undefined ? 0 : 1
     if (side === undefined) return
     this.words[this.end++] = side.incidents.length
     this.words[this.end++] = side.gone.length
-    if (side.session !== undefined) this.writePublished(side.session)
     for (const incident of side.incidents) {
       this.writePublished(incident)
       this.writeText(incident.kind)
@@ -212,13 +217,11 @@ class SideReader {
   }
 
   side(): SessionSide | undefined {
-    const state = this.words[this.at++]
-    if (state === 0) return undefined
+    if (this.words[this.at++] === 0) return undefined
     const counts = [this.words[this.at++], this.words[this.at++]]
-    const session = state === 2 ? this.published() : undefined
     const incidents = Array.from({ length: counts[0] }, () => ({ ...this.published(), kind: this.text() }))
     const gone = Array.from({ length: counts[1] }, () => this.published())
-    return { session, incidents, gone }
+    return { incidents, gone }
   }
 
   private published(): Published {
