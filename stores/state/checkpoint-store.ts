@@ -41,6 +41,8 @@ const APPLY_FILES = 16
 const STEP_KEYS = 1000
 const STEP_BYTES = 1 << 20
 const MERGE_KEYS = 4000
+/** A table with more slots is not kept to be filled again. */
+const SPARE_SLOTS_MAX = 1 << 17
 const CRC_BYTES = 4
 const META_KEY = Buffer.from([255])
 
@@ -77,6 +79,8 @@ class CheckpointStore implements StateStore {
   /** Tables of the newest checkpoints, to be merged into `fresh`; the newest is the last. */
   private unmerged: KeyTable[] = []
   private mergedKeys = 0
+  /** The table of a checkpoint that has been merged: the next one's keys are put there. */
+  private spare: KeyTable | undefined
   private fresh = new KeyTable()
   private applying: { table: KeyTable; header: CheckpointHeader; slot: number } | undefined
   private applied = -1
@@ -104,7 +108,7 @@ class CheckpointStore implements StateStore {
       // A killed process may have left it in the page cache only: nobody may act on it before it is durable.
       await files.sync(this.path(epoch))
       for (const { space, key, position, length } of readEntries(file, this.path(epoch))) {
-        this.fresh.set(storedKey(space, key), epoch, position, length)
+        this.fresh.set(space, key, epoch, position, length)
       }
       this.finished.set(epoch, { epoch, path: this.path(epoch), file })
     }
@@ -159,6 +163,7 @@ class CheckpointStore implements StateStore {
       path,
       header: { header, before: [...this.finished.keys()], applied: this.applied },
       slice: this.slice,
+      table: this.spare ?? new KeyTable(),
       finished: (table) => {
         this.finished.set(header.epoch, { epoch: header.epoch, path, file: files.open(path) })
         this.unmerged.push(table)
@@ -168,6 +173,7 @@ class CheckpointStore implements StateStore {
         this.open = undefined
       },
     })
+    this.spare = undefined
     return this.open
   }
 
@@ -203,12 +209,13 @@ class CheckpointStore implements StateStore {
   private merge(): void {
     const table = this.unmerged[0]
     const end = Math.min(table.size, this.mergedKeys + MERGE_KEYS)
-    for (; this.mergedKeys < end; this.mergedKeys++) {
-      const { file, position, length } = table.value(this.mergedKeys)
-      this.fresh.set(table.key(this.mergedKeys), file, position, length)
-    }
+    for (; this.mergedKeys < end; this.mergedKeys++) this.fresh.take(table, this.mergedKeys)
     if (end < table.size) return
     this.unmerged.shift()
+    if (table.slotCount <= SPARE_SLOTS_MAX) {
+      table.clear()
+      this.spare = table
+    }
     this.mergedKeys = 0
   }
 

@@ -13,7 +13,7 @@ import {
   SPACES,
   sealSlice,
 } from './checkpoint-file.ts'
-import { DELETED, KeyTable, storedKey } from './key-table.ts'
+import { DELETED, type KeyTable } from './key-table.ts'
 
 const SLICE_BYTES_AT_FIRST = 1 << 16
 
@@ -27,6 +27,8 @@ export interface CheckpointWriterOptions {
   path: string
   header: FileHeader
   slice: SliceBuffer
+  /** Empty: where each key's value lies is put there. */
+  table: KeyTable
   /** The checkpoint is finished and durable: where each of its keys lies. */
   finished(table: KeyTable): void
   /** It ended, either way. */
@@ -37,7 +39,7 @@ export class CheckpointWriter implements OpenCheckpoint {
   bytes = 0
   private readonly options: CheckpointWriterOptions
   private readonly epoch: number
-  private readonly table = new KeyTable()
+  private readonly table: KeyTable
   private readonly slice: SliceBuffer
   private used = SLICE_HEAD_BYTES
   private sliceEntries = 0
@@ -51,6 +53,7 @@ export class CheckpointWriter implements OpenCheckpoint {
   constructor(options: CheckpointWriterOptions) {
     this.options = options
     this.slice = options.slice
+    this.table = options.table
     this.epoch = options.header.header.epoch
     this.head = encodeHeader(options.header)
     this.end = this.head.length
@@ -111,15 +114,14 @@ export class CheckpointWriter implements OpenCheckpoint {
   private add(space: Namespace, key: Uint8Array, value: Uint8Array | undefined): void {
     this.mustBeOpen()
     const length = ENTRY_HEAD_BYTES + key.length + (value ? value.length : 0)
-    const stored = storedKey(SPACES[space], key)
     if (this.used + length > this.slice.bytes.length) {
       const grown = Buffer.allocUnsafeSlow(Math.max(this.slice.bytes.length * 2, this.used + length))
       this.slice.bytes.copy(grown, 0, 0, this.used)
       this.slice.bytes = grown
     }
     const position = this.end + this.used + ENTRY_HEAD_BYTES + key.length
+    this.table.set(SPACES[space], key, this.epoch, position, value ? value.length : DELETED)
     this.used = encodeEntry(this.slice.bytes, this.used, SPACES[space], key, value)
-    this.table.set(stored, this.epoch, position, value ? value.length : DELETED)
     this.sliceEntries++
     this.bytes += length
   }

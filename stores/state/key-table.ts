@@ -26,11 +26,15 @@ function stableHash(space: number, key: Uint8Array): number {
   return (h ^ (h >>> 16)) >>> 0
 }
 
+function mustFit({ length }: Uint8Array): void {
+  if (length > KEY_BYTES_MAX) throw new RangeError(`A state key has ${length} bytes; at most ${KEY_BYTES_MAX} are possible.`)
+}
+
 const scratch = Buffer.alloc(PREFIX_BYTES + KEY_BYTES_MAX)
 
 /** The stored form of a key. Valid until the next call. Errors: RangeError for a key longer than KEY_BYTES_MAX. */
 export function storedKey(space: number, key: Uint8Array): Buffer {
-  if (key.length > KEY_BYTES_MAX) throw new RangeError(`A state key has ${key.length} bytes; at most ${KEY_BYTES_MAX} are possible.`)
+  mustFit(key)
   scratch[0] = space
   scratch.writeUInt32BE(stableHash(space, key), 1)
   scratch.set(key, PREFIX_BYTES)
@@ -49,41 +53,45 @@ export class KeyTable {
   size = 0
   private slots = new Int32Array(ENTRIES_AT_FIRST * 2)
   private shift = 32 - Math.log2(ENTRIES_AT_FIRST * 2)
+  private hashes = new Uint32Array(ENTRIES_AT_FIRST)
   private keyAt = new Float64Array(ENTRIES_AT_FIRST)
   private keyLength = new Uint16Array(ENTRIES_AT_FIRST)
   private files = new Float64Array(ENTRIES_AT_FIRST)
   private positions = new Float64Array(ENTRIES_AT_FIRST)
   private lengths = new Float64Array(ENTRIES_AT_FIRST)
   private readonly chunks: Buffer[] = []
-  private chunkUsed = CHUNK_BYTES
+  /** Bytes of all chunks up to the next key. */
+  private end = 0
 
   /** Index of a stored key's entry, or -1. */
   find(stored: Buffer): number {
-    const mask = this.slots.length - 1
-    for (let slot = this.slotOf(stored); ; slot = (slot + 1) & mask) {
-      const entry = this.slots[slot] - 1
-      if (entry < 0 || this.equals(entry, stored)) return entry
-    }
+    return this.slots[this.slotOf(stored.readUInt32BE(1), stored[0], stored, PREFIX_BYTES, stored.length - PREFIX_BYTES)] - 1
   }
 
-  set(stored: Buffer, file: number, position: number, length: number): void {
-    let entry = this.find(stored)
-    if (entry < 0) {
-      if (this.size === this.keyAt.length) this.grow()
-      entry = this.size++
-      this.keyAt[entry] = this.keep(stored)
-      this.keyLength[entry] = stored.length
-      this.place(stored, entry)
-    }
-    this.files[entry] = file
-    this.positions[entry] = position
-    this.lengths[entry] = length
+  /** Errors: RangeError for a key longer than KEY_BYTES_MAX. */
+  set(space: number, key: Uint8Array, file: number, position: number, length: number): void {
+    mustFit(key)
+    this.put(stableHash(space, key), space, key, 0, key.length, file, position, length)
+  }
+
+  /** Sets what another table says of a key. */
+  take(from: KeyTable, entry: number): void {
+    const chunk = from.chunkOf(entry)
+    const at = from.keyAt[entry] % CHUNK_BYTES
+    const { hashes, keyLength, files, positions, lengths } = from
+    const length = keyLength[entry] - PREFIX_BYTES
+    this.put(hashes[entry], chunk[at], chunk, at + PREFIX_BYTES, length, files[entry], positions[entry], lengths[entry])
+  }
+
+  /** Empties the table, which keeps its memory. */
+  clear(): void {
+    this.size = this.end = 0
+    this.slots.fill(0)
   }
 
   key(entry: number): Buffer {
-    const at = this.keyAt[entry]
-    const from = at % CHUNK_BYTES
-    return this.chunks[Math.floor(at / CHUNK_BYTES)].subarray(from, from + this.keyLength[entry])
+    const from = this.keyAt[entry] % CHUNK_BYTES
+    return this.chunkOf(entry).subarray(from, from + this.keyLength[entry])
   }
 
   value(entry: number): ValuePlace {
@@ -99,42 +107,88 @@ export class KeyTable {
     return this.slots[slot] - 1
   }
 
-  private slotOf(stored: Buffer): number {
-    return (((stored[1] << 24) | (stored[2] << 16) | (stored[3] << 8) | stored[4]) >>> this.shift) | 0
-  }
-
-  private place(stored: Buffer, entry: number): void {
-    const mask = this.slots.length - 1
-    let slot = this.slotOf(stored)
-    while (this.slots[slot]) slot = (slot + 1) & mask
-    this.slots[slot] = entry + 1
-  }
-
-  private equals(entry: number, stored: Buffer): boolean {
-    const length = this.keyLength[entry]
-    if (length !== stored.length) return false
-    const at = this.keyAt[entry]
-    const from = at % CHUNK_BYTES
-    return stored.compare(this.chunks[Math.floor(at / CHUNK_BYTES)], from, from + length) === 0
-  }
-
-  private keep(stored: Buffer): number {
-    if (this.chunkUsed + stored.length > CHUNK_BYTES) {
-      this.chunks.push(Buffer.allocUnsafeSlow(CHUNK_BYTES))
-      this.chunkUsed = 0
+  private put(
+    hash: number,
+    space: number,
+    bytes: Uint8Array,
+    from: number,
+    count: number,
+    file: number,
+    position: number,
+    length: number,
+  ): void {
+    let slot = this.slotOf(hash, space, bytes, from, count)
+    if (this.slots[slot] === 0) {
+      if (this.size === this.keyAt.length) {
+        this.grow()
+        slot = this.freeSlot(hash)
+      }
+      const entry = this.size++
+      this.hashes[entry] = hash
+      this.keyLength[entry] = PREFIX_BYTES + count
+      this.keyAt[entry] = this.keep(hash, space, bytes, from, count)
+      this.slots[slot] = entry + 1
     }
-    const at = (this.chunks.length - 1) * CHUNK_BYTES + this.chunkUsed
-    stored.copy(this.chunks.at(-1)!, this.chunkUsed)
-    this.chunkUsed += stored.length
-    return at
+    const entry = this.slots[slot] - 1
+    this.files[entry] = file
+    this.positions[entry] = position
+    this.lengths[entry] = length
+  }
+
+  /** The slot of a key, or the free one where it would be. */
+  private slotOf(hash: number, space: number, bytes: Uint8Array, from: number, count: number): number {
+    const mask = this.slots.length - 1
+    for (let slot = hash >>> this.shift; ; slot = (slot + 1) & mask) {
+      const entry = this.slots[slot] - 1
+      if (entry < 0 || (this.hashes[entry] === hash && this.equals(entry, space, bytes, from, count))) return slot
+    }
+  }
+
+  private freeSlot(hash: number): number {
+    const mask = this.slots.length - 1
+    let slot = hash >>> this.shift
+    while (this.slots[slot]) slot = (slot + 1) & mask
+    return slot
+  }
+
+  /** Of keys whose hashes are equal. */
+  private equals(entry: number, space: number, bytes: Uint8Array, from: number, count: number): boolean {
+    if (this.keyLength[entry] !== PREFIX_BYTES + count) return false
+    const chunk = this.chunkOf(entry)
+    const at = this.keyAt[entry] % CHUNK_BYTES
+    if (chunk[at] !== space) return false
+    for (let i = 0; i < count; i++) if (chunk[at + PREFIX_BYTES + i] !== bytes[from + i]) return false
+    return true
+  }
+
+  private chunkOf(entry: number): Buffer {
+    return this.chunks[Math.floor(this.keyAt[entry] / CHUNK_BYTES)]
+  }
+
+  /** Writes the stored form of a key behind the others; returns where. */
+  private keep(hash: number, space: number, bytes: Uint8Array, from: number, count: number): number {
+    const room = CHUNK_BYTES - (this.end % CHUNK_BYTES)
+    if (room < PREFIX_BYTES + count) this.end += room
+    const place = this.end
+    const index = Math.floor(place / CHUNK_BYTES)
+    if (index === this.chunks.length) this.chunks.push(Buffer.allocUnsafeSlow(CHUNK_BYTES))
+    const chunk = this.chunks[index]
+    const at = place % CHUNK_BYTES
+    chunk[at] = space
+    chunk.writeUInt32BE(hash, at + 1)
+    // A key is short: copied sooner than the built-in is called.
+    for (let i = 0; i < count; i++) chunk[at + PREFIX_BYTES + i] = bytes[from + i]
+    this.end += PREFIX_BYTES + count
+    return place
   }
 
   private grow(): void {
     const capacity = this.keyAt.length * 2
-    const grown = <T extends Float64Array | Uint16Array>(from: T, to: T): T => {
+    const grown = <T extends Float64Array | Uint16Array | Uint32Array>(from: T, to: T): T => {
       to.set(from)
       return to
     }
+    this.hashes = grown(this.hashes, new Uint32Array(capacity))
     this.keyAt = grown(this.keyAt, new Float64Array(capacity))
     this.keyLength = grown(this.keyLength, new Uint16Array(capacity))
     this.files = grown(this.files, new Float64Array(capacity))
@@ -142,6 +196,6 @@ export class KeyTable {
     this.lengths = grown(this.lengths, new Float64Array(capacity))
     this.slots = new Int32Array(capacity * 2)
     this.shift = 32 - Math.log2(capacity * 2)
-    for (let entry = 0; entry < this.size; entry++) this.place(this.key(entry), entry)
+    for (let entry = 0; entry < this.size; entry++) this.slots[this.freeSlot(this.hashes[entry])] = entry + 1
   }
 }
