@@ -7,6 +7,8 @@
 // 3. Views are replaced when the arena grows: hold the arena, not its views, across an allocation.
 // 4. A `side` value (plain immutable data by reference) travels with its record through copies and undo.
 // 5. A free record keeps its old bytes until it is taken again.
+// 6. A chain is records of which each names the next in its first word. It is freed as a whole, unread: nothing of it is in the core's
+//    cache by then, and whoever takes a record of it writes there anyway.
 
 /** Allocators put large blocks 16 bytes behind the start of a page: from here on, records of 64 bytes are lines of memory. */
 const SHIFT_BYTES = 48
@@ -15,6 +17,7 @@ export interface Mark {
   touched: number
   allocated: number
   dropped: number
+  droppedChains: number
 }
 
 /** Leaves the first `length` of a list that is filled again and again: set to a length, it would give its memory back. */
@@ -40,6 +43,11 @@ export class Arena<Side = undefined> {
   private readonly allocated: number[] = []
   private readonly dropped: number[] = []
   private readonly held: number[] = []
+  /** Chains, each as its first record and its count: what is left of the free ones, and those dropped or held like records. */
+  private readonly freeChains: number[] = []
+  private readonly droppedChains: number[] = []
+  private readonly heldChains: number[] = []
+  private inFreeChains = 0
   private holding = false
   private stamp = 1
 
@@ -49,7 +57,7 @@ export class Arena<Side = undefined> {
   }
 
   get bytesUsed(): number {
-    return (this.top - 1 - this.free.length) * this.words * 4
+    return (this.top - 1 - this.free.length - this.inFreeChains) * this.words * 4
   }
 
   /** A zeroed record that a rollback takes back. May replace the views. */
@@ -71,6 +79,18 @@ export class Arena<Side = undefined> {
     this.dropped.push(index)
   }
 
+  /** Gives a chain of `count` records back when the turn settles. */
+  dropChain(first: number, count: number): void {
+    if (count > 0) this.droppedChains.push(first, count)
+  }
+
+  /** Gives it back at once. */
+  releaseChain(first: number, count: number): void {
+    if (count === 0) return
+    this.freeChains.push(first, count)
+    this.inFreeChains += count
+  }
+
   /** A copy of the record, side value included, outside of any turn; `release` gives it back. */
   copy(index: number): number {
     const spare = this.takeDirty()
@@ -89,7 +109,8 @@ export class Arena<Side = undefined> {
   /** Opens a turn, or a savepoint inside one: from here on the first touch of a record copies it. */
   savepoint(): Mark {
     this.stamp++
-    return { touched: this.touched.length, allocated: this.allocated.length, dropped: this.dropped.length }
+    const { touched, allocated, dropped, droppedChains } = this
+    return { touched: touched.length, allocated: allocated.length, dropped: dropped.length, droppedChains: droppedChains.length }
   }
 
   touch(index: number): void {
@@ -115,6 +136,7 @@ export class Arena<Side = undefined> {
       this.side[index] = this.undoSide.pop()
     }
     this.dropped.length = mark.dropped
+    this.droppedChains.length = mark.droppedChains
     while (this.allocated.length > mark.allocated) this.release(this.allocated.pop() as number)
     this.stamp++
   }
@@ -131,6 +153,11 @@ export class Arena<Side = undefined> {
         else this.release(index)
       this.dropped.length = 0
     }
+    const { droppedChains } = this
+    for (let i = 0; i < droppedChains.length; i += 2)
+      if (this.holding) this.heldChains.push(droppedChains[i], droppedChains[i + 1])
+      else this.releaseChain(droppedChains[i], droppedChains[i + 1])
+    shorten(droppedChains, 0)
     this.stamp++
   }
 
@@ -144,6 +171,8 @@ export class Arena<Side = undefined> {
     this.holding = false
     for (const index of this.held) this.release(index)
     this.held.length = 0
+    for (let i = 0; i < this.heldChains.length; i += 2) this.releaseChain(this.heldChains[i], this.heldChains[i + 1])
+    this.heldChains.length = 0
   }
 
   /** A zeroed record that no rollback takes back. May replace the views. */
@@ -158,8 +187,21 @@ export class Arena<Side = undefined> {
   takeDirty(): number {
     const index = this.free.pop()
     if (index !== undefined) return index
+    if (this.inFreeChains > 0) return this.takeOfChain()
     if (this.top === this.capacity) this.grow(Math.ceil(this.capacity * 1.6))
     return this.top++
+  }
+
+  private takeOfChain(): number {
+    const { freeChains } = this
+    const last = freeChains.length - 2
+    const index = freeChains[last]
+    this.inFreeChains--
+    if (freeChains[last + 1] > 1) {
+      freeChains[last] = this.u32[index * this.words]
+      freeChains[last + 1]--
+    } else shorten(freeChains, last)
+    return index
   }
 
   private growUndo(): void {

@@ -12,6 +12,8 @@ import type { ReadableField, SessionEvent } from '../../operators/contract.ts'
 import { Arena } from './arena.ts'
 
 export const CHUNK_EVENTS = 8
+/** Chunks of a chain of so many events. */
+export const chunksOf = (events: number) => Math.ceil(events / CHUNK_EVENTS)
 /** Words of a chunk before its columns: the next chunk, and what keeps the columns aligned. */
 const CHUNK_HEAD = 8
 /** Where columns start. Times and offsets are f64. */

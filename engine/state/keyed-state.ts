@@ -7,7 +7,7 @@
 // 2. A session is touched before its record changes.
 import type { Fold, ReadableField, SessionFold, StateFields } from '../../operators/contract.ts'
 import { Arena, type Mark, shorten } from './arena.ts'
-import { EventCursor, Kept } from './kept.ts'
+import { chunksOf, EventCursor, Kept } from './kept.ts'
 import { type RecordAccessor, type RecordLayout, recordAccessor, recordLayout } from './record.ts'
 import { Texts } from './texts.ts'
 import { USER, USER_FLAG, Users } from './users.ts'
@@ -210,10 +210,7 @@ export class KeyedState {
 
   /** Drops a session's record, its chunks and its content; its user's list is the caller's. */
   dropSession(session: number): void {
-    for (let chunk = this.word(session, S.HEAD), left = this.word(session, S.COUNT); left > 0; left -= 8) {
-      this.kept.arena.drop(chunk)
-      chunk = this.kept.next(chunk)
-    }
+    this.kept.arena.dropChain(this.word(session, S.HEAD), chunksOf(this.word(session, S.COUNT)))
     this.texts.drop(this.word(session, S.CONTENT), this.word(session, S.CONTENT_LENGTH))
     this.idSets.delete(session)
     this.sessions.drop(session)

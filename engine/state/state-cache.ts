@@ -7,6 +7,7 @@
 // 4. A user without sessions is written as deleted in the same unit (protocol 12).
 import type { Actor, Counters } from '../actor/actor.ts'
 import { EngineError, named } from '../errors.ts'
+import { chunksOf } from './kept.ts'
 import { type KeyedState, S } from './keyed-state.ts'
 import type { CheckpointHeader, OpenCheckpoint, StateStore } from './store.ts'
 import { UserCodec } from './user-codec.ts'
@@ -291,11 +292,7 @@ export class StateCache {
 
   private releaseSession(session: number): void {
     const { state } = this
-    for (let chunk = state.word(session, S.HEAD), left = state.word(session, S.COUNT); left > 0; left -= 8) {
-      const next = state.kept.next(chunk)
-      state.kept.arena.release(chunk)
-      chunk = next
-    }
+    state.kept.arena.releaseChain(state.word(session, S.HEAD), chunksOf(state.word(session, S.COUNT)))
     state.texts.release(state.word(session, S.CONTENT), state.word(session, S.CONTENT_LENGTH))
     state.idSets.delete(session)
     state.sessions.release(session)

@@ -69,15 +69,13 @@ export class Texts {
 
   /** Gives a text up: when the turn settles. */
   drop(head: number, length: number): void {
-    const { arena } = this
-    for (let block = head, left = (length + 3) >> 2; left > 0; left -= BLOCK_WORDS, block = arena.u32[block * arena.words])
-      arena.drop(block)
+    this.arena.dropChain(head, blocksOf(length))
   }
 
   /** Gives a text up at once. */
   release(head: number, length: number): void {
-    const { arena } = this
-    for (let block = head, left = (length + 3) >> 2; left > 0; left -= BLOCK_WORDS, block = arena.u32[block * arena.words])
-      arena.release(block)
+    this.arena.releaseChain(head, blocksOf(length))
   }
 }
+
+const blocksOf = (length: number) => Math.ceil(length / (BLOCK_WORDS * 4))
