@@ -261,8 +261,10 @@ export class StateCache {
   /** Frees what can no longer be joined: expiry is decided by comparing times wherever a session is read, this only gives memory back. */
   private sweep(): void {
     const { state } = this
-    const { arena } = state.users
-    for (const user of state.users) {
+    const { arena, slotCount } = state.users
+    for (let slot = 0; slot < slotCount; slot++) {
+      const user = state.users.inSlot(slot)
+      if (user === 0) continue
       const at = user * arena.words
       const flags = arena.u32[at + USER.FLAGS]
       const actor = this.actors[arena.u32[at + USER.ACTOR]]

@@ -14,6 +14,8 @@ import { USER } from './users.ts'
 /** Of the layout that a checkpoint names: another one is refused at a start, before a row meets it. */
 export const STATE_FORMAT = 4
 const HEAD_WORDS = 3
+/** Words of a session's record that mean something in memory only. */
+const LINKS: readonly number[] = [S.HEAD, S.TAIL, S.FOLD_CHUNK, S.OLDER, S.USER, S.CONTENT]
 
 export class UserCodec {
   private readonly state: KeyedState
@@ -44,22 +46,25 @@ export class UserCodec {
       const content = state.word(session, S.CONTENT)
       const contentLength = state.word(session, S.CONTENT_LENGTH)
       this.room(own.words + ((contentLength + 3) >> 2) + count * this.eventWords)
+      const { words } = this
       const at = this.end
-      for (let i = 0, from = session * own.words; i < own.words; i++) this.words[at + i] = own.u32[from + i]
-      for (const link of [S.HEAD, S.TAIL, S.FOLD_CHUNK, S.OLDER, S.USER, S.CONTENT]) this.words[at + link] = 0
-      for (const word of this.symbolWords) this.mark(this.words[at + word])
-      this.end = state.texts.copy(content, contentLength, this.words, at + own.words)
+      for (let i = 0, from = session * own.words; i < own.words; i++) words[at + i] = own.u32[from + i]
+      for (let i = 0; i < LINKS.length; i++) words[at + LINKS[i]] = 0
+      for (let i = 0; i < this.symbolWords.length; i++) this.mark(words[at + this.symbolWords[i]])
+      let end = state.texts.copy(content, contentLength, words, at + own.words)
+      const { u32 } = kept.arena
+      const { columns, symbolWords } = kept
       for (let chunk = state.word(session, S.HEAD), left = count; left > 0; left -= CHUNK_EVENTS, chunk = kept.next(chunk)) {
         const at = kept.at(chunk, 0)
+        // The columns of a full chunk lie one behind the other, as they are written.
+        if (left >= CHUNK_EVENTS) for (let i = at, to = at + CHUNK_EVENTS * this.eventWords; i < to; i++) words[end++] = u32[i]
+        else
+          for (let c = 0; c < columns.length; c++)
+            for (let i = at + columns[c].start, to = i + left * columns[c].words; i < to; i++) words[end++] = u32[i]
         const events = Math.min(CHUNK_EVENTS, left)
-        const { u32 } = kept.arena
-        const { words } = this
-        let { end } = this
-        for (const column of kept.columns)
-          for (let i = at + column.start, to = i + events * column.words; i < to; i++) words[end++] = u32[i]
-        this.end = end
-        for (const column of kept.symbolWords) for (let i = 0; i < events; i++) this.mark(u32[at + column + i])
+        for (let c = 0; c < symbolWords.length; c++) for (let i = at + symbolWords[c], to = i + events; i < to; i++) this.mark(u32[i])
       }
+      this.end = end
     }
     for (const symbol of this.inOrder) {
       this.seen[symbol] = 0
