@@ -19,6 +19,10 @@ export function parseValue(setting: Setting, given: unknown): Parsed {
       const value = toNumber(setting.unit, given)
       return Number.isSafeInteger(value) && value >= setting.minimum && value <= setting.maximum ? { value } : allowed
     }
+    case 'number': {
+      const value = typeof given === 'string' && given.trim() !== '' ? Number(given) : given
+      return typeof value === 'number' && value >= setting.minimum && value <= setting.maximum ? { value } : allowed
+    }
     case 'boolean':
       if (given === true || given === 'true') return { value: true }
       return given === false || given === 'false' ? { value: false } : allowed
@@ -27,7 +31,7 @@ export function parseValue(setting: Setting, given: unknown): Parsed {
     case 'string':
       return typeof given === 'string' && given.length >= setting.minLength ? { value: given } : allowed
     case 'list': {
-      const items = typeof given === 'string' ? given.split(',').map((item) => item.trim()) : given
+      const items = given === '' ? [] : typeof given === 'string' ? given.split(',').map((item) => item.trim()) : given
       const valid = Array.isArray(items) && items.every((item) => typeof item === 'string' && item.length >= setting.minLength)
       return valid ? { value: items } : allowed
     }
@@ -52,6 +56,8 @@ export function describeAllowed(setting: Setting): string {
         ? `a whole number of ${setting.unit} ${range}, also written as ${EXAMPLES[setting.unit]}`
         : `a whole number ${range}`
     }
+    case 'number':
+      return `a number from ${setting.minimum} to ${setting.maximum}, also with decimals`
     case 'boolean':
       return 'true or false'
     case 'choice':

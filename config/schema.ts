@@ -11,8 +11,21 @@ const GB = 1 << 30
 
 const ms = (minimum: number, maximum: number, description: string) => Type.Integer({ unit: 'ms', minimum, maximum, description })
 const bytes = (minimum: number, maximum: number, description: string) => Type.Integer({ unit: 'bytes', minimum, maximum, description })
+const weight = (description: string) => Type.Number({ minimum: 0, maximum: 1_000, description })
 const count = (minimum: number, maximum: number, description: string) => Type.Integer({ minimum, maximum, description })
+const texts = (description: string) => Type.Array(Type.String({ minLength: 1 }), { description })
 const group = <T extends Record<string, Type.TSchema>>(description: string, settings: T) => Type.Object(settings, { description })
+
+const weights = (description: string) =>
+  group(description, {
+    rageClicks: weight('a rage click'),
+    deadClicks: weight('a dead click'),
+    backtracks: weight('a backtrack'),
+    contextSwitches: weight('a change of the area of the product'),
+    tasksAbandoned: weight('an abandoned task'),
+    tasksFailed: weight('a failed task'),
+    errors: weight('an error'),
+  })
 
 export const configSchema = group('Packmill', {
   data: Type.String({
@@ -30,10 +43,26 @@ export const configSchema = group('Packmill', {
     sessionMaxMs: ms(MINUTE_MS, 31 * DAY_MS, 'a longer session is cut'),
     sessionEventsMax: count(2, 1_000_000, 'a session of more events is cut'),
     rage: group('rage clicks', {
-      clicks: count(2, 16, 'clicks on one element that make a burst'),
-      withinMs: ms(1, MINUTE_MS, 'the time that they must fall into'),
+      profile: Type.Enum(['default', 'datadog', 'posthog', 'amplitude', 'mixpanel', 'openreplay', 'sentry'], {
+        description: 'whose definition counts; the named ones bring their own numbers',
+      }),
+      clicks: count(2, 16, 'default profile: clicks on one element that make a burst'),
+      withinMs: ms(1, MINUTE_MS, 'default profile: the time that they must fall into'),
+      ignore: group('elements that people click fast without anger', {
+        kinds: texts('kinds of elements: what an element begins with, such as input'),
+        texts: texts('words in an element, such as next'),
+      }),
     }),
     backtrackMs: ms(1, 60 * MINUTE_MS, 'screens A, B, A within this time are a backtrack'),
+    abandonMs: ms(1, 7 * DAY_MS, 'a task that is not completed this long after its start is abandoned'),
+    deadClicks: group('clicks that nothing follows', {
+      enabled: Type.Boolean({ description: 'whether they are looked for' }),
+      withinMs: ms(1, MINUTE_MS, 'an event this long after a click shows that it was not dead'),
+    }),
+    scores: group('what one of each signal weighs in the scores of a session; 0 = nothing', {
+      frustration: weights('the frustration score: from 0 towards 1'),
+      efficiency: weights('the efficiency score: from 1 towards 0'),
+    }),
   }),
   engine: group('lanes, epochs, checkpoints', {
     lanes: count(0, 256, 'worker threads that process events; 0 = one per core'),

@@ -6,7 +6,7 @@ export interface Setting {
   readonly path: string
   /** `PACKMILL_CLICKSTREAM_GAP_MS` */
   readonly variable: string
-  readonly kind: 'integer' | 'boolean' | 'string' | 'choice' | 'list'
+  readonly kind: 'integer' | 'number' | 'boolean' | 'string' | 'choice' | 'list'
   readonly unit?: 'ms' | 'bytes'
   readonly minimum: number
   readonly maximum: number
@@ -40,7 +40,7 @@ interface Node {
 function kindOf(node: Node): Setting['kind'] {
   if (node.enum) return 'choice'
   if (node.type === 'array') return 'list'
-  return node.type as 'integer' | 'boolean' | 'string'
+  return node.type as 'integer' | 'number' | 'boolean' | 'string'
 }
 
 function flatten(node: Node, path: readonly string[]): Setting[] {

@@ -27,14 +27,21 @@ export interface SessionRow {
   unique_screens: number
   rage_clicks: number
   backtracks: number
+  dead_clicks: number
   tasks_started: number
   /** task_completed events with success other than false. */
   tasks_completed: number
   /** task_completed events with success false. */
   tasks_failed: number
+  tasks_abandoned: number
   error_count: number
   /** Screens of its screen views, repeats collapsed, at most 64. */
   screen_sequence: string[]
+  /** Changes of `context`. */
+  context_switches: number
+  /** 0 … 1, to four decimals. */
+  frustration_score: number
+  efficiency_score: number
   /** The largest receivedAt of the events seen for it. */
   received_at: number
 }
@@ -46,8 +53,9 @@ export interface IncidentRow {
   user_id: string
   incident_id: string
   session_id: string
-  kind: 'rage_click' | 'backtrack'
-  /** Which definition found it (`default`). */
+  /** `rage_click`, `backtrack`, `abandoned_task`, `dead_click`, or what an operator of one's own calls it. */
+  kind: string
+  /** Which definition found it: `default`, or a named one. */
   profile: string
   version: number
   deleted: 0 | 1

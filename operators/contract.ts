@@ -40,11 +40,14 @@ export interface SessionEvent {
   /** NaN where absent. */
   readonly x: number
   readonly y: number
+  /** The string that a symbol stands for, for what equality cannot tell. It costs a look-up: ask where it is rare. */
+  text(symbol: Sym): string
 }
 
 /** An incident as an operator sees it. Emitting again with the same `first` (and kind, profile) replaces what was emitted for it. */
 export interface Incident {
-  kind: 'rage_click' | 'backtrack'
+  /** The operator's own word for what it finds (`rage_click`): no list of kinds is kept anywhere else. */
+  kind: string
   profile: string
   open: boolean
   screen: Sym
@@ -75,8 +78,8 @@ export interface Fold<F extends StateFields = StateFields> {
   nextTimerMs?(state: StateOf<F>): number
   /** Runs with now = the time asked for: before the first event with ts > now, or when the watermark reaches it. */
   onTimer?(state: StateOf<F>, nowMs: number, emit: Emit): void
-  /** The session ended (gap or cap). Nothing follows unless it is folded again from the start. When does it forget? Here: its record goes with the session. */
-  onClose?(state: StateOf<F>, emit: Emit): void
+  /** The session ended, by a gap or (`cut`) by a cap. Nothing follows unless it is folded again from the start. When does it forget? Here: its record goes with the session. */
+  onClose?(state: StateOf<F>, emit: Emit, cut: boolean): void
   /** Reads a record of an older stateVersion. */
   migrate?(old: Readonly<Record<string, number | boolean>>, fromVersion: number): Partial<Record<keyof F, number | boolean>>
 }
@@ -89,7 +92,7 @@ export interface SessionFold<R> {
   readonly name: string
   readonly reads: readonly ReadableField[]
   /** Folds all events of a session, in order. `text` turns symbols into strings; `incidents` counts those of a kind. */
-  run(events: Walk<SessionEvent>, text: (symbol: Sym) => string, incidents: (kind: Incident['kind']) => number): R
+  run(events: Walk<SessionEvent>, text: (symbol: Sym) => string, incidents: (kind: string) => number): R
 }
 
 /** forEach over the one moving accessor. */

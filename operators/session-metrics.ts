@@ -6,9 +6,11 @@ export interface SessionMetrics {
   unique_screens: number
   rage_clicks: number
   backtracks: number
+  dead_clicks: number
   tasks_started: number
   tasks_completed: number
   tasks_failed: number
+  tasks_abandoned: number
   error_count: number
   screen_sequence: string[]
 }
@@ -66,9 +68,11 @@ export function sessionMetrics(): SessionFold<SessionMetrics> {
         unique_screens: screens,
         rage_clicks: incidents('rage_click'),
         backtracks: incidents('backtrack'),
+        dead_clicks: incidents('dead_click'),
         tasks_started: started,
         tasks_completed: completed,
         tasks_failed: failed,
+        tasks_abandoned: incidents('abandoned_task'),
         error_count: errors,
         screen_sequence: texts,
       }

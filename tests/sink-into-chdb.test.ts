@@ -64,11 +64,16 @@ const sessionLine = (partition: number, offset: number) =>
     unique_screens: 0,
     rage_clicks: 0,
     backtracks: 0,
+    dead_clicks: 0,
     tasks_started: 0,
     tasks_completed: 0,
     tasks_failed: 0,
+    tasks_abandoned: 0,
     error_count: 0,
     screen_sequence: ['/a'],
+    context_switches: 0,
+    frustration_score: 0.25,
+    efficiency_score: 1,
     received_at: 1.79e12,
   })
 

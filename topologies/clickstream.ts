@@ -1,12 +1,19 @@
 // The clickstream: product events in, sessions and friction incidents out.
 import { sink, source, type Topology, topology, type WindowSettings } from '../engine/index.ts'
+import { abandonedTasks } from '../operators/abandoned-tasks.ts'
 import { backtracks } from '../operators/backtracks.ts'
+import { contextSwitches } from '../operators/context-switches.ts'
+import { deadClicks } from '../operators/dead-clicks.ts'
 import { type RageClickOptions, rageClicks } from '../operators/rage-clicks.ts'
+import { type ScoreOptions, scores } from '../operators/scores.ts'
 import { sessionMetrics } from '../operators/session-metrics.ts'
 
 export interface ClickstreamSettings extends WindowSettings {
   rage: RageClickOptions
   backtrackMs: number
+  abandonMs: number
+  deadClicks: { enabled: boolean; withinMs: number }
+  scores: ScoreOptions
 }
 
 export const clickstream = (settings: ClickstreamSettings): Topology =>
@@ -16,7 +23,9 @@ export const clickstream = (settings: ClickstreamSettings): Topology =>
       .sessions(settings)
       .fold(rageClicks(settings.rage))
       .fold(backtracks({ withinMs: settings.backtrackMs }))
-      .whenFired(sessionMetrics())
+      .fold(abandonedTasks({ withinMs: settings.abandonMs }))
+      .fold(settings.deadClicks.enabled && deadClicks(settings.deadClicks))
+      .whenFired(scores(contextSwitches(sessionMetrics()), settings.scores))
       .to({ sessions: 'events.sessionized', incidents: 'events.incidents', late: 'events.late', deadLetters: 'events.dlq' }),
     [
       sink('events.raw', 'events_raw'),

@@ -33,10 +33,7 @@ export interface Input extends InputMeta {
   folder: string
 }
 
-export const clickstreamDefaults = (config: Config = defaults): ClickstreamSettings => ({
-  ...config.clickstream,
-  rage: { ...config.clickstream.rage },
-})
+export const clickstreamDefaults = (config: Config = defaults): ClickstreamSettings => config.clickstream
 
 /** The default from 2.5 M events on; in proportion for fewer, so that a shorter run finishes two checkpoints as well. */
 export const checkpointBytesFor = (events: number): number => Math.round(Math.min(1, events / 2_500_000) * defaults.engine.checkpointBytes)

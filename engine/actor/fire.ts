@@ -2,8 +2,8 @@
 //
 // Fire owns when things happen to a user at the end of a turn; what leaves then is publisher.ts's.
 // 1. Timers run in time order per key, with now = their time, when the watermark gets there (protocol 3).
-import type { Incident, SessionFold } from '../../operators/contract.ts'
-import { type KeyedState, type Published, S, SESSION_FLAG, type WindowSettings } from '../state/keyed-state.ts'
+import type { SessionFold } from '../../operators/contract.ts'
+import { type KeyedState, S, SESSION_FLAG, type WindowSettings } from '../state/keyed-state.ts'
 import { USER } from '../state/users.ts'
 import type { Actor } from './actor.ts'
 import type { DraftEmit } from './lift.ts'
@@ -100,7 +100,7 @@ export class Fire {
       const side = expired ? undefined : state.sessions.side[session]
       const published = expired ? undefined : state.published(session)
       if (published) gone.push({ ...published, kind: 'session', user })
-      for (const incident of side?.incidents ?? []) gone.push({ ...(incident as Published & { kind: Incident['kind'] }), user })
+      for (const incident of side?.incidents ?? []) gone.push({ ...incident, kind: 'incident', user })
       // Events that closed sessions were counted with stay counted so; what came to them since, and open sessions, are given up.
       const closed = state.flags(session) & SESSION_FLAG.COUNTED_CLOSED
       if (!closed) uncount(state, actor, session)
@@ -146,12 +146,13 @@ export class Fire {
     const { state } = this
     if (state.flags(session) & SESSION_FLAG.CLOSED) return
     state.touchSession(session)
+    const cut = (state.flags(session) & SESSION_FLAG.CUT) !== 0
     for (const { fold, state: record } of state.folds) {
       if (fold.onClose === undefined) continue
       record.move(session)
       this.emit.session = session
       this.emit.drafts = turn.drafts
-      fold.onClose(record as never, this.emit)
+      fold.onClose(record as never, this.emit, cut)
     }
     state.sessions.u32[session * state.sessions.words + S.FLAGS] |= SESSION_FLAG.CLOSED
     state.sessions.f64[((session * state.sessions.words) >> 1) + S.HORIZON] = Number.POSITIVE_INFINITY

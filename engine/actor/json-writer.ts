@@ -13,6 +13,7 @@ const TEN_TO_8 = 100_000_000
 const pairs = (count: number, base: number) =>
   Uint16Array.from({ length: count }, (_, i) => Buffer.from(i.toString(base).padStart(2, '0')).readUInt16LE())
 const DECIMAL = pairs(100, 10)
+const ZERO_POINT = Buffer.from('0.').readUInt16LE()
 const HEX = pairs(256, 16)
 
 /** Bytes that are written again and again, as words of four: the last is filled up with zeros. */
@@ -130,7 +131,7 @@ export class JsonWriter {
     this.end = end
   }
 
-  /** A number. Integers of up to 15 digits, such as times, are written digit by digit. */
+  /** A number. Integers of up to 15 digits, such as times, and parts of 1 of up to four decimals, such as scores, are written digit by digit. */
   number(value: number): void {
     if (this.end + DIGITS_MAX + HASH_SLACK > this.buffer.length) this.grow(DIGITS_MAX)
     const small = value | 0
@@ -146,7 +147,8 @@ export class JsonWriter {
         low = rest
       }
       this.end = end + 8
-    } else this.text(JSON.stringify(value))
+    } else if (value > 0 && value < 1 && Math.round(value * 10_000) / 10_000 === value) this.decimals(Math.round(value * 10_000))
+    else this.text(JSON.stringify(value))
   }
 
   /** Any JSON value. */
@@ -187,6 +189,17 @@ export class JsonWriter {
     }
     if (at > end) this.buffer[end] = 48 + value
     this.end = end + length
+  }
+
+  /** 0.0001 … 0.9999 by its ten-thousandths, without zeros at the end. */
+  private decimals(tenThousandths: number): void {
+    const { view, end } = this
+    const high = (tenThousandths / 100) | 0
+    view.setUint16(end, ZERO_POINT, true)
+    view.setUint16(end + 2, DECIMAL[high], true)
+    view.setUint16(end + 4, DECIMAL[tenThousandths - high * 100], true)
+    this.end = end + 6
+    while (this.buffer[this.end - 1] === 0x30) this.end--
   }
 
   private grow(need: number): void {

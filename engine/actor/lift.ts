@@ -83,6 +83,7 @@ export function lift(state: KeyedState, { fold, state: accessor }: LiftedFold, e
   const timer = new Float64Array(1)
   return map((turn) => {
     emit.drafts = turn.drafts
+    state.cursor.symbols = turn.actor.symbols
     run(turn.sessions, state.sessions as Arena<unknown>, fields, state.cursor, accessor, fold, emit, timer)
     return turn
   })

@@ -7,7 +7,7 @@
 // 3. Fields are written by fixed lists (protocol 2): those below, and the columns of the session fold's first row.
 
 import { h128, hash128View } from '../../model/hash.ts'
-import type { Incident, SessionEvent, SessionFold, Sym, Walk } from '../../operators/contract.ts'
+import type { SessionEvent, SessionFold, Sym, Walk } from '../../operators/contract.ts'
 import { CHUNK_EVENTS } from '../state/kept.ts'
 import { type KeyedState, type Published, S, SESSION_FLAG, type SessionSide, type WindowSettings } from '../state/keyed-state.ts'
 import { USER } from '../state/users.ts'
@@ -109,10 +109,7 @@ export class Publisher {
     }
     const received = state.time(session, S.RECEIVED)
     const side = state.sessions.side[session] ?? NONE
-    if (own.length > 0) {
-      const incidents = this.ownIncidents(actor, user, session, received, own, side.incidents, orphans)
-      state.sessions.side[session] = { incidents, gone: side.gone }
-    }
+    if (own.length > 0) state.sessions.side[session] = this.ownIncidents(actor, user, session, received, own, side, orphans)
     if (!whole) return
     this.ownSession(actor, user, session, received, orphans)
     f64[(at >> 1) + S.SNAPSHOT] = last
@@ -139,6 +136,7 @@ export class Publisher {
     const { state } = this
     const out = this.sessionsOut
     this.actor = actor
+    state.cursor.symbols = actor.symbols
     this.incidents = state.sessions.side[session]?.incidents ?? NONE.incidents
     const metrics = this.sessionFold.run(this.walk.over(session), this.textOf, this.countOf)
     const flags = state.flags(session)
@@ -207,15 +205,15 @@ export class Publisher {
     session: number,
     received: number,
     own: readonly Draft[],
-    present: SessionSide['incidents'],
+    { incidents, gone }: SessionSide,
     orphans: Map<string, Orphan>,
-  ): SessionSide['incidents'] {
+  ): SessionSide {
     const out = this.incidentsOut
-    let incidents = present
     for (const draft of lastOfEach(own)) {
       const id = this.idOfIncident(actor, user, session, draft)
       const at = incidents.findIndex((incident) => incident.id === id)
-      const before = at < 0 ? orphans.get(id) : incidents[at]
+      // A timer may bring back what was retracted, without a fold from the start: it goes on counting, too.
+      const before = at < 0 ? (orphans.get(id) ?? gone.find((one) => one.id === id)) : incidents[at]
       orphans.delete(id)
       const start = out.end
       let version = (before?.version ?? 0) + 1
@@ -231,8 +229,9 @@ export class Publisher {
       } else this.end(out, received)
       const published = { id, version, content, kind: draft.kind }
       incidents = at < 0 ? [...incidents, published] : incidents.with(at, published)
+      if (gone.length > 0) gone = gone.filter((one) => one.id !== id)
     }
-    return incidents
+    return { incidents, gone }
   }
 
   private writeIncident(actor: Actor, session: number, draft: Draft): void {
@@ -379,7 +378,7 @@ export class Publisher {
 
   private readonly textOf = (symbol: Sym): string => this.actor.symbols.text(symbol)
 
-  private readonly countOf = (kind: Incident['kind']): number => {
+  private readonly countOf = (kind: string): number => {
     let count = 0
     for (const incident of this.incidents) if (incident.kind === kind) count++
     return count

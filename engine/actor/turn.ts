@@ -13,7 +13,7 @@ export interface Draft extends Incident {
 
 /** Something published whose session is folded anew: adopted by the same id, or retracted at the end of the turn. `gone`: it was retracted before. */
 export interface Orphan extends Published {
-  kind: 'session' | 'gone' | Incident['kind']
+  kind: 'session' | 'gone' | 'incident'
   user: number
 }
 

@@ -360,7 +360,7 @@ export function orphan(state: KeyedState, turn: Turn, user: number, session: num
   const side = state.sessions.side[session]
   if (published === undefined && side === undefined) return
   if (published) turn.orphans.push({ ...published, kind: 'session', user })
-  for (const incident of side?.incidents ?? []) turn.orphans.push({ ...incident, user } as Turn['orphans'][number])
+  for (const incident of side?.incidents ?? []) turn.orphans.push({ ...incident, kind: 'incident', user })
   for (const gone of side?.gone ?? []) turn.orphans.push({ ...gone, kind: 'gone', user })
   // Its side value is part of what an undo brings back.
   state.sessions.touch(session)

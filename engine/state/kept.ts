@@ -24,6 +24,8 @@ const ID = 40
 const FIELDS = 72
 const SLOT = CHUNK_EVENTS - 1
 
+const NO_SYMBOLS = { text: () => '' }
+
 const SYMBOL_FIELDS = ['screen', 'element', 'taskType', 'context'] as const
 const TYPES: readonly EventType[] = EVENT_TYPES
 
@@ -220,6 +222,8 @@ const timeOf = (at: number) => (((at & ~SLOT) + TIME) >> 1) + (at & SLOT)
 /** The accessor that operators read events through: one object, moved along a chain. */
 export class EventCursor implements SessionEvent {
   index = 0
+  /** Of the actor whose events are walked. */
+  symbols: { text(symbol: number): string } = NO_SYMBOLS
   private at = 0
   private chunk = 0
   private slot = 0
@@ -292,5 +296,8 @@ export class EventCursor implements SessionEvent {
   get y(): number {
     const y = this.u32[this.at + this.yWord] | 0
     return y === NO_INT ? Number.NaN : y
+  }
+  text(symbol: number): string {
+    return this.symbols.text(symbol)
   }
 }

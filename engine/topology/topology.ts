@@ -50,8 +50,9 @@ class SessionStage {
     this.folds = folds
   }
 
-  /** Folds each session's events as they come. */
-  fold<F extends StateFields>(fold: Fold<F>): SessionStage {
+  /** Folds each session's events as they come; false adds nothing. */
+  fold<F extends StateFields>(fold: Fold<F> | false): SessionStage {
+    if (fold === false) return this
     return new SessionStage(this.from, this.window, [...this.folds, fold as unknown as Fold<StateFields>])
   }
 

@@ -73,7 +73,7 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
 }
 
 /** The clickstream's settings as the topology takes them. */
-export const clickstreamSettings = ({ clickstream: settings }: Config): ClickstreamSettings => ({ ...settings, rage: { ...settings.rage } })
+export const clickstreamSettings = ({ clickstream: settings }: Config): ClickstreamSettings => settings
 
 export class Embedded {
   readonly partitions: number

@@ -1,12 +1,21 @@
 // One Native block of a table: a column per name and type of its schema, and the head that names them.
 import type { TableSchema } from './contract.ts'
 import { Growable, putVarUint } from './growable.ts'
-import { ArrayColumn, IntColumn, LowCardinalityColumn, type NativeColumn, NullableColumn, StringColumn } from './native-columns.ts'
+import {
+  ArrayColumn,
+  FloatColumn,
+  IntColumn,
+  LowCardinalityColumn,
+  type NativeColumn,
+  NullableColumn,
+  StringColumn,
+} from './native-columns.ts'
 
 /** Types that tables.ts uses. */
 const MAKERS: Record<string, () => NativeColumn> = {
   String: () => new StringColumn(),
   'LowCardinality(String)': () => new LowCardinalityColumn(),
+  Float64: () => new FloatColumn(),
   UInt8: () => new IntColumn(1),
   UInt16: () => new IntColumn(2),
   UInt32: () => new IntColumn(4),

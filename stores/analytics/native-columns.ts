@@ -70,6 +70,31 @@ export class IntColumn implements NativeColumn {
   }
 }
 
+/** Floating point numbers of 8 bytes. */
+export class FloatColumn implements NativeColumn {
+  readonly #data = new Growable()
+
+  get bytes() {
+    return this.#data.length
+  }
+
+  add(value: unknown): void {
+    if (typeof value !== 'number') throw misfit(value, 'number')
+    const data = this.#data
+    data.reserve(8)
+    new DataView(data.bytes.buffer, data.bytes.byteOffset).setFloat64(data.length, value, true)
+    data.length += 8
+  }
+
+  reset(): void {
+    this.#data.length = 0
+  }
+
+  finish(out: Uint8Array[]): void {
+    out.push(this.#data.written())
+  }
+}
+
 export class StringColumn implements NativeColumn {
   readonly data = new Growable()
 

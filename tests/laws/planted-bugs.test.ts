@@ -16,7 +16,7 @@ const differencesOf = ({ events, settings }: NastyLog, pipeline?: (right: Sessio
 const plant =
   (bug: PlantedBug, { settings }: NastyLog) =>
   (right: SessionPipeline): SessionPipeline => {
-    const wrong = bug.apply({ operators: productOperators(), settings })
+    const wrong = bug.apply({ operators: productOperators(settings), settings })
     const { folds, session } = wrong.operators
     return { ...right, folds, sessionFold: session, window: { ...right.window, ...wrong.settings } }
   }

@@ -2,6 +2,8 @@
 // shrinks to a few rows. Owns the shape of these worlds; what the right answer is, the evaluator says.
 import fc from 'fast-check'
 import { EVENT_TYPES, type WireEvent } from '../../model/event.ts'
+import { rageProfiles } from '../../operators/rage-profiles.ts'
+import { scoreDefaults } from '../../operators/scores.ts'
 import type { ClickstreamSettings } from '../../topologies/clickstream.ts'
 
 export interface SmallWorld {
@@ -12,6 +14,7 @@ export interface SmallWorld {
   close: boolean
 }
 
+const PROFILES = Object.keys(rageProfiles) as (keyof typeof rageProfiles)[]
 const settingsOf = fc.record({
   gapMs: fc.integer({ min: 1, max: 30 }),
   allowedDisorderMs: fc.integer({ min: 0, max: 10 }),
@@ -20,8 +23,16 @@ const settingsOf = fc.record({
   snapshotMs: fc.constantFrom(0, 1, 10, 40),
   sessionMaxMs: fc.constantFrom(5, 20, 60, 1_000_000),
   sessionEventsMax: fc.constantFrom(2, 3, 5, 10, 10_000),
-  rage: fc.record({ clicks: fc.integer({ min: 2, max: 4 }), withinMs: fc.integer({ min: 1, max: 10 }) }),
+  rage: fc.record({
+    profile: fc.constantFrom('default' as const, 'default' as const, ...PROFILES),
+    clicks: fc.integer({ min: 2, max: 4 }),
+    withinMs: fc.integer({ min: 1, max: 10 }),
+    ignore: fc.constantFrom({ kinds: ['y'], texts: [] }, { kinds: [], texts: ['x'] }, { kinds: [], texts: [] }),
+  }),
   backtrackMs: fc.integer({ min: 1, max: 30 }),
+  abandonMs: fc.integer({ min: 1, max: 40 }),
+  deadClicks: fc.record({ enabled: fc.boolean(), withinMs: fc.integer({ min: 1, max: 20 }) }),
+  scores: fc.constant(scoreDefaults),
 })
 
 /** One row: how far event time moves, and how far behind it this event is. */
@@ -34,6 +45,10 @@ const rowOf = fc.record({
   screen: fc.constantFrom('/a', '/b', '/c', undefined),
   element: fc.constantFrom('x', 'x', 'y', undefined),
   success: fc.constantFrom(true, false, undefined),
+  taskType: fc.constantFrom('t', 't', 's', undefined),
+  context: fc.constantFrom('c', 'd', undefined),
+  x: fc.constantFrom(0, 0, 29, 30, 50, 51, 100, undefined),
+  y: fc.constantFrom(0, 0, 1, 51),
   /** Takes the id of the row so many rows before, where there is one. */
   idOf: fc.constantFrom(0, 0, 0, 0, 0, 1, 2, 5),
 })
@@ -52,11 +67,13 @@ export const smallWorld = (size = 60): fc.Arbitrary<SmallWorld> =>
     })
     .map(({ settings, list, rows, close }): SmallWorld => {
       let nowMs = 1_000_000
-      const events = list.map(({ stepMs, behindMs, user, product, type, screen, element, success, idOf }, at): WireEvent => {
-        nowMs += stepMs
-        const eventId = `e${at - Math.min(idOf, at)}`
-        const own = { orgId: 'o', productId: product, userId: user, eventId, type, ts: nowMs - behindMs }
-        return { ...own, screen, element, ...(type === 'task_completed' && { success }) }
-      })
+      const events = list.map(
+        ({ stepMs, behindMs, user, product, type, screen, element, success, taskType, context, x, y, idOf }, at): WireEvent => {
+          nowMs += stepMs
+          const eventId = `e${at - Math.min(idOf, at)}`
+          const own = { orgId: 'o', productId: product, userId: user, eventId, type, ts: nowMs - behindMs }
+          return { ...own, screen, element, taskType, context, x, y, ...(type === 'task_completed' && { success }) }
+        },
+      )
       return { settings, events, rows, close }
     })

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { EventType, WireEvent } from '../../model/event.ts'
 import { trafficEvents } from '../../services/traffic/traffic.ts'
-import { evaluate, type IdleAdvance, type LogRecord, type OracleSettings } from './evaluate.ts'
+import { evaluate, type IdleAdvance, type LogRecord, type OracleSettings, oracleDefaults } from './evaluate.ts'
 import { hashText } from './hash.ts'
 import { shuffleWithin, withDelays, withDuplicates } from './shuffle.ts'
 
@@ -22,7 +22,8 @@ const view = (ts: number, screen?: string, more: Partial<WireEvent> = {}) => eve
 const tick = (ts: number) => event(ts, 'custom', { userId: 'clock' })
 
 /** Small round numbers: gap 100, no disorder allowed, 1,000 to correct. */
-const small: Partial<OracleSettings> = { gapMs: 100, allowedDisorderMs: 0, correctionMs: 1000, rageWithinMs: 10, backtrackWithinMs: 50 }
+const rage = { ...oracleDefaults.rage, withinMs: 10 }
+const small: Partial<OracleSettings> = { gapMs: 100, allowedDisorderMs: 0, correctionMs: 1000, rage, backtrackMs: 50 }
 function run(events: (WireEvent | IdleAdvance)[], settings: Partial<OracleSettings> = {}) {
   const records = events.map((it, offset): LogRecord | IdleAdvance => ('type' in it ? { partition: 2, offset, event: it } : it))
   const answer = evaluate(records, { ...small, ...settings })
@@ -121,11 +122,16 @@ describe('sessions', () => {
         unique_screens: 2,
         rage_clicks: 0,
         backtracks: 1,
+        dead_clicks: 0,
         tasks_started: 1,
         tasks_completed: 2,
         tasks_failed: 1,
+        tasks_abandoned: 0,
         error_count: 1,
         screen_sequence: ['/a', '/b', '/a'],
+        context_switches: 0,
+        frustration_score: 0.537,
+        efficiency_score: 0.4995,
       },
     ])
   })
@@ -281,7 +287,7 @@ describe('rage clicks', () => {
   const bursts = (events: WireEvent[], settings: Partial<OracleSettings> = {}) =>
     run(events, settings).found.map((row) => [row.first_at, row.last_at, row.count])
 
-  test('three within rageWithinMs, the bound included', () => {
+  test('three within rage.withinMs, the bound included', () => {
     expect(bursts([click(0), click(4), click(10)])).toEqual([[0, 10, 3]])
     expect(bursts([click(0), click(4), click(11)])).toEqual([])
     expect(bursts([click(0), click(4)])).toEqual([])
@@ -365,7 +371,7 @@ describe('rage clicks', () => {
 describe('backtracks', () => {
   const found = (events: WireEvent[]) => run(events).found.map((row) => [row.first_at, row.last_at, row.screen])
 
-  test('A, B, A within backtrackWithinMs, the bound included', () => {
+  test('A, B, A within backtrackMs, the bound included', () => {
     expect(found([view(0, '/a'), view(10, '/b'), view(50, '/a')])).toEqual([[0, 50, '/a']])
     expect(found([view(0, '/a'), view(10, '/b'), view(51, '/a')])).toEqual([])
     expect(found([view(0, '/a'), view(10, '/b'), view(20, '/c')])).toEqual([])

@@ -27,9 +27,35 @@ export const oracleDefaults: OracleSettings = {
   correctionMs: 3_600_000,
   sessionMaxMs: 86_400_000,
   sessionEventsMax: 10_000,
-  rageClicks: 3,
-  rageWithinMs: 1000,
-  backtrackWithinMs: 20_000,
+  rage: {
+    profile: 'default',
+    clicks: 3,
+    withinMs: 1000,
+    ignore: { kinds: ['input', 'input_text', 'textarea'], texts: ['next', 'prev', '+', '−'] },
+  },
+  backtrackMs: 20_000,
+  abandonMs: 900_000,
+  deadClicks: { enabled: false, withinMs: 2500 },
+  scores: {
+    frustration: {
+      rageClicks: 0.8,
+      deadClicks: 0.2,
+      backtracks: 0.3,
+      contextSwitches: 0.05,
+      tasksAbandoned: 0.6,
+      tasksFailed: 0.5,
+      errors: 0.4,
+    },
+    efficiency: {
+      rageClicks: 0.2,
+      deadClicks: 0.1,
+      backtracks: 0.3,
+      contextSwitches: 0.1,
+      tasksAbandoned: 0.8,
+      tasksFailed: 0.6,
+      errors: 0.2,
+    },
+  },
   closeAll: false,
 }
 
@@ -204,10 +230,11 @@ class Evaluator {
     const capped = events.length > sessionEventsMax || lastOf(events).ts - firstOf(events).ts > sessionMaxMs
     for (let at = 1; capped && at < events.length; at++) {
       if (events[at].ts - events[from].ts <= sessionMaxMs && at - from < sessionEventsMax) continue
-      pieces.push({ events: events.slice(from, at), cut: true, closed: watermark > events[at].ts })
+      pieces.push({ events: events.slice(from, at), cut: true, closed: watermark > events[at].ts, overMs: events[at].ts })
       from = at
     }
-    pieces.push({ events: capped ? events.slice(from) : events, cut: false, closed: watermark > lastOf(events).ts + gapMs })
+    const overMs = lastOf(events).ts + gapMs
+    pieces.push({ events: capped ? events.slice(from) : events, cut: false, closed: watermark > overMs, overMs })
     return pieces
   }
 
@@ -281,7 +308,11 @@ function keep(event: WireEvent, partition: number, offset: number): Kept {
     type: event.type,
     screen: event.screen || '',
     element: event.element || '',
+    taskType: event.taskType || '',
+    context: event.context || '',
     success: event.success ?? undefined,
+    x: event.x ?? undefined,
+    y: event.y ?? undefined,
     partition,
     offset,
   }

@@ -1,14 +1,19 @@
 // Runs the product's operators over sessions that the evaluator found: the folds alone, without the engine. So that an operator, or a
 // planted bug of one, can be compared with the evaluator directly. Owns plain-object states and symbols; decides nothing about sessions.
+import type { ContextSwitches } from '../../operators/context-switches.ts'
 import type { Fold, Incident, SessionEvent, SessionFold, StateFields, StateOf } from '../../operators/contract.ts'
+import type { Scores } from '../../operators/scores.ts'
 import type { SessionMetrics } from '../../operators/session-metrics.ts'
 import type { RowsOf } from './evaluate.ts'
 import { type IncidentAnswer, incidentId, type Kept, type SessionAnswer, sessionId } from './session-rows.ts'
 
 export interface Operators {
   folds: readonly Fold[]
-  session: SessionFold<SessionMetrics>
+  session: SessionFold<SessionColumns>
 }
+
+/** All columns that the topology's folds give a session. */
+export type SessionColumns = SessionMetrics & ContextSwitches & Scores
 
 type PlainState = Record<string, unknown>
 
@@ -38,7 +43,7 @@ export const rowsByFolds =
       }
       return found
     }
-    const events = piece.events.map((kept, index) => eventOf(kept, index, symbol))
+    const events = piece.events.map((kept, index) => eventOf(kept, index, symbol, (one) => texts[one]))
     const drafts = new Map<string, Incident>()
     const emit = {
       incident: (one: Incident) => void drafts.set(`${one.kind} ${one.profile} ${one.first}`, one),
@@ -58,15 +63,15 @@ export const rowsByFolds =
         runTimers((timer) => timer < event.timeMs)
         fold.onEvent(state, event, emit)
       }
-      runTimers((timer) => timer <= watermark)
-      if (piece.closed) fold.onClose?.(state, emit)
+      runTimers((timer) => timer <= watermark && timer <= piece.overMs)
+      if (piece.closed) fold.onClose?.(state, emit, piece.cut)
     }
     const session_id = sessionId(user, piece.events[0])
     const ids = { org_id: user.orgId, product_id: user.productId, user_id: user.user }
     const incidents = [...drafts.values()].map(
       (one): IncidentAnswer => ({
         ...ids,
-        incident_id: incidentId(user, one.kind, piece.events[one.first]),
+        incident_id: incidentId(user, one.kind, one.profile, piece.events[one.first]),
         session_id,
         kind: one.kind,
         profile: one.profile,
@@ -103,15 +108,16 @@ export const rowsByFolds =
     return { session, incidents }
   }
 
-const eventOf = (kept: Kept, index: number, symbol: (text: string) => number): SessionEvent => ({
+const eventOf = (kept: Kept, index: number, symbol: (text: string) => number, text: (symbol: number) => string): SessionEvent => ({
   type: kept.type as SessionEvent['type'],
   timeMs: kept.ts,
   index,
   screen: symbol(kept.screen),
   element: symbol(kept.element),
-  taskType: 0,
-  context: 0,
+  taskType: symbol(kept.taskType),
+  context: symbol(kept.context),
   success: kept.success,
-  x: Number.NaN,
-  y: Number.NaN,
+  x: kept.x ?? Number.NaN,
+  y: kept.y ?? Number.NaN,
+  text,
 })

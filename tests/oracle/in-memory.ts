@@ -6,6 +6,8 @@ import type { SessionPipeline } from '../../engine/topology/topology.ts'
 import type { WireEvent } from '../../model/event.ts'
 import { HASH_SLACK as SLACK } from '../../model/hash.ts'
 import { newBatch, resetBatch, scanBlock } from '../../model/scan.ts'
+import { rageClickDefaults } from '../../operators/rage-clicks.ts'
+import { scoreDefaults } from '../../operators/scores.ts'
 import { type ClickstreamSettings, clickstream } from '../../topologies/clickstream.ts'
 import { compareIncidents, compareSessions } from './compare.ts'
 import { evaluate, type LogRecord } from './evaluate.ts'
@@ -18,8 +20,11 @@ export const settings: ClickstreamSettings = {
   snapshotMs: 300_000,
   sessionMaxMs: 86_400_000,
   sessionEventsMax: 10_000,
-  rage: { clicks: 3, withinMs: 1000 },
+  rage: rageClickDefaults,
   backtrackMs: 20_000,
+  abandonMs: 900_000,
+  deadClicks: { enabled: false, withinMs: 2500 },
+  scores: scoreDefaults,
 }
 
 export interface InMemoryOptions {
@@ -78,13 +83,7 @@ export function differences(events: readonly WireEvent[], options: InMemoryOptio
   const own = { ...settings, ...options.settings }
   const { computer, epochs } = runInMemory(events, options)
   const records = events.map((event, offset): LogRecord => ({ partition: 0, offset, event }))
-  const expected = evaluate(records, {
-    ...own,
-    rageClicks: own.rage.clicks,
-    rageWithinMs: own.rage.withinMs,
-    backtrackWithinMs: own.backtrackMs,
-    closeAll: options.close === true,
-  })
+  const expected = evaluate(records, { ...own, closeAll: options.close === true })
   const found = [
     ...compareSessions(recordsOf(epochs, 'events.sessionized') as never, expected.sessions, { allVersions: true }),
     ...compareIncidents(recordsOf(epochs, 'events.incidents') as never, expected.incidents, { allVersions: true }),

@@ -2,6 +2,7 @@
 // apart, duplicates with the same and with another content, rows as late as is allowed and one ms later, capped sessions, joins.
 // The corpus of the simulator and of the planted bugs. Owns the mischief; what the right answer is, the evaluator says.
 import { EVENT_TYPES, type EventType, type WireEvent } from '../../model/event.ts'
+import { type RageClickOptions, rageClickDefaults } from '../../operators/rage-clicks.ts'
 import { Random } from '../../services/traffic/random.ts'
 
 /** The settings that a nasty log is made for: they bring the boundaries into reach of a few hundred events. */
@@ -11,6 +12,9 @@ export interface NastySettings {
   correctionMs: number
   sessionMaxMs: number
   sessionEventsMax: number
+  rage: RageClickOptions
+  abandonMs: number
+  deadClicks: { enabled: boolean; withinMs: number }
 }
 
 export interface NastyLog {
@@ -22,6 +26,10 @@ export interface NastyLog {
 
 const SCREENS = ['/a', '/b', '/c', '']
 const ELEMENTS = ['x', 'y', 'z', '']
+/** Ignored ones, and what only looks like them. */
+const STEPPERS = ['button.nav-next', 'form > INPUT#q', 'button[text=+]', 'button.nextstep', 'label.input']
+const CONTEXTS = ['shop', 'help', '', undefined]
+const TASK_TYPES = ['buy', 'find', undefined]
 const CLICK_GAPS_MS = [0, 1, 300, 499, 500, 501, 700, 999, 1000, 1001]
 const VIEW_GAPS_MS = [0, 1, 5000, 9999, 10_000, 10_001, 19_999, 20_000, 20_001]
 const START_MS = 1_700_000_000_000
@@ -69,7 +77,17 @@ class Mischief {
     const life = this.#random.pick(this.#lives)
     const often = [this.#burst, this.#trail, this.#gap, this.#again, this.#behind]
     const acts = [...often, ...often, this.#burst, this.#comeBack, this.#ties, this.#wander, this.#otherContent, this.#between]
-    acts.push(this.#atTheBound, this.#tour, this.#jump)
+    acts.push(
+      this.#atTheBound,
+      this.#tour,
+      this.#jump,
+      this.#task,
+      this.#task,
+      this.#lateCompletion,
+      this.#silence,
+      this.#silence,
+      this.#manyTasks,
+    )
     this.#random.pick(acts).call(this, life)
   }
 
@@ -115,6 +133,8 @@ class Mischief {
     const more: Partial<WireEvent> = {}
     if (type === 'screen_view' || type === 'click') more.screen = this.#random.pick(SCREENS)
     if (type === 'click') more.element = this.#random.pick(ELEMENTS)
+    if (this.#random.chance(0.6)) more.context = this.#random.pick(CONTEXTS)
+    if (type === 'task_started' || type === 'task_completed') more.taskType = this.#random.pick(TASK_TYPES)
     if (type === 'task_completed') more.success = this.#random.pick([true, false, undefined])
     if (type === 'error') more.screen = '/error'
     this.#send(life, ts, type, more)
@@ -122,7 +142,7 @@ class Mischief {
 
   /** Clicks at the bounds of a burst; the lines may come in another order than the clicks. */
   #burst(life: Life): void {
-    const element = this.#random.pick(['x', 'y'])
+    const element = this.#random.pick(['x', 'y', 'x', 'y', 'x', 'y', this.#random.pick(STEPPERS)])
     const clicks: (() => void)[] = []
     let ts = this.#soon(life)
     for (let left = this.#random.between(2, 7); left > 0; left--) {
@@ -160,6 +180,50 @@ class Mischief {
     const ts = this.#soon(life) + 1100
     for (const at of [ts, ts + 500, ts + 1000, ts - 100]) this.#send(life, at, 'click', { screen: '/a', element: 'x' })
     if (this.#random.chance(0.7)) this.#send(life, ts - 50, 'click', { screen: '/a', element: 'y' })
+  }
+
+  /** A task that is completed just in time, or just not, with other things in between. */
+  #task(life: Life): void {
+    const { abandonMs, gapMs } = this.#settings
+    const taskType = this.#random.pick(TASK_TYPES)
+    const startMs = this.#soon(life)
+    this.#send(life, startMs, 'task_started', { taskType, screen: this.#random.pick(SCREENS) })
+    const endMs = startMs + this.#random.pick([1, abandonMs - 1, abandonMs, abandonMs, abandonMs + 1])
+    for (let ts = startMs + gapMs - 1; ts < endMs; ts += gapMs - 1) this.#any(life, ts)
+    if (this.#random.chance(0.3)) this.#any(life, Math.floor((startMs + endMs) / 2))
+    if (this.#random.chance(0.8))
+      this.#send(life, endMs, 'task_completed', {
+        taskType: this.#random.chance(0.8) ? taskType : this.#random.pick(TASK_TYPES),
+        success: this.#random.pick([true, false, undefined]),
+      })
+  }
+
+  /** A task whose time is over by another user's clock before its completion comes. */
+  #lateCompletion(life: Life): void {
+    const { abandonMs, allowedDisorderMs } = this.#settings
+    const startMs = Math.max(life.lastMs, life.actor.largestMs) + 1
+    this.#send(life, startMs, 'task_started', { taskType: 'buy', screen: '/a' })
+    const other = this.#random.pick(life.actor.lives)
+    if (other !== life) this.#send(other, startMs + abandonMs + allowedDisorderMs + this.#random.pick([-1, 0, 1]), 'custom')
+    if (this.#random.chance(0.7)) this.#send(life, startMs + this.#random.pick([1, 500, abandonMs]), 'task_completed', { taskType: 'buy' })
+  }
+
+  /** More tasks than are watched at a time. */
+  #manyTasks(life: Life): void {
+    let ts = this.#soon(life)
+    for (let left = this.#random.between(7, 10); left > 0; left--)
+      this.#send(life, (ts += this.#random.pick([0, 1, 50])), 'task_started', { taskType: this.#random.pick(TASK_TYPES) })
+    for (let left = this.#random.below(4); left > 0; left--)
+      this.#send(life, (ts += this.#random.pick([0, 1, 50])), 'task_completed', { taskType: this.#random.pick(TASK_TYPES), success: false })
+  }
+
+  /** A click, and then nothing for just as long as makes it dead, or just not. */
+  #silence(life: Life): void {
+    const { withinMs } = this.#settings.deadClicks
+    const ts = this.#soon(life) + withinMs + 1
+    if (this.#random.chance(0.2)) this.#send(life, ts, 'screen_view', { screen: '/a' })
+    this.#send(life, ts, 'click', { screen: '/a', element: this.#random.pick(ELEMENTS) })
+    this.#any(life, ts + withinMs + this.#random.pick([-1, 0, 0, 1, 1]))
   }
 
   #ties(life: Life): void {
@@ -240,6 +304,10 @@ export function nasty(seed: number, size = 400): NastyLog {
     // Caps on every other seed.
     sessionMaxMs: seed % 2 ? random.pick([40_000, 60_000]) : 86_400_000,
     sessionEventsMax: seed % 2 ? random.pick([5, 12, 30]) : 10_000,
+    rage: rageClickDefaults,
+    // Shorter than the gap, so that the watermark gets there first; longer, so that the session is over before.
+    abandonMs: random.pick([10_000, 19_000, 45_000]),
+    deadClicks: { enabled: true, withinMs: 2500 },
   }
   const mischief = new Mischief(random, settings)
   while (mischief.events.length < size) mischief.act()

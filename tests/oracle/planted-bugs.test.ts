@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { trafficEvents } from '../../services/traffic/traffic.ts'
 import { compareIncidents, compareSessions } from './compare.ts'
-import { type Evaluation, evaluate, type LogRecord, type OracleSettings } from './evaluate.ts'
+import { type Evaluation, evaluate, type LogRecord, type OracleSettings, oracleDefaults } from './evaluate.ts'
 import { type Operators, rowsByFolds } from './fold-runner.ts'
-import { type NastyLog, nasty } from './nasty.ts'
+import { type NastyLog, type NastySettings, nasty } from './nasty.ts'
 import { type Planted, plantedBugs, productOperators } from './planted-bugs.ts'
 
 const SEEDS = 40
@@ -24,13 +24,13 @@ const byOperators = (records: LogRecord[], operators: Operators, settings: Parti
 
 describe("the product's operators agree with the evaluator", () => {
   test.each(logs.map((log) => [log.seed, log] as const))('on the nasty log of seed %i', (_, { records, settings, right }) => {
-    expect(differences(byOperators(records, productOperators(), settings), right)).toEqual([])
+    expect(differences(byOperators(records, productOperators(settings), settings), right)).toEqual([])
   })
 
   test('on generated traffic with late events', () => {
     const events = [...trafficEvents({ seed: 9, events: 20_000, users: 200, orgs: 2, late: 0.01, lateBeyondDisorder: 0.02 })]
     const records = recordsOf({ events })
-    expect(differences(byOperators(records, productOperators(), {}), evaluate(records))).toEqual([])
+    expect(differences(byOperators(records, productOperators(oracleDefaults as NastySettings), {}), evaluate(records))).toEqual([])
   })
 })
 
@@ -42,7 +42,7 @@ describe('planted bugs', () => {
 
   test.each(plantedBugs.map((bug) => [bug.name, bug] as const))('%s', (_, bug) => {
     const caughtBy = logs.filter(({ records, settings, right }) => {
-      const wrong: Planted = bug.apply({ operators: productOperators(), settings })
+      const wrong: Planted = bug.apply({ operators: productOperators(settings), settings })
       return differences(byOperators(records, wrong.operators, wrong.settings), right).length > 0
     })
     expect(caughtBy.map((log) => log.seed)).not.toEqual([])

@@ -2,11 +2,15 @@
 // out with the evaluator's answer, on the nasty logs. Each bug wraps the product's own operators, so it stays a bug of what is shipped.
 // Owns the list of mistakes; who runs them (fold-runner.ts alone, or the whole engine in the simulator) is the caller's choice.
 
+import { abandonedTasks } from '../../operators/abandoned-tasks.ts'
 import { backtracks } from '../../operators/backtracks.ts'
+import { contextSwitches } from '../../operators/context-switches.ts'
 import type { Fold, Incident, SessionEvent, SessionFold } from '../../operators/contract.ts'
+import { deadClicks } from '../../operators/dead-clicks.ts'
 import { rageClicks } from '../../operators/rage-clicks.ts'
-import { type SessionMetrics, sessionMetrics } from '../../operators/session-metrics.ts'
-import type { Operators } from './fold-runner.ts'
+import { scores } from '../../operators/scores.ts'
+import { sessionMetrics } from '../../operators/session-metrics.ts'
+import type { Operators, SessionColumns } from './fold-runner.ts'
 import type { NastySettings } from './nasty.ts'
 
 /** The operators and bounds that a run uses. */
@@ -27,9 +31,14 @@ type AnyState = any
 type AnyFold = Fold<Record<string, never>>
 
 /** The operators as they are shipped. */
-export const productOperators = (): Operators => ({
-  folds: [rageClicks() as unknown as Fold, backtracks() as unknown as Fold],
-  session: sessionMetrics(),
+export const productOperators = ({ rage, abandonMs, deadClicks: dead }: NastySettings): Operators => ({
+  folds: [
+    rageClicks(rage),
+    backtracks(),
+    abandonedTasks({ withinMs: abandonMs }),
+    ...(dead.enabled ? [deadClicks(dead)] : []),
+  ] as unknown as Fold[],
+  session: scores(contextSwitches(sessionMetrics())),
 })
 
 const inFold = (name: string, bug: string, change: (fold: AnyFold) => AnyFold): PlantedBug => ({
@@ -59,7 +68,7 @@ const emitting =
       ...fold,
       onEvent: (state, event, emit) => fold.onEvent(state, event, through(state, emit)),
       onTimer: fold.onTimer && ((state, nowMs, emit) => fold.onTimer!(state, nowMs, through(state, emit))),
-      onClose: fold.onClose && ((state, emit) => fold.onClose!(state, through(state, emit))),
+      onClose: fold.onClose && ((state, emit, cut) => fold.onClose!(state, through(state, emit), cut)),
     }
   }
 /** Something done before each event; it may put another event in its place, or none. */
@@ -94,24 +103,25 @@ const copy = (event: SessionEvent, reads: readonly string[]): SessionEvent => ({
   index: event.index,
   screen: reads.includes('screen') ? event.screen : 0,
   element: reads.includes('element') ? event.element : 0,
-  taskType: 0,
-  context: 0,
+  taskType: reads.includes('taskType') ? event.taskType : 0,
+  context: reads.includes('context') ? event.context : 0,
   success: reads.includes('success') ? event.success : undefined,
-  x: Number.NaN,
-  y: Number.NaN,
+  x: reads.includes('x') ? event.x : Number.NaN,
+  y: reads.includes('y') ? event.y : Number.NaN,
+  text: (symbol) => event.text(symbol),
 })
 
 type Text = (symbol: number) => string
 const metrics = (
   bug: string,
-  change: (right: SessionMetrics, events: SessionEvent[], text: Text) => Partial<SessionMetrics>,
-  reads: SessionFold<SessionMetrics>['reads'] = ['screen', 'element', 'success'],
+  change: (right: SessionColumns, events: SessionEvent[], text: Text) => Partial<SessionColumns>,
+  reads: SessionFold<SessionColumns>['reads'] = ['screen', 'element', 'success', 'context'],
 ): PlantedBug => ({
   name: `session-metrics: ${bug}`,
   of: 'operator',
   apply: (right) => {
     const fold = right.operators.session
-    const session: SessionFold<SessionMetrics> = {
+    const session: SessionFold<SessionColumns> = {
       ...fold,
       reads,
       run(events, text, incidents) {

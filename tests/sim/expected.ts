@@ -59,9 +59,7 @@ export function expected(
       }
     }
   }
-  const { rage, backtrackMs } = settings
-  const own = { ...settings, rageClicks: rage.clicks, rageWithinMs: rage.withinMs, backtrackWithinMs: backtrackMs }
-  return { ...evaluate(entries, own), invalid, dead }
+  return { ...evaluate(entries, settings), invalid, dead }
 }
 
 /** The simulator's records are events or plain nonsense. */

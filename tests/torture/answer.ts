@@ -41,13 +41,7 @@ export const summary = ({ differences, events, evaluation }: Answer): Summary =>
 const TABLES = ['events_raw', 'fact_sessions', 'fact_incidents', 'events_late', 'events_dlq']
 const ms = (name: string) => `toUnixTimestamp64Milli(${name}) AS ${name}`
 
-/** The topology's settings under the evaluator's names. */
-export const oracleSettings = ({ clickstream: { rage, backtrackMs, ...settings } }: Config): Partial<OracleSettings> => ({
-  ...settings,
-  rageClicks: rage.clicks,
-  rageWithinMs: rage.withinMs,
-  backtrackWithinMs: backtrackMs,
-})
+export const oracleSettings = ({ clickstream }: Config): Partial<OracleSettings> => clickstream
 
 /** `sent`: all lines that the door accepts, in the order in which they were imported, as they were sent. */
 export async function answerOf(

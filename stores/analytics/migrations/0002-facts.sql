@@ -19,11 +19,17 @@ CREATE TABLE fact_sessions (
   unique_screens UInt32,
   rage_clicks UInt32,
   backtracks UInt32,
+  dead_clicks UInt32,
   tasks_started UInt32,
   tasks_completed UInt32,
   tasks_failed UInt32,
+  tasks_abandoned UInt32,
   error_count UInt32,
   screen_sequence Array(String),
+  variant String MATERIALIZED if(empty(screen_sequence), '', lower(hex(sipHash128(arrayStringConcat(screen_sequence, '\0'))))) COMMENT 'id of the screen sequence: sessions with the same one took the same way',
+  context_switches UInt32,
+  frustration_score Float64 COMMENT '0 = nothing was in the way, towards 1',
+  efficiency_score Float64 COMMENT '1 = nothing was in the way, towards 0',
   received_at DateTime64(3, 'UTC'),
   lineage LowCardinality(String),
   partition UInt16,
@@ -35,7 +41,7 @@ ORDER BY (org_id, product_id, session_id)
 TTL received_at + INTERVAL 800 DAY DELETE WHERE received_at > toDateTime64(0, 3, 'UTC')
 SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
 
-CREATE VIEW sessions AS SELECT * FROM fact_sessions FINAL WHERE deleted = 0;
+CREATE VIEW sessions AS SELECT *, variant FROM fact_sessions FINAL WHERE deleted = 0;
 
 CREATE TABLE fact_incidents (
   org_id LowCardinality(String),
@@ -43,13 +49,13 @@ CREATE TABLE fact_incidents (
   user_id String,
   incident_id String,
   session_id String,
-  kind LowCardinality(String),
+  kind LowCardinality(String) COMMENT 'rage_click, backtrack, abandoned_task, dead_click',
   profile LowCardinality(String),
   version UInt32,
   deleted UInt8,
   open UInt8 COMMENT '1: the burst goes on',
   screen LowCardinality(String),
-  element LowCardinality(String),
+  element LowCardinality(String) COMMENT 'of an abandoned task its type',
   count UInt32,
   first_at DateTime64(3, 'UTC'),
   last_at DateTime64(3, 'UTC'),

@@ -1,0 +1,22 @@
+// Elements that people click fast without anger: steppers, text inputs. Decides by an element's kind and words. Definition: docs/events.md.
+
+export interface IgnoreList {
+  /** Kinds: the ASCII letters, digits, `-` and `_` that an element, or what follows its last space or `>`, begins with. */
+  kinds: readonly string[]
+  /** Texts that stand in an element by themselves, no letter and no digit next to them (`next` of `button.nav-next`). */
+  texts: readonly string[]
+}
+export const ignoreDefaults: IgnoreList = { kinds: ['input', 'input_text', 'textarea'], texts: ['next', 'prev', '+', '−'] }
+export const ignoreNothing: IgnoreList = { kinds: [], texts: [] }
+
+/** The test for the list; upper and lower case are the same. */
+export function ignoredElements({ kinds, texts }: IgnoreList): (element: string) => boolean {
+  const wanted = new Set(kinds.map((kind) => kind.toLowerCase()))
+  const words = texts.length === 0 ? undefined : new RegExp(`(?<![\\p{L}\\p{N}])(?:${texts.map(quoted).join('|')})(?![\\p{L}\\p{N}])`, 'iu')
+  return (element) => {
+    const part = element.slice(Math.max(element.lastIndexOf(' '), element.lastIndexOf('>')) + 1)
+    return wanted.has(/^[\w-]*/.exec(part)![0].toLowerCase()) || words?.test(element) === true
+  }
+}
+
+const quoted = (text: string) => text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
