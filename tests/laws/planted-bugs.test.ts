@@ -4,7 +4,8 @@ import type { SessionPipeline } from '../../engine/topology/topology.ts'
 import { type Fold, fold } from '../../operators/contract.ts'
 import { differences } from '../oracle/in-memory.ts'
 import { type NastyLog, nasty } from '../oracle/nasty.ts'
-import { type PlantedBug, plantedBugs, productOperators } from '../oracle/planted-bugs.ts'
+import { plantedBugs } from '../oracle/planted-bugs.ts'
+import { type PlantedBug, productOperators } from '../oracle/planting.ts'
 
 const logs = Array.from({ length: 40 }, (_, at) => nasty(at + 1, 250))
 const rows = (epoch: number) => ((epoch * 7919) % 23) + 1

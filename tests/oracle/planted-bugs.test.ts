@@ -4,7 +4,8 @@ import { compareIncidents, compareSessions } from './compare.ts'
 import { type Evaluation, evaluate, type LogRecord, type OracleSettings, oracleDefaults } from './evaluate.ts'
 import { type Operators, rowsByFolds } from './fold-runner.ts'
 import { type NastyLog, type NastySettings, nasty } from './nasty.ts'
-import { type Planted, plantedBugs, productOperators } from './planted-bugs.ts'
+import { plantedBugs } from './planted-bugs.ts'
+import { type Planted, productOperators } from './planting.ts'
 
 const SEEDS = 40
 const recordsOf = ({ events }: { events: NastyLog['events'] }) =>
