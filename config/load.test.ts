@@ -159,7 +159,7 @@ describe('what is wrong is named: key, value, place, what is allowed', () => {
     [
       'a group for a setting',
       { set: ['clickstream.rage=3'] },
-      'clickstream.rage (--set) is a group of settings, not one; it has clickstream.rage.clicks',
+      'clickstream.rage (--set) is a group of settings, not one; it has clickstream.rage.profile',
     ],
     ['a setting for a group', { yaml: 'logLevel:\n  level: 1\n' }, 'logLevel.level (packmill.yaml:2) is no setting'],
     [

@@ -4,6 +4,7 @@ import { type Setting, settings } from './settings.ts'
 
 const setting = (path: string): Setting => settings.find((known) => known.path === path)!
 const gap = setting('clickstream.gapMs')
+const errors = setting('clickstream.scores.frustration.errors')
 const epoch = setting('engine.epochBytes')
 
 test.each<[Setting, unknown, number]>([
@@ -21,6 +22,10 @@ test.each<[Setting, unknown, number]>([
   [epoch, '0.5mb', 524_288],
   [epoch, '4194304b', 4_194_304],
   [setting('engine.lanes'), '2', 2],
+  [errors, 0.4, 0.4],
+  [errors, ' 0.25 ', 0.25],
+  [errors, '3', 3],
+  [errors, 0, 0],
 ])('%o reads %j as %d', (of, given, value) => {
   expect(parseValue(of, given)).toEqual({ value })
 })
@@ -44,6 +49,13 @@ test.each<[Setting, unknown]>([
   [setting('engine.lanes'), '2s'],
   [setting('engine.lanes'), 'constructor'],
   [gap, '5constructor'],
+  [errors, -0.1],
+  [errors, '-0.1'],
+  [errors, '1,5'],
+  [errors, '0x1'],
+  [errors, ''],
+  [errors, Number.NaN],
+  [errors, 1001],
 ])('%o refuses %j', (of, given) => {
   expect(parseValue(of, given)).toHaveProperty('allowed')
 })
@@ -51,6 +63,7 @@ test.each<[Setting, unknown]>([
 describe('lists', () => {
   const keys = setting('http.apiKeys')
   test('from text, split at commas', () => expect(parseValue(keys, 'a, b')).toEqual({ value: ['a', 'b'] }))
+  test('an empty text is none', () => expect(parseValue(keys, '')).toEqual({ value: [] }))
   test('from YAML', () => expect(parseValue(keys, ['a'])).toEqual({ value: ['a'] }))
   test.each([['a,,b'], [['']], [[1]], [5]])('refuses %j', (given) => expect(parseValue(keys, given)).toHaveProperty('allowed'))
 })

@@ -20,7 +20,7 @@ export function parseValue(setting: Setting, given: unknown): Parsed {
       return Number.isSafeInteger(value) && value >= setting.minimum && value <= setting.maximum ? { value } : allowed
     }
     case 'number': {
-      const value = typeof given === 'string' && given.trim() !== '' ? Number(given) : given
+      const value = typeof given === 'string' && /^\s*\d+(\.\d+)?\s*$/.test(given) ? Number(given) : given
       return typeof value === 'number' && value >= setting.minimum && value <= setting.maximum ? { value } : allowed
     }
     case 'boolean':

@@ -5,9 +5,12 @@ import { describe, expect, test } from 'vitest'
 import type { Epoch } from '../../engine/lane/epoch.ts'
 import type { SessionPipeline } from '../../engine/topology/topology.ts'
 import type { WireEvent } from '../../model/event.ts'
+import { abandonedTasks } from '../../operators/abandoned-tasks.ts'
 import { backtracks } from '../../operators/backtracks.ts'
 import { type Fold, fold } from '../../operators/contract.ts'
+import { deadClicks } from '../../operators/dead-clicks.ts'
 import { rageClicks } from '../../operators/rage-clicks.ts'
+import { rageProfiles } from '../../operators/rage-profiles.ts'
 import { clickstream } from '../../topologies/clickstream.ts'
 import { settings as defaults } from '../oracle/in-memory.ts'
 import { nasty } from '../oracle/nasty.ts'
@@ -53,10 +56,14 @@ const nastyWorld = (seed: number, size: number, folds?: (shipped: Folds) => Fold
   return { pipeline: folds ? { ...pipeline, folds: folds(pipeline.folds) } : pipeline, events, plans }
 }
 
+const PROFILES = Object.keys(rageProfiles) as (keyof typeof rageProfiles)[]
 const operators: Record<string, Folds> = {
   'rage-clicks': [rageClicks() as unknown as Fold],
   backtracks: [backtracks() as unknown as Fold],
-  'session-metrics': [],
+  'abandoned-tasks': [abandonedTasks({ withinMs: 10_000 }) as unknown as Fold],
+  'dead-clicks': [deadClicks() as unknown as Fold],
+  ...Object.fromEntries(PROFILES.map((profile) => [`rage-clicks as ${profile} has them`, [rageClicks({ profile }) as unknown as Fold]])),
+  'session-metrics, context-switches, scores': [],
 }
 
 describe('the resume law at every cut', () => {
@@ -90,7 +97,7 @@ describe('the resume law at every cut', () => {
           const [firstMs, lastMs, first, last] = [event.timeMs, event.timeMs, event.index, event.index]
           if (event.type !== 'click' || ++seen % 3 !== 0) return
           emit.incident({
-            kind: 'backtrack',
+            kind: 'strange',
             profile: 'x',
             open: false,
             screen: 0,

@@ -5,6 +5,7 @@ import type { EpochInputs } from '../../engine/lane/receipt.ts'
 import type { SessionPipeline } from '../../engine/topology/topology.ts'
 import type { WireEvent } from '../../model/event.ts'
 import { HASH_SLACK as SLACK } from '../../model/hash.ts'
+import type { IncidentRow, SessionRow } from '../../model/rows.ts'
 import { newBatch, resetBatch, scanBlock } from '../../model/scan.ts'
 import { rageClickDefaults } from '../../operators/rage-clicks.ts'
 import { scoreDefaults } from '../../operators/scores.ts'
@@ -77,6 +78,22 @@ export const recordsOf = <T = Record<string, unknown>>(epochs: readonly Epoch[],
           .map((line) => JSON.parse(line) as T),
       ),
   )
+
+/** What holds in the end: the last version of each session and incident, without those that are deleted, oldest first. */
+export function finalRows(
+  events: readonly WireEvent[],
+  options: InMemoryOptions = {},
+): { sessions: SessionRow[]; incidents: IncidentRow[] } {
+  const { epochs } = runInMemory(events, options)
+  const last = <R extends { version: number; deleted: number }>(topic: string, idOf: (row: R) => string) => {
+    const rows = new Map<string, R>()
+    for (const row of recordsOf<R>(epochs, topic)) if (row.version > (rows.get(idOf(row))?.version ?? 0)) rows.set(idOf(row), row)
+    return [...rows.values()].filter((row) => row.deleted === 0)
+  }
+  const sessions = last<SessionRow>('events.sessionized', (row) => row.session_id)
+  const incidents = last<IncidentRow>('events.incidents', (row) => row.incident_id)
+  return { sessions: sessions.sort((a, b) => a.started_at - b.started_at), incidents: incidents.sort((a, b) => a.first_at - b.first_at) }
+}
 
 /** What differs between the run and the evaluator's answer, in words; empty when nothing does. */
 export function differences(events: readonly WireEvent[], options: InMemoryOptions = {}): string[] {
