@@ -1,10 +1,11 @@
 // packmill traffic: generated events as JSON lines: to a file, to stdout, or into the data folder. services/traffic makes them; here they meet
 // options, disks and the process.
-import { createWriteStream } from 'node:fs'
+import { closeSync, createWriteStream, openSync, writeSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { PlantedThing } from '../../services/traffic/story.ts'
 import { traffic as generate, type Traffic, type TrafficOptions, trafficDefaults } from '../../services/traffic/traffic.ts'
 import { addDataOptions, addExamples, addJsonOption, type DataOptions, resolveConfig } from '../common-options.ts'
 import { interrupt } from '../interrupt.ts'
@@ -22,7 +23,10 @@ interface CommandOptions
   out?: string
   rate?: number
   json?: boolean
+  truth?: string
 }
+
+const TRUTH_LINES = 1000
 
 const time = (text: string) => {
   const value = text === 'now' ? Date.now() : /^\d+$/.test(text) ? Number(text) : Date.parse(text)
@@ -34,6 +38,7 @@ export function traffic(command: Command): void {
   const { events, orgs, users, seed, startMs, duplicates, disorder, late } = trafficDefaults
   command
     .option('--out <file>', 'to a file (compressed if it ends in .gz), or - for stdout, in place of the data folder')
+    .option('--truth <file>', 'what was put into the events on purpose, as JSON lines: rage, backtracks, tasks, dead clicks, visits')
     .option('--rate <n>', 'events per second (default: as fast as they are taken)', wholeNumber(1, 1e9))
     .option('--events <n>', 'lines in all, duplicates included', wholeNumber(1, 1e12), events)
     .option('--orgs <n>', 'organisations', wholeNumber(1, 1_000), orgs)
@@ -50,12 +55,33 @@ export function traffic(command: Command): void {
     ['packmill traffic --start now --rate 500', 'into the data folder, beside `packmill up` through it'],
     ['packmill traffic --events 1000000 --out events.jsonl.gz', 'a million events, compressed'],
     ['packmill traffic --events 10 --out - | jq .type', 'look at a few'],
+    ['packmill traffic --truth truth.jsonl --out events.jsonl', 'events, and what should be found in them'],
     ['packmill traffic --seed 7 --orgs 3 --users 500 --out small.jsonl', 'a small world'],
   ])
 }
 
-async function run({ out, rate, json, start, data, set, config, ...options }: CommandOptions, command: Command): Promise<void> {
-  const generator = generate({ ...options, startMs: start })
+async function run({ truth, ...options }: CommandOptions, command: Command): Promise<void> {
+  if (truth === undefined) return make(options, command)
+  // Written as it comes, by its own descriptor: it is small beside the events.
+  const file = openSync(truth, 'w')
+  const list: string[] = []
+  const flush = () => writeSync(file, list.splice(0).join(''))
+  try {
+    await make(options, command, (thing) => {
+      if (list.push(`${JSON.stringify(thing)}\n`) === TRUTH_LINES) flush()
+    })
+  } finally {
+    flush()
+    closeSync(file)
+  }
+}
+
+async function make(
+  { out, rate, json, start, data, set, config, ...options }: Omit<CommandOptions, 'truth'>,
+  command: Command,
+  onPlanted?: (thing: PlantedThing) => void,
+): Promise<void> {
+  const generator = generate({ ...options, startMs: start }, onPlanted)
   if (out === undefined)
     return play(generator, { data, set, config, rate, json, events: options.events, name: JSON.stringify({ ...options, start }) })
   if (data !== undefined || set || config !== undefined)

@@ -6,6 +6,7 @@
 import type { WireEvent } from '../../model/event.ts'
 import { LineWriter } from './line-writer.ts'
 import { Random } from './random.ts'
+import { type PlantedThing, Story } from './story.ts'
 import { TimeHeap } from './time-heap.ts'
 import { beginVisit, type Planted, VISIT_EVENTS_MEAN, type Visit, writeEvent } from './visit.ts'
 import { makeWorld, type World } from './world.ts'
@@ -91,8 +92,11 @@ class Traffic implements Iterable<Uint8Array> {
   /** Per user: when they may come again. */
   #freeMs: Float64Array
 
-  constructor(options: TrafficOptions) {
+  #onPlanted: ((thing: PlantedThing) => void) | undefined
+
+  constructor(options: TrafficOptions, onPlanted?: (thing: PlantedThing) => void) {
     this.#options = options
+    this.#onPlanted = onPlanted
     this.#random = new Random(options.seed)
     this.#world = makeWorld(options.seed, options.orgs, options.users)
     this.#arrivalMs = options.startMs
@@ -184,7 +188,7 @@ class Traffic implements Iterable<Uint8Array> {
       const user = this.#pickUser()
       if (this.#freeMs[user] > nowMs) continue
       this.#freeMs[user] = Infinity
-      this.#visits.push(nowMs, beginVisit(user, heads[user], productOf[user], nowMs, this.#random))
+      this.#visits.push(nowMs, beginVisit(user, heads[user], productOf[user], nowMs, this.#random, this.#story(user)))
       this.truth.visits++
       break
     }
@@ -193,6 +197,18 @@ class Traffic implements Iterable<Uint8Array> {
     const load = HOURLY_LOAD[whole % 24] + (hour - whole) * (HOURLY_LOAD[(whole + 1) % 24] - HOURLY_LOAD[whole % 24])
     const meanMs = (DAY_MS * 100) / (this.#arrivalsPerDay * load)
     this.#arrivalMs = nowMs + Math.floor((this.#random.word() / 0x1_0000_0000) * 2 * meanMs + 0.5)
+  }
+
+  #story(user: number): Story | undefined {
+    const onPlanted = this.#onPlanted
+    if (onPlanted === undefined) return undefined
+    const { heads, productOf } = this.#world
+    // What begins a line, ended before the type.
+    const text = new TextDecoder().decode(heads[user])
+    const who = JSON.parse(`{"eventId":"${text.slice(0, text.lastIndexOf(','))}}`) as WireEvent
+    const { orgId, productId, userId, anonymousId } = who
+    const name = userId === undefined ? `a:${anonymousId}` : `u:${userId}`
+    return new Story(productOf[user], (told) => onPlanted({ orgId, productId, user: name, ...told }))
   }
 
   #pickUser(): number {
@@ -211,8 +227,9 @@ class Traffic implements Iterable<Uint8Array> {
 
 export type { Traffic }
 
-/** A generator of lines from its beginning; what is not given is as in trafficDefaults. */
-export const traffic = (options: Partial<TrafficOptions> = {}): Traffic => new Traffic({ ...trafficDefaults, ...options })
+/** A generator of lines from its beginning; what is not given is as in trafficDefaults. `onPlanted` is told what was put into them, when it is complete. */
+export const traffic = (options: Partial<TrafficOptions> = {}, onPlanted?: (thing: PlantedThing) => void): Traffic =>
+  new Traffic({ ...trafficDefaults, ...options }, onPlanted)
 
 /** The same events as objects, for tests. */
 export function* trafficEvents(options: Partial<TrafficOptions> = {}): Generator<WireEvent> {

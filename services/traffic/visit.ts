@@ -2,6 +2,7 @@
 // Owns what the user does next and writes it as a line. Never knows other users, nor what happens to the line afterwards.
 import { fragment, type LineWriter } from './line-writer.ts'
 import type { Random } from './random.ts'
+import type { Story } from './story.ts'
 import type { Product, Template } from './world.ts'
 
 export interface Visit {
@@ -21,6 +22,8 @@ export interface Visit {
   /** 0, or 1: about to leave a screen that it was just on for another, or 2: about to go back to it. */
   detour: number
   detourFrom: number
+  /** Told what happens, where somebody wants to know. */
+  story: Story | undefined
 }
 
 /** What was put in on purpose. */
@@ -52,7 +55,7 @@ const PAUSES_MS = [
 const VISIT_EVENTS = [5, 7, 8, 10, 12, 14, 16, 18, 20, 22, 25, 28, 31, 35, 40, 46, 53, 60]
 export const VISIT_EVENTS_MEAN = VISIT_EVENTS.reduce((sum, count) => sum + count, 0) / VISIT_EVENTS.length
 
-export function beginVisit(user: number, head: Uint8Array, product: Product, startMs: number, random: Random): Visit {
+export function beginVisit(user: number, head: Uint8Array, product: Product, startMs: number, random: Random, story?: Story): Visit {
   return {
     user,
     head,
@@ -66,6 +69,7 @@ export function beginVisit(user: number, head: Uint8Array, product: Product, sta
     burstElement: 0,
     detour: 0,
     detourFrom: 0,
+    story,
   }
 }
 
@@ -104,6 +108,7 @@ function view(visit: Visit, screen: number, random: Random, to: LineWriter): voi
   visit.screen = screen
   begin(visit, VIEW, random, to)
   finishWith(visit, LOAD, random, to)
+  visit.story?.wrote('screen_view', visit.nextMs, screen)
 }
 
 function click(visit: Visit, element: number, random: Random, to: LineWriter): void {
@@ -114,6 +119,7 @@ function click(visit: Visit, element: number, random: Random, to: LineWriter): v
   to.put(Y)
   to.integer(80 + element * 50 + random.below(30))
   finish(visit, to)
+  visit.story?.wrote('click', visit.nextMs, visit.screen, element)
 }
 
 /** A random screen that is not `screen`, among its links. */
@@ -133,6 +139,7 @@ function navigate(visit: Visit, random: Random, to: LineWriter, planted: Planted
     visit.detour = 0
     planted.backtracks++
     pause(visit, random)
+    visit.story?.detourEnds(visit.nextMs, visit.screen)
     return
   }
   const before = visit.screen
@@ -141,6 +148,7 @@ function navigate(visit: Visit, random: Random, to: LineWriter, planted: Planted
   view(visit, next, random, to)
   if (next !== before && visit.left > 2 && random.chance(0.05)) {
     visit.detour = 1
+    visit.story?.detourBegins(before < 0)
     visit.nextMs += random.between(1500, 7000)
   } else pause(visit, random)
 }
@@ -152,6 +160,8 @@ function taskEvent(visit: Visit, started: boolean, random: Random, to: LineWrite
   if (started) to.put(random.pick(task.labels))
   else to.put(random.chance(0.85) ? SUCCESS : FAILURE)
   finish(visit, to)
+  visit.story?.wrote(started ? 'task_started' : 'task_completed', visit.nextMs, visit.screen)
+  if (started) visit.story?.taskBegins(visit.task, visit.screen)
 }
 
 /** Writes the visit's next event, at its nextMs, and moves nextMs on. True while the visit goes on. */
@@ -163,7 +173,10 @@ export function writeEvent(visit: Visit, random: Random, to: LineWriter, planted
   } else if (visit.burst > 0) {
     click(visit, visit.burstElement, random, to)
     if (--visit.burst > 0) visit.nextMs += random.between(40, 310)
-    else pause(visit, random)
+    else {
+      pause(visit, random)
+      visit.story?.burstEnds(visit.nextMs)
+    }
   } else {
     const choice = random.below(1000)
     if (choice < 210) navigate(visit, random, to, planted)
@@ -171,10 +184,12 @@ export function writeEvent(visit: Visit, random: Random, to: LineWriter, planted
       const custom = random.pick(product.customs)
       begin(visit, custom.name, random, to)
       finishWith(visit, custom.properties, random, to)
+      visit.story?.wrote('custom', visit.nextMs, visit.screen)
       pause(visit, random)
     } else if (choice < 342) {
       begin(visit, ERROR, random, to)
       finishWith(visit, random.pick(product.errors), random, to)
+      visit.story?.wrote('error', visit.nextMs, visit.screen)
       pause(visit, random)
     } else if (choice < 440 && visit.task < 0) {
       visit.task = random.below(product.tasks.length)
@@ -188,16 +203,20 @@ export function writeEvent(visit: Visit, random: Random, to: LineWriter, planted
       taskEvent(visit, false, random, to)
       visit.task = -1
       pause(visit, random)
+      visit.story?.taskEnds(visit.nextMs)
     } else {
       const element = random.below(product.screens[visit.screen].elements.length)
       click(visit, element, random, to)
       if (choice >= 993) {
         planted.rageBursts++
+        visit.story?.burstBegins()
         visit.burst = random.between(2, 8)
         visit.burstElement = element
         visit.nextMs += random.between(40, 310)
       } else pause(visit, random)
     }
   }
-  return visit.left > 0 || visit.burst > 0 || visit.detour > 0
+  const goesOn = visit.left > 0 || visit.burst > 0 || visit.detour > 0
+  if (!goesOn) visit.story?.ends()
+  return goesOn
 }
