@@ -3,11 +3,11 @@
 import { join } from 'node:path'
 import { defaults } from '../../config/index.ts'
 import { Lane } from '../../engine/lane/lane.ts'
+import { sessionStage } from '../../engine/lane/session-computer.ts'
 import { PartitionTask } from '../../engine/lane/task.ts'
 import type { Log } from '../../engine/log/contract.ts'
 import { systemClock } from '../../engine/time/clock.ts'
 import type { Topology } from '../../engine/topology/topology.ts'
-import { newBatch } from '../../model/scan.ts'
 import { realFiles } from '../../stores/files/real-files.ts'
 import type { SharedLog } from '../../stores/log/shared-log.ts'
 import { openCheckpointStore } from '../../stores/state/checkpoint-store.ts'
@@ -56,14 +56,14 @@ export async function runLane(order: LaneOrder, onMeasured: (checkpoints: number
   const gate = await gated(log, runIn)
   if (runIn === 0) gate.open()
   const behindGate: Log = { ...bound(log), reader: gate.reader }
-  const batch = newBatch()
+  const stage = sessionStage(topology)
   const tasks: PartitionTask[] = []
   for (const partition of partitions) {
     const state = join(folder, 'state', LINEAGE, `${topology.name}-${partition}`)
     await realFiles.makeFolder(state)
     const store = await openCheckpointStore({ files: realFiles, folder: state, keyValue: lmdbKeyValue(join(state, 'kv')) })
-    const options = { topology, lineage: LINEAGE, code: 'bench', partition, epochBytes, checkpointBytes, exactlyOnce }
-    tasks.push(new PartitionTask({ ...options, cacheBytes: cacheBytes / allPartitions.length }, behindGate, store, batch))
+    const options = { stage, lineage: LINEAGE, code: 'bench', partition, epochBytes, checkpointBytes, exactlyOnce }
+    tasks.push(new PartitionTask({ ...options, cacheBytes: cacheBytes / allPartitions.length }, behindGate, store))
   }
   let stopped: unknown
   let idle = () => {}

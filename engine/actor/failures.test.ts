@@ -10,7 +10,7 @@ import { nasty } from '../../tests/oracle/nasty.ts'
 import { MemoryStateStore } from '../../tests/sim/memory-state-store.ts'
 import { seeded } from '../../tests/sim/seeded.ts'
 import { clickstream } from '../../topologies/clickstream.ts'
-import type { Epoch } from '../lane/epoch.ts'
+import type { Epoch } from '../lane/computer.ts'
 import type { SessionPipeline } from '../topology/topology.ts'
 
 const POISON = 666

@@ -17,25 +17,8 @@ import type { OutputBlock } from '../log/contract.ts'
 import { KeyedState } from '../state/keyed-state.ts'
 import { USER } from '../state/users.ts'
 import type { SessionPipeline } from '../topology/topology.ts'
+import type { Epoch, EpochScope, Replay } from './computer.ts'
 import type { EpochInputs, Receipt } from './receipt.ts'
-
-export interface EpochScope {
-  lineage: string
-  code: string
-  partition: number
-}
-
-/** One epoch, computed and not yet committed. */
-export interface Epoch {
-  receipt: Receipt
-  outputs: OutputBlock[]
-}
-
-/** What a receipt fixes when its epoch is computed again. */
-export interface Replay {
-  dead: ReadonlySet<number>
-  forgotten: Receipt['forgotten']
-}
 
 export class EpochComputer {
   readonly state: KeyedState

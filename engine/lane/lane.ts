@@ -8,7 +8,7 @@
 import { EngineError } from '../errors.ts'
 import type { Log } from '../log/contract.ts'
 import type { Clock } from '../time/clock.ts'
-import type { Epoch } from './epoch.ts'
+import type { Epoch } from './computer.ts'
 import type { PartitionTask } from './task.ts'
 
 export interface LaneOptions {

@@ -1,23 +1,18 @@
 // A partition task: owns one partition of one topology. Reads blocks in offset order, computes epochs, commits them, takes checkpoints,
 // and recovers by computing again what it had committed (protocol 5–16, 20, 22, 23).
 //
-// Task owns its claim, its reader and its memory (EpochComputer, StateCache). The lane owns when: it calls `next`, `commit`, `tend` in turn.
+// Task owns its claim, its reader and its memory (a computer; computer.ts). The lane owns when: it calls `next`, `commit`, `tend` in turn.
 // 1. Epoch n+1 may be computed while n commits; a commit that fails ends the task's memory (protocol 8): the lane recovers it anew.
 // 2. A checkpoint is of the epoch last computed, and finished only when that epoch is committed (protocol 9, 11).
 // 3. Input and receipts are given up only with a commit after the checkpoint that no longer needs them has finished (protocol 23).
-import type { EventBatch } from '../../model/batch.ts'
-import { newBatch, resetBatch, scanBlock, truncateBatch } from '../../model/scan.ts'
 import { EngineError } from '../errors.ts'
 import type { BlockRange, Claim, Log, Reader, ReadResult, TopicPartition } from '../log/contract.ts'
-import { StateCache } from '../state/state-cache.ts'
 import type { StateStore } from '../state/store.ts'
-import { STATE_FORMAT } from '../state/user-codec.ts'
-import type { Topology } from '../topology/topology.ts'
-import { type Epoch, EpochComputer } from './epoch.ts'
+import type { Computer, Epoch, Stage } from './computer.ts'
 import { difference, type EpochInputs, type Receipt } from './receipt.ts'
 
 export interface TaskOptions {
-  topology: Topology
+  stage: Stage
   lineage: string
   code: string
   partition: number
@@ -43,9 +38,7 @@ export class PartitionTask {
   private readonly options: TaskOptions
   private readonly log: Log
   private readonly store: StateStore
-  private readonly batch: EventBatch
-  private computer!: EpochComputer
-  private cache!: StateCache
+  private computer!: Computer
   private claim!: Claim<Receipt>
   private reader!: Reader
   /** Claims since the last commit that ended with the death of a process, and this one (protocol 22). */
@@ -68,73 +61,46 @@ export class PartitionTask {
   private offsetDueMs = 0
   checkpoints = 0
 
-  constructor(options: TaskOptions, log: Log, store: StateStore, batch: EventBatch = newBatch()) {
+  constructor(options: TaskOptions, log: Log, store: StateStore) {
     this.options = options
     this.partition = options.partition
     this.log = log
     this.store = store
-    this.batch = batch
   }
 
   get name(): string {
-    const { topology, lineage } = this.options
-    return `task.${lineage}.${topology.name}.${topology.pipeline.source.topic}.${this.partition}`
+    const { stage, lineage } = this.options
+    return `task.${lineage}.${stage.name}.${stage.topic}.${this.partition}`
   }
 
   get stats() {
-    const counters = this.computer.actors.list.reduce(
-      (sum, { counters }) => ({
-        accepted: sum.accepted + counters.accepted,
-        open: sum.open + counters.open,
-        closed: sum.closed + counters.closed,
-        duplicates: sum.duplicates + counters.duplicates,
-        late: sum.late + counters.late,
-        deadLettered: sum.deadLettered + counters.deadLettered,
-      }),
-      { accepted: 0, open: 0, closed: 0, duplicates: 0, late: 0, deadLettered: 0 },
-    )
-    return {
-      partition: this.partition,
-      position: this.committedTo,
-      epoch: this.committed,
-      ...counters,
-      invalid: this.computer.header.invalid,
-      users: this.computer.state.users.count,
-      stateBytes: this.computer.state.bytesUsed,
-      checkpoints: this.checkpoints,
-      restarts: this.computer.restarts,
-      loads: this.cache.loads,
-      evictions: this.cache.evictions,
-      fallbackRows: this.batch.fallbackRows,
-    }
+    const { partition, checkpoints } = this
+    return { partition, position: this.committedTo, epoch: this.committed, checkpoints, ...this.computer.stats }
   }
 
   /** Watermark of the slowest actor, for displays only. */
   get watermark(): number {
-    return this.computer.actors.list.reduce((least, { watermark }) => Math.min(least, watermark), Number.POSITIVE_INFINITY)
+    return this.computer.watermark
   }
 
   /** Claims, loads the last finished checkpoint, and computes again to the end of the last committed epoch. */
   async recover(nowMs: number, onProgress?: (done: number, of: number) => void): Promise<void> {
-    const { topology, lineage, code, partition } = this.options
-    const at = { topic: topology.pipeline.source.topic, partition }
+    const { stage, lineage, code, partition } = this.options
+    const at = { topic: stage.topic, partition }
     this.claim = await this.log.claim<Receipt>(this.name, at, this.hasClaimed)
     this.hasClaimed = true
     this.claims = this.claim.claimsSinceCommit
     this.reader = this.log.reader(at)
-    this.computer = new EpochComputer(topology.pipeline, { lineage, code, partition })
-    this.cache = new StateCache(this.computer.state, this.store, this.computer.actors.list, topology.pipeline.window.correctionMs)
-    this.cache.restore((org, product) => this.computer.actor(org, product))
+    this.computer = stage.computer({ lineage, code, partition }, this.store)
     const header = this.store.header
     const bounds = await this.log.bounds(at)
     this.epoch = header?.epoch ?? 0
     this.position = (header?.to as number | undefined) ?? 0
     this.checkpointTo = this.position
-    this.computer.restored((header?.claimedAt as number | undefined) ?? 0, (header?.invalid as number | undefined) ?? 0)
     const last = this.claim.last
     this.committed = last?.epoch ?? 0
     this.committedTo = last?.to ?? 0
-    if (header && header.layout !== this.layout) throw await this.refuse(header.code as string)
+    if (header && !this.computer.reads(header.layout as string)) throw await this.refuse(header.code as string)
     if (this.epoch > this.committed) {
       if (await this.stillHeld())
         throw new EngineError(
@@ -173,7 +139,7 @@ export class PartitionTask {
     // What is asked for stands in an epoch of its own: before any row that comes after it.
     const nothing = { bytes: NO_BYTES, blocks: [], next: this.position }
     const read = asked.snapshots || asked.close ? nothing : await this.reader.read(this.position, options.epochBytes)
-    const { end } = await this.log.bounds({ topic: options.topology.pipeline.source.topic, partition: this.partition })
+    const { end } = await this.log.bounds({ topic: options.stage.topic, partition: this.partition })
     const idleDue = live !== undefined && this.position >= end && this.computer.nextIdleMs() <= live.nowMs
     if (read.blocks.length === 0 && !asked.snapshots && !asked.close && !idleDue) return undefined
     const from = this.position
@@ -181,12 +147,12 @@ export class PartitionTask {
     const dead = new Set<number>()
     if (this.claims > 1) this.rowsMax = Math.max(1, ROWS_MAX >> Math.min(30, 4 * (this.claims - 1)))
     else if (from >= this.suspectTo) this.rowsMax = ROWS_MAX
-    if (this.batch.count > this.rowsMax) {
-      truncateBatch(this.batch, this.rowsMax)
-      to = this.batch.offset[this.rowsMax - 1] + 1
+    if (this.computer.rows > this.rowsMax) {
+      this.computer.truncate(this.rowsMax)
+      to = this.computer.offset(this.rowsMax - 1) + 1
       this.suspectTo = Math.max(this.suspectTo, read.next)
     }
-    if (this.rowsMax === 1 && this.claims >= CLAIMS_MAX && this.batch.count === 1) dead.add(this.batch.offset[0])
+    if (this.rowsMax === 1 && this.claims >= CLAIMS_MAX && this.computer.rows === 1) dead.add(this.computer.offset(0))
     const inputs: EpochInputs = {}
     if (live) {
       inputs.now = live.nowMs
@@ -199,7 +165,7 @@ export class PartitionTask {
     if (asked.close) inputs.close = true
     this.bytesSinceCheckpoint += sizeOf(read.blocks)
     const replay = dead.size > 0 ? { dead, forgotten: [] } : undefined
-    const epoch = this.computer.compute(this.epoch + 1, from, to, this.batch, inputs, replay)
+    const epoch = this.computer.compute(this.epoch + 1, from, to, inputs, replay)
     this.epoch++
     this.position = to
     return epoch
@@ -223,26 +189,27 @@ export class PartitionTask {
   async tend(): Promise<boolean> {
     if (!this.options.exactlyOnce) return false
     const { cacheBytes, checkpointBytes } = this.options
-    const bytes = this.computer.state.bytesUsed
-    if (this.cache.openEpoch === undefined) {
-      if (this.bytesSinceCheckpoint >= checkpointBytes || (bytes > cacheBytes && this.cache.dirtyUsers > 0)) this.beginCheckpoint()
+    const bytes = this.computer.stateBytes
+    if (this.computer.checkpoints.openEpoch === undefined) {
+      if (this.bytesSinceCheckpoint >= checkpointBytes || (bytes > cacheBytes && this.computer.checkpoints.dirtyUsers > 0))
+        this.beginCheckpoint()
     }
-    if (this.cache.openEpoch !== undefined) {
-      this.listWritten ||= await this.cache.slice(SLICE_BYTES)
-      if (this.listWritten && this.committed >= this.cache.openEpoch) await this.finishCheckpoint()
+    if (this.computer.checkpoints.openEpoch !== undefined) {
+      this.listWritten ||= await this.computer.checkpoints.slice(SLICE_BYTES)
+      if (this.listWritten && this.committed >= this.computer.checkpoints.openEpoch) await this.finishCheckpoint()
     }
-    if (bytes > cacheBytes) this.cache.evict(cacheBytes)
+    if (bytes > cacheBytes) this.computer.checkpoints.evict(cacheBytes)
     const more = await this.store.maintain()
-    return more || this.cache.openEpoch !== undefined
+    return more || this.computer.checkpoints.openEpoch !== undefined
   }
 
   get isCheckpointing(): boolean {
-    return this.cache.openEpoch !== undefined
+    return this.computer.checkpoints.openEpoch !== undefined
   }
 
   /** Past twice the bound reading waits for the checkpoint (protocol 14). */
   get mustWait(): boolean {
-    return this.computer.state.bytesUsed > 2 * this.options.cacheBytes && this.cache.openEpoch !== undefined
+    return this.computer.stateBytes > 2 * this.options.cacheBytes && this.computer.checkpoints.openEpoch !== undefined
   }
 
   /** When an idle actor's timers would be due by processing time alone. */
@@ -266,10 +233,10 @@ export class PartitionTask {
   /** All epochs are committed: a checkpoint of the last one, the claim released. */
   async stop(): Promise<void> {
     if (this.options.exactlyOnce) {
-      if (this.cache.openEpoch !== undefined) await this.cache.abort()
+      if (this.computer.checkpoints.openEpoch !== undefined) await this.computer.checkpoints.abort()
       if (this.epoch > ((this.store.header?.epoch as number | undefined) ?? 0)) {
         this.beginCheckpoint()
-        while (!(await this.cache.slice(SLICE_BYTES)));
+        while (!(await this.computer.checkpoints.slice(SLICE_BYTES)));
         await this.finishCheckpoint()
       }
     }
@@ -281,27 +248,24 @@ export class PartitionTask {
   /** Drops the task's memory after a failure; `recover` starts again. */
   async abandon(): Promise<void> {
     this.reader?.close()
-    await this.cache?.abort().catch(() => undefined)
-  }
-
-  private get layout(): string {
-    const { state } = this.computer
-    return [
-      `stored@${STATE_FORMAT}`,
-      state.kept.signature,
-      ...state.folds.map(({ fold, layout }) => `${fold.name}@${fold.stateVersion}(${layout.signature})`),
-    ].join(' ')
+    await this.computer?.checkpoints.abort().catch(() => undefined)
   }
 
   private beginCheckpoint(): void {
     this.listWritten = false
     this.bytesSinceCheckpoint = 0
     this.checkpointTo = this.position
-    this.cache.begin({ epoch: this.epoch, to: this.position, code: this.options.code, layout: this.layout, ...this.computer.header })
+    this.computer.checkpoints.begin({
+      epoch: this.epoch,
+      to: this.position,
+      code: this.options.code,
+      layout: this.computer.layout,
+      ...this.computer.header,
+    })
   }
 
   private async finishCheckpoint(): Promise<void> {
-    await this.cache.finish()
+    await this.computer.checkpoints.finish()
     this.checkpoints++
     this.release = { receiptsThrough: this.store.header?.epoch ?? 0, inputBefore: this.checkpointTo }
   }
@@ -312,7 +276,7 @@ export class PartitionTask {
     this.load(read, receipt.from, receipt.to)
     this.bytesSinceCheckpoint += sizeOf(read.blocks)
     const replay = { dead: new Set(receipt.dead), forgotten: receipt.forgotten }
-    const again = this.computer.compute(receipt.epoch, receipt.from, receipt.to, this.batch, receipt.inputs, replay).receipt
+    const again = this.computer.compute(receipt.epoch, receipt.from, receipt.to, receipt.inputs, replay).receipt
     const differs = difference(receipt, again)
     if (differs !== undefined) {
       if (!(await this.stillHeld())) throw fenced(this.name)
@@ -346,23 +310,9 @@ export class PartitionTask {
     }
   }
 
-  /** Scans a read into the batch and routes its rows: those of [from, to). Returns the next fetch position. */
+  /** Loads a read's rows of [from, to). Returns the next fetch position. */
   private load(read: ReadResult, from: number, to: number): number {
-    const { batch } = this
-    const used = read.blocks.reduce((end, { pos, length }) => Math.max(end, pos + length), 0)
-    resetBatch(batch, read.bytes, used)
-    let first = from
-    for (const { pos, length, baseOffset, count } of read.blocks) {
-      if (baseOffset >= to) break
-      // Blocks of several reads may overlap: one that contains a read's beginning is returned whole.
-      const { count: before } = batch
-      scanBlock(batch, pos, length, baseOffset, first)
-      this.computer.route(batch, before)
-      first = Math.max(first, baseOffset + count)
-    }
-    let count = batch.count
-    while (count > 0 && batch.offset[count - 1] >= to) count--
-    truncateBatch(batch, count)
+    this.computer.load(read, from, to)
     return read.blocks.length === 0 ? from : Math.min(read.next, to)
   }
 

@@ -12,7 +12,7 @@ export interface LaneSetup {
   /** The data folder. */
   folder: string
   shared: SharedLog
-  /** The topology: a module, its exported function, and what that is called with. */
+  /** The topology: a module, its exported function, and what that is called with: gives a Topology, or a promise of Stages. */
   topology: { module: string; export: string; settings: unknown }
   lineage: string
   code: string

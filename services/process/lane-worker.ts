@@ -3,11 +3,13 @@
 import { join } from 'node:path'
 import type { MessagePort } from 'node:worker_threads'
 import { toData } from '../../engine/errors.ts'
+import type { Stage } from '../../engine/lane/computer.ts'
 import { Lane } from '../../engine/lane/lane.ts'
+import { sessionStage } from '../../engine/lane/session-computer.ts'
 import { PartitionTask } from '../../engine/lane/task.ts'
+import type { Log } from '../../engine/log/contract.ts'
 import { systemClock } from '../../engine/time/clock.ts'
 import type { Topology } from '../../engine/topology/topology.ts'
-import { newBatch } from '../../model/scan.ts'
 import { realFiles } from '../../stores/files/real-files.ts'
 import { type JournalLog, openJournalLog } from '../../stores/log/journal-log.ts'
 import { openCheckpointStore } from '../../stores/state/checkpoint-store.ts'
@@ -37,57 +39,97 @@ export default async function runLane({ port, setup }: { port: MessagePort; setu
   port.close()
 }
 
-/** Runs the partitions until 'stop'. */
+/** Runs the partitions of every stage until 'stop'. */
 async function work(port: MessagePort, say: (message: FromLane) => void, setup: LaneSetup, log: JournalLog): Promise<void> {
-  const module = (await import(setup.topology.module)) as Record<string, (settings: unknown) => Topology>
-  const topology = module[setup.topology.export](setup.topology.settings)
-  const batch = newBatch()
-  const tasks: PartitionTask[] = []
-  for (const partition of setup.partitions) {
-    const folder = join(setup.folder, 'state', setup.lineage, `${topology.name}-${partition}`)
-    await realFiles.makeFolder(folder)
-    const store = await openCheckpointStore({ files: realFiles, folder, keyValue: lmdbKeyValue(join(folder, 'kv')) })
-    const { lineage, code, epochBytes, checkpointBytes, exactlyOnce } = setup
-    const cacheBytes = setup.cacheBytes / setup.partitions.length
-    tasks.push(
-      new PartitionTask({ topology, lineage, code, partition, epochBytes, checkpointBytes, cacheBytes, exactlyOnce }, log, store, batch),
+  const stages = await stagesOf(setup.topology)
+  const lanes: Lane[] = []
+  for (const { folder, stage } of stages) {
+    const own = stages.length > 1 ? withOwnChanges(log) : log
+    lanes.push(
+      new Lane({
+        tasks: await tasksOf(setup, stage, folder, own, stages.length),
+        log: own,
+        clock: systemClock,
+        epochMs: setup.epochMs,
+        live: setup.live,
+        onStopped: (partition, error) => say({ type: 'partition-stopped', partition, error: toData(error) }),
+        onWaiting: (partition, error) => say({ type: 'partition-waiting', partition, error: toData(error) }),
+        onResumed: (partition) => say({ type: 'partition-resumed', partition }),
+        onRecovering: (partition, done, of) => say({ type: 'recovering', partition, done, of }),
+      }),
     )
   }
-  const lane = new Lane({
-    tasks,
-    log,
-    clock: systemClock,
-    epochMs: setup.epochMs,
-    live: setup.live,
-    onStopped: (partition, error) => say({ type: 'partition-stopped', partition, error: toData(error) }),
-    onWaiting: (partition, error) => say({ type: 'partition-waiting', partition, error: toData(error) }),
-    onResumed: (partition) => say({ type: 'partition-resumed', partition }),
-    onRecovering: (partition, done, of) => say({ type: 'recovering', partition, done, of }),
-  })
+  /** A stage's input is what the one before it has written: each is drained when that is there. */
+  const drain = async (to: [partition: number, offset: number][], asked: { snapshots: boolean; close: boolean }) => {
+    for (const [i, lane] of lanes.entries()) {
+      const { topic } = stages[i].stage
+      const end = async (partition: number) => (await log.bounds({ topic, partition })).end
+      const ends = i === 0 ? to : await Promise.all(setup.partitions.map(async (p) => [p, await end(p)] as const))
+      await lane.drain(new Map(ends), asked)
+    }
+  }
   port.on('message', (message: ToLane) => {
     switch (message.type) {
       case 'drain': {
         const { id, to, snapshots, close } = message
-        lane.drain(new Map(to), { snapshots, close }).then(
+        drain(to, { snapshots, close }).then(
           () => say({ type: 'drained', id }),
           (error) => say({ type: 'drain-failed', id, error: toData(error) }),
         )
         break
       }
       case 'stats':
-        say({ type: 'stats', id: message.id, tasks: lane.stats })
+        say({ type: 'stats', id: message.id, tasks: lanes.flatMap((lane) => lane.stats) })
         break
       case 'stop':
-        lane.stop()
+        for (const lane of lanes) lane.stop()
     }
   })
   // A file that could not be removed now is found again next time.
   const retaining = setInterval(() => void log.retain().catch(() => undefined), RETAIN_MS)
   try {
-    await lane.open()
+    for (const lane of lanes) await lane.open()
     say({ type: 'ready' })
-    await lane.run()
+    const ends = await Promise.allSettled(lanes.map((lane) => lane.run()))
+    for (const end of ends) if (end.status === 'rejected') throw end.reason
   } finally {
     clearInterval(retaining)
+  }
+}
+
+/** What the topology's module gives: one topology of product events, or the stages of one's own. */
+async function stagesOf({ module, export: name, settings }: LaneSetup['topology']): Promise<{ folder: string; stage: Stage }[]> {
+  const exports = (await import(module)) as Record<string, (settings: unknown) => Topology | Promise<Stage[]>>
+  const made = await exports[name](settings)
+  if (!Array.isArray(made)) return [{ folder: made.name, stage: sessionStage(made) }]
+  return made.map((stage) => ({ folder: `${stage.name}.${stage.topic}`, stage }))
+}
+
+async function tasksOf(setup: LaneSetup, stage: Stage, name: string, log: Log, stages: number): Promise<PartitionTask[]> {
+  const { lineage, code, epochBytes, checkpointBytes, exactlyOnce, partitions } = setup
+  const cacheBytes = setup.cacheBytes / partitions.length / stages
+  const tasks: PartitionTask[] = []
+  for (const partition of partitions) {
+    const folder = join(setup.folder, 'state', lineage, `${name}-${partition}`)
+    await realFiles.makeFolder(folder)
+    const store = await openCheckpointStore({ files: realFiles, folder, keyValue: lmdbKeyValue(join(folder, 'kv')) })
+    tasks.push(new PartitionTask({ stage, lineage, code, partition, epochBytes, checkpointBytes, cacheBytes, exactlyOnce }, log, store))
+  }
+  return tasks
+}
+
+/** The same log for one of several readers in a thread: each has seen other commits, and none may miss what another was woken by. */
+function withOwnChanges(log: JournalLog): Log {
+  let seen = log.view.commits
+  return {
+    claim: (name, input, again) => log.claim(name, input, again),
+    reader: (at) => log.reader(at),
+    bounds: (at) => log.bounds(at),
+    need: (consumer, at, from) => log.need(consumer, at, from),
+    close: () => log.close(),
+    async changed() {
+      await log.view.committed(seen)
+      seen = log.view.commits
+    },
   }
 }

@@ -1,5 +1,6 @@
 // One task's memory over a log that is given as a list: computes epochs, takes checkpoints, and comes back from a store. No log, no clock.
-import { type Epoch, EpochComputer } from '../../engine/lane/epoch.ts'
+import type { Epoch } from '../../engine/lane/computer.ts'
+import { EpochComputer } from '../../engine/lane/epoch.ts'
 import type { EpochInputs, Receipt } from '../../engine/lane/receipt.ts'
 import { StateCache } from '../../engine/state/state-cache.ts'
 import type { StateStore } from '../../engine/state/store.ts'

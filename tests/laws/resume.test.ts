@@ -2,7 +2,7 @@
 // Also for checkpoints that stay open over many epochs, aborted ones, and users that are out of memory at every touch.
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { Epoch } from '../../engine/lane/epoch.ts'
+import type { Epoch } from '../../engine/lane/computer.ts'
 import type { SessionPipeline } from '../../engine/topology/topology.ts'
 import type { WireEvent } from '../../model/event.ts'
 import { abandonedTasks } from '../../operators/abandoned-tasks.ts'

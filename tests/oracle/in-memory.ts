@@ -1,6 +1,7 @@
 // Runs events through the epoch computer alone, in memory: no log, no store, no clock. What comes out is compared with the evaluator.
 
-import { type Epoch, EpochComputer } from '../../engine/lane/epoch.ts'
+import type { Epoch } from '../../engine/lane/computer.ts'
+import { EpochComputer } from '../../engine/lane/epoch.ts'
 import type { EpochInputs } from '../../engine/lane/receipt.ts'
 import type { SessionPipeline } from '../../engine/topology/topology.ts'
 import type { WireEvent } from '../../model/event.ts'

@@ -2,8 +2,9 @@
 //
 // TaskWorld is what survives a kill; open() gives the next process. Everything is awaited where it is called, so a kill happens between calls.
 
-import type { Epoch } from '../../engine/lane/epoch.ts'
+import type { Epoch } from '../../engine/lane/computer.ts'
 import type { Receipt } from '../../engine/lane/receipt.ts'
+import { sessionStage } from '../../engine/lane/session-computer.ts'
 import { PartitionTask, type TaskOptions } from '../../engine/lane/task.ts'
 import type { Log } from '../../engine/log/contract.ts'
 import type { StateStore } from '../../engine/state/store.ts'
@@ -52,7 +53,7 @@ export class TaskWorld {
   }
 }
 
-export interface OneTaskOptions extends Partial<Omit<TaskOptions, 'topology'>> {
+export interface OneTaskOptions extends Partial<TaskOptions> {
   settings?: Partial<ClickstreamSettings>
   pipeline?: (pipeline: SessionPipeline) => SessionPipeline
   /** In place of the one on the disk. */
@@ -96,7 +97,11 @@ export class TaskProcess {
     const shipped = clickstream({ ...defaults, ...settings })
     const topology: Topology = pipeline ? { ...shipped, pipeline: pipeline(shipped.pipeline) } : shipped
     const bounds = { epochBytes: 2000, checkpointBytes: 1 << 30, cacheBytes: 1 << 30 }
-    return new PartitionTask({ topology, lineage: 'main', code: 'v1', partition: 0, exactlyOnce: true, ...bounds, ...own }, log, store)
+    return new PartitionTask(
+      { stage: sessionStage(topology), lineage: 'main', code: 'v1', partition: 0, exactlyOnce: true, ...bounds, ...own },
+      log,
+      store,
+    )
   }
 
   /** A recovered task. */

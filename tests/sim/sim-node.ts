@@ -3,6 +3,7 @@
 // World owns what survives (disk, state stores, tables, what was accepted); SimNode is one process's life over it, up to kill() or stop().
 import { join } from 'node:path'
 import { Lane } from '../../engine/lane/lane.ts'
+import { sessionStage } from '../../engine/lane/session-computer.ts'
 import { PartitionTask } from '../../engine/lane/task.ts'
 import type { Claim, Log, LogReceipt } from '../../engine/log/contract.ts'
 import { sinkDefaults } from '../../engine/sink/contract.ts'
@@ -110,7 +111,16 @@ export class SimNode {
       const folder = join('/state', `${partition}`)
       const keyValue = keyValueDisk.open((label) => this.process.step(label))
       const store = await openCheckpointStore({ files, folder, keyValue, applyFiles: 3 })
-      const options = { topology, lineage: 'sim', code, partition, epochBytes, checkpointBytes, cacheBytes, exactlyOnce: true }
+      const options = {
+        stage: sessionStage(topology),
+        lineage: 'sim',
+        code,
+        partition,
+        epochBytes,
+        checkpointBytes,
+        cacheBytes,
+        exactlyOnce: true,
+      }
       tasks.push(new PartitionTask(options, log, store))
     }
     const onWaiting = (partition: number, error: unknown) => world.waits.push(`${partition} ${(error as { code: string }).code}`)
