@@ -12,9 +12,10 @@ const allowed: Record<string, readonly string[]> = {
   engine: ['operators/contract.ts', 'model', 'config'],
   stores: ['engine/log/contract.ts', 'engine/state/store.ts', 'model', 'config'],
   packs: ['operators', 'model', 'config'],
+  streams: ['engine', 'operators/contract.ts', 'model', 'config'],
   topologies: ['engine/index.ts', 'operators', 'packs', 'model', 'config'],
-  services: ['topologies', 'stores', 'engine', 'model', 'config'],
-  cli: ['config', 'model', 'operators', 'engine', 'stores', 'packs', 'topologies', 'services'],
+  services: ['topologies', 'streams', 'stores', 'engine', 'model', 'config'],
+  cli: ['config', 'model', 'operators', 'engine', 'stores', 'packs', 'streams', 'topologies', 'services'],
 }
 /** Folders whose product code is a pure function of its inputs: no module of Node's own. */
 const pure = ['operators']

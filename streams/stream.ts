@@ -1,0 +1,183 @@
+// How a topology is written down: sources → filter, map, rekey, operators, windows → topics. A value; nothing runs here.
+//
+// A stream is a node that knows its parent; `topology` turns the branches' nodes into pipelines (pipelines.ts). Types flow from the source's
+// schema to the branch, whose record type the test harness gives back.
+import type { Static, TSchema } from 'typebox'
+import { Compile } from 'typebox/compile'
+import type { Operator } from './operator.ts'
+import { type Pipeline, pipelines } from './pipelines.ts'
+import { type Aggregate, type Windows, windowed } from './window.ts'
+
+export interface SourceNode {
+  kind: 'source'
+  topic: string
+  format: 'json' | 'lines'
+  /** The record of a parsed line. Throws where it is none. */
+  read(value: unknown): unknown
+  timeMs(record: unknown): number
+  key: ((record: unknown) => string) | undefined
+  allowedDisorderMs: number
+  idleTimeoutMs: number
+}
+/** A topic of the topology's own: what is rekeyed goes through it, and two streams that are merged. */
+export interface HopNode {
+  kind: 'hop'
+  name: string | undefined
+  /** Without `key`, records keep the key that they have. */
+  from: { node: Node; key: ((record: unknown) => string) | undefined }[]
+  idleTimeoutMs: number
+}
+export type StepNode =
+  | { kind: 'filter'; parent: Node; test(record: unknown): boolean }
+  | { kind: 'map'; parent: Node; map(record: unknown): unknown }
+  | { kind: 'flatMap'; parent: Node; flatMap(record: unknown): Iterable<unknown> }
+  | { kind: 'operator'; parent: Node; operator: Operator<unknown, object, unknown> }
+export type InputNode = SourceNode | HopNode
+export type Node = InputNode | StepNode
+
+const IDLE_TIMEOUT_MS = 30_000
+
+export interface Times<T> {
+  /** Event time of a record, whole ms since epoch. Without it every record has time 0, and windows and timers fire at the end of the input. */
+  timeMs?(record: T): number
+  /** How far a record may come behind one with a later time. Records wait this long, so that operators see them in order. Default 0. */
+  allowedDisorderMs?: number
+  /** In a process that goes on without input, event time goes on with the clock after this long. Default 30 s. */
+  idleTimeoutMs?: number
+}
+
+/** JSON records of a topic, checked by a typebox schema. One that does not fit goes to the dead letters, with the place that is wrong. */
+export function source<const S extends TSchema>(topic: string, options: { schema: S } & Times<Static<S>>): SourceStream<Static<S>>
+/** JSON records of a topic, read by a function: it gives the record, or throws. */
+export function source<T>(topic: string, options: { parse(value: unknown): T } & Times<T>): SourceStream<T>
+export function source(
+  topic: string,
+  options: { schema?: TSchema; parse?(value: unknown): unknown } & Times<unknown>,
+): SourceStream<unknown> {
+  const { schema, parse } = options
+  const read = schema ? checked(schema) : parse
+  if (!read) throw new TypeError(`source ${topic}: give it a schema (typebox) or a parse function`)
+  return new SourceStream(sourceNode(topic, 'json', read, options))
+}
+
+/** Lines of text. */
+export const lines = (topic: string, options: Times<string> = {}): SourceStream<string> =>
+  new SourceStream(sourceNode(topic, 'lines', (value) => value, options as Times<unknown>))
+
+function sourceNode(topic: string, format: SourceNode['format'], read: (value: unknown) => unknown, times: Times<unknown>): SourceNode {
+  const { timeMs = () => 0, allowedDisorderMs = 0, idleTimeoutMs = IDLE_TIMEOUT_MS } = times
+  if (!(allowedDisorderMs >= 0)) throw new TypeError(`source ${topic}: allowedDisorderMs is ${allowedDisorderMs}; it must be 0 or more`)
+  return { kind: 'source', topic, format, read, timeMs, key: undefined, allowedDisorderMs, idleTimeoutMs }
+}
+
+function checked(schema: TSchema): (value: unknown) => unknown {
+  const validator = Compile(schema)
+  return (value) => {
+    if (validator.Check(value)) return value
+    const [error] = validator.Errors(value)
+    throw new TypeError(error ? `${error.instancePath || 'the record'} ${error.message}` : 'it does not fit the schema')
+  }
+}
+
+/** Where a stream ends: a topic. */
+export interface Branch<T, Topic extends string = string> {
+  readonly node: Node
+  readonly topic: Topic
+  /** Only a type: what the topic's records are. */
+  readonly record?: T
+}
+
+export class Stream<T> {
+  readonly node: Node
+
+  constructor(node: Node) {
+    this.node = node
+  }
+
+  filter<U extends T>(test: (record: T) => record is U): Stream<U>
+  filter(test: (record: T) => boolean): Stream<T>
+  filter(test: (record: T) => boolean): Stream<T> {
+    return new Stream(filterNode(this.node, test))
+  }
+
+  map<U>(map: (record: T) => U): Stream<U> {
+    return new Stream({ kind: 'map', parent: this.node, map: map as (record: unknown) => unknown })
+  }
+
+  /** Any number of records for one. */
+  flatMap<U>(flatMap: (record: T) => Iterable<U>): Stream<U> {
+    return new Stream({ kind: 'flatMap', parent: this.node, flatMap: flatMap as (record: unknown) => Iterable<unknown> })
+  }
+
+  /** Sends each record through a topic of the topology's own, to where its key is kept. `name`: of that topic, if it shall not be counted through. */
+  rekey(key: (record: T) => string, { name }: { name?: string } = {}): KeyedStream<T> {
+    const from = [{ node: this.node, key: key as (record: unknown) => string }]
+    return new KeyedStream<T>({ kind: 'hop', name, from, idleTimeoutMs: IDLE_TIMEOUT_MS })
+  }
+
+  to<const Topic extends string>(topic: Topic): Branch<T, Topic> {
+    return { node: this.node, topic }
+  }
+}
+
+/** A stream whose records have a key: operators and windows keep state for each. */
+export class KeyedStream<T> extends Stream<T> {
+  override filter<U extends T>(test: (record: T) => record is U): KeyedStream<U>
+  override filter(test: (record: T) => boolean): KeyedStream<T>
+  override filter(test: (record: T) => boolean): KeyedStream<T> {
+    return new KeyedStream(filterNode(this.node, test))
+  }
+
+  override map<U>(map: (record: T) => U): KeyedStream<U> {
+    return new KeyedStream(super.map(map).node)
+  }
+
+  override flatMap<U>(flatMap: (record: T) => Iterable<U>): KeyedStream<U> {
+    return new KeyedStream(super.flatMap(flatMap).node)
+  }
+
+  /** Folds each key's records. */
+  apply<State extends object, Out>(operator: Operator<T, State, Out>): KeyedStream<Out> {
+    return new KeyedStream({ kind: 'operator', parent: this.node, operator: operator as unknown as Operator<unknown, object, unknown> })
+  }
+
+  /** Adds up each key's records per window. */
+  window<Acc, Out>(windows: Windows, aggregate: Aggregate<T, Acc, Out>): KeyedStream<Out> {
+    return this.apply(windowed(windows, aggregate))
+  }
+}
+
+export class SourceStream<T> extends Stream<T> {
+  /** The key that the topic's records have from the start: it decides their partition. */
+  keyBy(key: (record: T) => string): KeyedStream<T> {
+    return new KeyedStream({ ...(this.node as SourceNode), key: key as (record: unknown) => string })
+  }
+}
+
+const filterNode = <T>(parent: Node, test: (record: T) => boolean): Node => ({
+  kind: 'filter',
+  parent,
+  test: test as (record: unknown) => boolean,
+})
+
+/** Two or more streams with keys alike, as one in order of event time: how streams are joined. They go through a topic of the topology's own. */
+export function merge<Streams extends readonly KeyedStream<unknown>[]>(
+  name: string,
+  ...streams: Streams
+): KeyedStream<Streams[number] extends KeyedStream<infer T> ? T : never> {
+  const from = streams.map(({ node }) => ({ node, key: undefined }))
+  return new KeyedStream({ kind: 'hop', name, from, idleTimeoutMs: IDLE_TIMEOUT_MS })
+}
+
+export interface Topology<Branches extends readonly Branch<unknown>[] = readonly Branch<unknown>[]> {
+  readonly kind: 'packmill/streams@1'
+  readonly name: string
+  readonly branches: Branches
+  /** In the order in which records pass them. */
+  readonly pipelines: readonly Pipeline[]
+}
+
+/** Checks it. Throws a TypeError that names what is wrong. */
+export function topology<const Branches extends readonly Branch<unknown>[]>(name: string, ...branches: Branches): Topology<Branches> {
+  return { kind: 'packmill/streams@1', name, branches, pipelines: pipelines(name, branches) }
+}
