@@ -6,6 +6,7 @@ import { Door } from './door.ts'
 import { EVENT_BYTES_MAX } from './event.ts'
 import { h128, hash128, kafkaPartition } from './hash.ts'
 import { LineCutter } from './line-cutter.ts'
+import { NO_OFFSET } from './rows.ts'
 
 const utf8 = (text: string) => new TextEncoder().encode(text)
 const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
@@ -170,3 +171,67 @@ const decodeLines = (bytes: Uint8Array) => {
   }
   return lines
 }
+
+describe('events of clients', () => {
+  const AHEAD = 300_000
+  const BEHIND = 7 * 86_400_000
+  function fromClient(text: string) {
+    let ids = 0
+    const door = new Door({ partitions: 4, client: { newId: () => `new-${++ids}`, aheadMs: AHEAD, behindMs: BEHIND } })
+    const bytes = utf8(text)
+    const result = door.accept(bytes, 0, bytes.length, NOW)
+    const late = door.takeLate()
+    return {
+      ...result,
+      records: door.take().map(({ bytes }) => decode(bytes).trimEnd()),
+      late: late && decode(late.bytes),
+      count: late?.count,
+    }
+  }
+  const own = (changes: Record<string, unknown>) => line({ ts: NOW, receivedAt: undefined, ...changes })
+  const received = `"receivedAt":${NOW}`
+
+  test.each<[string, string, string]>([
+    ['an id is made', own({ eventId: undefined }), own({ eventId: undefined }).replace(/}$/, `,"eventId":"new-1",${received}}`)],
+    ['receivedAt is the door’s, whatever they say', own({ receivedAt: 5 }), own({ receivedAt: NOW })],
+    [
+      'of two the last, which counts',
+      own({}).replace('{', '{"receivedAt" : 7 , ').replace(/}$/, ',"receivedAt": 8 }'),
+      own({}).replace('{', '{"receivedAt" : 7 , ').replace(/}$/, `,"receivedAt": ${NOW}}`),
+    ],
+    ['a clock as far ahead as allowed stays', own({ ts: NOW + AHEAD }), own({ ts: NOW + AHEAD }).replace(/}$/, `,${received}}`)],
+    ['one further ahead becomes that', own({ ts: NOW + AHEAD + 1 }), own({ ts: NOW + AHEAD }).replace(/}$/, `,${received}}`)],
+    [
+      'in ISO 8601 too, under an escaped key',
+      own({ ts: undefined }).replace('{', '{"\\u0074s":"2199-01-01T00:00:00Z",'),
+      own({ ts: undefined })
+        .replace('{', `{"\\u0074s":${NOW + AHEAD},`)
+        .replace(/}$/, `,${received}}`),
+    ],
+    [
+      'a key of properties is none of the event’s',
+      own({ ts: NOW * 2, properties: { ts: 1, a: ['"ts":1'] } }),
+      own({ ts: NOW + AHEAD, properties: { ts: 1, a: ['"ts":1'] } }).replace(/}$/, `,${received}}`),
+    ],
+    ['as far behind as allowed is not late', own({ ts: NOW - BEHIND }), own({ ts: NOW - BEHIND }).replace(/}$/, `,${received}}`)],
+  ])('%s', (_, text, record) => {
+    const { records, late, accepted } = fromClient(`${text}\n`)
+    expect([records, late, accepted]).toEqual([[record], undefined, 1])
+  })
+
+  test('further behind is accepted and late: kept with all that the door puts in, and not among the records', () => {
+    const old = own({ ts: NOW - BEHIND - 1, name: 'a"€' })
+    const { records, late, ...result } = fromClient(`${old}\n${own({})}\n${old}\n`)
+    expect(result).toMatchObject({ accepted: 3, late: 2, clamped: 0, count: 2 })
+    expect(records).toEqual([own({}).replace(/}$/, `,${received}}`)])
+    const [first, second, rest] = late!.split('\n')
+    expect([second, rest]).toEqual([first, ''])
+    expect(JSON.parse(first)).toEqual({
+      reason: 'old',
+      partition: kafkaPartition(utf8('acme:shop'), 4),
+      offset: NO_OFFSET,
+      watermark: NOW - BEHIND,
+      record: old.replace(/}$/, `,${received}}`),
+    })
+  })
+})

@@ -6,7 +6,9 @@ import type { EventBatch, EventError } from './batch.ts'
 import { FIELD, FIELD_COUNT } from './batch.ts'
 import { EVENT_BYTES_MAX, KEY_STRING_BYTES_MAX } from './event.ts'
 import { h128, hash128View, kafkaPartition } from './hash.ts'
-import { INVALID, newBatch, resetBatch, scanBlock } from './scan.ts'
+import { replaceValue } from './replace-value.ts'
+import { type LateRow, NO_OFFSET } from './rows.ts'
+import { INVALID, newBatch, resetBatch, scanBlock, scanPlainBlock } from './scan.ts'
 import { SLACK } from './scan-plain.ts'
 import { skipSpace } from './skip-value.ts'
 
@@ -15,6 +17,17 @@ export interface DoorOptions {
   partitions: number
   /** The orgId of lines that have none; without it they are rejected. */
   org?: string
+  /** The HTTP door's rules: events come from clients, whose clocks and words about the receiving are not to be trusted. Files keep theirs. */
+  client?: ClientRules
+}
+
+export interface ClientRules {
+  /** The id of an event that has none; else the 128-bit hash of the line. JSON text without quotes and escapes. */
+  newId(): string
+  /** `ts` is at most this far ahead of the time of receiving: one further ahead becomes that. */
+  aheadMs: number
+  /** An event further behind the time of receiving is late: it is kept, and goes no further (takeLate). */
+  behindMs: number
 }
 
 /** A line that is no event: which, counted from 0 in the lines of the call, where it lies in their bytes, and why. */
@@ -29,6 +42,9 @@ export interface Accepted {
   lines: number
   accepted: number
   rejected: RejectedLine[]
+  /** Of the accepted: events that are late by `client`, and ones whose `ts` was too far ahead. */
+  late: number
+  clamped: number
 }
 
 /** Records of one partition: `count` lines, each ended by a newline, with at least SLACK bytes behind them in the buffer. */
@@ -90,10 +106,15 @@ export class Door {
   readonly #org: Uint8Array
   readonly #orgText: Text
   readonly #idText: Text = textOf(`${EVENT_ID_KEY}${'0'.repeat(32)}"`)
+  readonly #client: ClientRules | undefined
+  /** One record at a time, before it becomes part of a LateRow. */
+  readonly #aside: Outgoing = emptyOutgoing(OUTGOING_BYTES_MIN)
+  #lateLines: string[] = []
 
   /** Throws DoorOrgError. */
-  constructor({ partitions, org = '' }: DoorOptions) {
+  constructor({ partitions, org = '', client }: DoorOptions) {
     this.#partitions = partitions
+    this.#client = client
     this.#outgoing = Array.from({ length: partitions }, () => emptyOutgoing(OUTGOING_BYTES_MIN))
     this.#org = new TextEncoder().encode(org)
     if (this.#org.length > KEY_STRING_BYTES_MAX || !org.isWellFormed() || org.includes('\0')) throw new DoorOrgError()
@@ -102,17 +123,26 @@ export class Door {
 
   /** Takes the lines bytes[pos … pos + length), received at nowMs. `bytes` is left as it is. */
   accept(bytes: Uint8Array, pos: number, length: number, nowMs: number): Accepted {
+    resetBatch(this.#batch, bytes)
+    scanBlock(this.#batch, pos, length, 0, 0, true)
+    return this.#acceptRows(nowMs)
+  }
+
+  /** As accept, where each line is proven to be one whole valid event and nothing else; undefined, and nothing taken, where one is not. */
+  acceptPlain(bytes: Uint8Array, pos: number, length: number, nowMs: number): Accepted | undefined {
+    resetBatch(this.#batch, bytes)
+    return scanPlainBlock(this.#batch, pos, length) ? this.#acceptRows(nowMs) : undefined
+  }
+
+  #acceptRows(nowMs: number): Accepted {
     const batch = this.#batch
-    resetBatch(batch, bytes)
-    scanBlock(batch, pos, length, 0, 0, true)
-    const source = Buffer.from(batch.bytes.buffer, batch.bytes.byteOffset, batch.bytes.length)
-    const sourceView = new DataView(batch.bytes.buffer, batch.bytes.byteOffset, batch.bytes.length)
+    const source = sourceOf(batch.bytes)
     const receivedAtText = textOf(`,"receivedAt":${nowMs}`)
-    const result: Accepted = { lines: batch.count, accepted: 0, rejected: [] }
+    const result: Accepted = { lines: batch.count, accepted: 0, rejected: [], late: 0, clamped: 0 }
     for (let row = 0; row < batch.count; row++) {
       const start = skipSpace(batch.bytes, batch.start[row])
       if (start >= batch.end[row]) continue // an empty line
-      const error = batch.type[row] === INVALID ? batch.errors.get(row) : this.#append(row, source, sourceView, start, receivedAtText)
+      const error = batch.type[row] === INVALID ? batch.errors.get(row) : this.#append(row, source, start, nowMs, receivedAtText, result)
       if (error === undefined) result.accepted++
       else result.rejected.push({ ...error, line: row, pos: batch.start[row], length: batch.end[row] - batch.start[row] })
     }
@@ -136,7 +166,16 @@ export class Door {
       if (this.#free.length < this.#partitions * 2) this.#free.push(outgoingOver(Buffer.from(bytes.buffer as ArrayBuffer)))
   }
 
-  #append(row: number, source: Buffer, sourceView: DataView, start: number, receivedAtText: Text): EventError | undefined {
+  /** Hands over the late events since the last call: LateRows as lines. */
+  takeLate(): { count: number; bytes: Uint8Array } | undefined {
+    if (this.#lateLines.length === 0) return undefined
+    const count = this.#lateLines.length
+    const bytes = new TextEncoder().encode(this.#lateLines.join(''))
+    this.#lateLines = []
+    return { count, bytes }
+  }
+
+  #append(row: number, from: Source, start: number, nowMs: number, receivedAtText: Text, result: Accepted): EventError | undefined {
     const batch = this.#batch
     let brace = batch.end[row] - 1
     while (batch.bytes[brace] !== BRACE) brace--
@@ -144,12 +183,25 @@ export class Door {
     if (!hasOrg && this.#org.length === 0) return MISSING_ORG
     const hasEventId = batch.spans[(row * FIELD_COUNT + FIELD.eventId) * 2 + 1] > 0
     const hasReceivedAt = batch.receivedAt[row] > 0
+    const client = this.#client
+    const isAhead = client !== undefined && batch.ts[row] > nowMs + client.aheadMs
+    const isLate = client !== undefined && batch.ts[row] < nowMs - client.behindMs
+    let source = from
+    if (isAhead || (client !== undefined && hasReceivedAt)) {
+      let text: Uint8Array = batch.bytes.slice(start, brace + 1)
+      if (isAhead) text = replaceValue(text, 'ts', `${nowMs + client.aheadMs}`)
+      if (hasReceivedAt) text = replaceValue(text, 'receivedAt', `${nowMs}`)
+      start = 0
+      brace = text.length - 1
+      source = sourceOf(withSlack(text))
+    }
+    const idText = hasEventId ? undefined : client ? textOf(`${EVENT_ID_KEY}${client.newId()}"`) : this.#idText
     const length =
       brace +
       1 -
       start +
       (hasOrg ? 0 : this.#orgText.length) +
-      (hasEventId ? 0 : this.#idText.length) +
+      (idText === undefined ? 0 : idText.length) +
       (hasReceivedAt ? 0 : receivedAtText.length)
     if (length > EVENT_BYTES_MAX) {
       return {
@@ -157,21 +209,38 @@ export class Door {
         message: `an event has at most ${EVENT_BYTES_MAX} bytes of JSON, this one has ${length} with what the door adds`,
       }
     }
-    const outgoing = this.#outgoing[this.#partitionOf(row, hasOrg)]
+    const partition = this.#partitionOf(row, hasOrg)
+    const outgoing = isLate ? this.#aside : this.#outgoing[partition]
     reserve(outgoing, length + 1)
-    source.copy(outgoing.bytes, outgoing.used, start, brace)
+    source.bytes.copy(outgoing.bytes, outgoing.used, start, brace)
     outgoing.used += brace - start
     if (!hasOrg) put(outgoing, this.#orgText)
-    if (!hasEventId) {
-      hash128View(sourceView, start, brace + 1 - start)
-      writeHex(this.#idText.view, EVENT_ID_KEY.length)
-      put(outgoing, this.#idText)
+    if (idText !== undefined) {
+      if (idText === this.#idText) {
+        hash128View(source.view, start, brace + 1 - start)
+        writeHex(idText.view, EVENT_ID_KEY.length)
+      }
+      put(outgoing, idText)
     }
     if (!hasReceivedAt) put(outgoing, receivedAtText)
     outgoing.bytes[outgoing.used++] = BRACE
     outgoing.bytes[outgoing.used++] = NEWLINE
     outgoing.count++
+    if (isAhead) result.clamped++
+    if (isLate) {
+      result.late++
+      this.#putLate(partition, nowMs - client.behindMs)
+    }
     return undefined
+  }
+
+  /** The record that lies aside, as a LateRow. */
+  #putLate(partition: number, watermark: number): void {
+    const aside = this.#aside
+    const record = sourceOf(aside.bytes).bytes.toString('utf8', 0, aside.used - 1)
+    aside.used = aside.count = 0
+    const row: LateRow = { reason: 'old', partition, offset: NO_OFFSET, watermark, record }
+    this.#lateLines.push(`${JSON.stringify(row)}\n`)
   }
 
   /** Kafka's partition of `orgId:productId`, looked up by the bytes of both. */
@@ -198,6 +267,22 @@ export class Door {
   }
 }
 
+interface Source {
+  bytes: Buffer
+  view: DataView
+}
+
+const sourceOf = ({ buffer, byteOffset, length }: Uint8Array): Source => ({
+  bytes: Buffer.from(buffer, byteOffset, length),
+  view: new DataView(buffer, byteOffset, length),
+})
+
+function withSlack(bytes: Uint8Array): Uint8Array {
+  const padded = new Uint8Array(bytes.length + SLACK)
+  padded.set(bytes)
+  return padded
+}
+
 const emptyOutgoing = (size: number): Outgoing => outgoingOver(Buffer.allocUnsafeSlow(size))
 
 const outgoingOver = (bytes: Buffer<ArrayBuffer>): Outgoing => ({ bytes, view: new DataView(bytes.buffer), used: 0, count: 0 })
@@ -219,9 +304,7 @@ function put(outgoing: Outgoing, { view, length }: Text): void {
 
 function textOf(text: string): Text {
   const bytes = new TextEncoder().encode(text)
-  const padded = new Uint8Array(bytes.length + SLACK)
-  padded.set(bytes)
-  return { view: new DataView(padded.buffer), length: bytes.length }
+  return { view: new DataView(withSlack(bytes).buffer), length: bytes.length }
 }
 
 /** The words of h128 in order, as 32 lower-case hex digits. */

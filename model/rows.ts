@@ -71,9 +71,12 @@ export interface IncidentRow {
   received_at: number
 }
 
-/** An event that came too late, on `events.late`: the record as it was, with the reason. */
+/**
+ * An event that came too late, on `events.late`: the record as it was, with the reason. `old`: too far behind the time at which the HTTP door received it; it
+ * is not on `events.raw`, so its offset is NO_OFFSET, its partition the one that it would have had, and `watermark` what it was behind.
+ */
 export interface LateRow {
-  reason: 'late' | 'cap'
+  reason: 'late' | 'cap' | 'old'
   partition: number
   offset: number
   watermark: number
@@ -88,6 +91,8 @@ export interface DeadLetterRow {
   offset: number
   record: string
 }
+
+export const NO_OFFSET = Number.MAX_SAFE_INTEGER
 
 export const TOPICS = {
   raw: 'events.raw',

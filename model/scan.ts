@@ -91,6 +91,25 @@ export function scanBlock(batch: EventBatch, pos: number, length: number, baseOf
   batch.scannedRows += batch.count - before - (batch.fallbackRows - fallbackBefore)
 }
 
+/**
+ * As scanBlock at the door, for records that must all be plain: false where one is not, or the last has no newline; the batch is to be emptied then.
+ */
+export function scanPlainBlock(batch: EventBatch, pos: number, length: number): boolean {
+  const limit = pos + length
+  if (length === 0 || batch.bytes[limit - 1] !== 10 || !isUtf8(batch.bytes.subarray(pos, limit))) return false
+  reserveBytes(batch, limit + SLACK - batch.bytes.length)
+  batch.scanner.begin()
+  const before = batch.count
+  for (let p = pos; p < limit; ) {
+    if (batch.count === batch.start.length) growRows(batch)
+    const stop = batch.scanner.scan(batch, p, limit, 0, true)
+    if (stop.why >= 0) return false
+    p = stop.at
+  }
+  batch.scannedRows += batch.count - before
+  return true
+}
+
 function recordEnd(bytes: Uint8Array, p: number, limit: number): number {
   const end = bytes.indexOf(10, p)
   return end < 0 || end > limit ? limit : end
