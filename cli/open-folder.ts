@@ -16,13 +16,15 @@ export interface OpenOptions {
   /** What is told of the open folder; in place of lines on stderr. */
   onNotice?: (notice: Notice) => void
   say?: (line: string) => void
+  /** Takes events over HTTP; with `alone`. */
+  http?: { port: number; org?: string }
   /** Ends the process where it comes while the folder is being opened. */
   stopping?: Interrupt
 }
 
 /** The folder, opened. Something that stops in it later is printed, and makes the exit code 1. */
 export async function openFolder(config: Config, options: OpenOptions = {}): Promise<Local> {
-  const { live = false, alone = false, say = console.error, stopping } = options
+  const { live = false, alone = false, say = console.error, http, stopping } = options
   const told = new Set<string>()
   const tell = options.onNotice ?? ((notice: Notice) => printNotice(notice, say, told))
   const onNotice = (notice: Notice) => {
@@ -30,7 +32,8 @@ export async function openFolder(config: Config, options: OpenOptions = {}): Pro
     tell(notice)
   }
   emptyStdin()
-  const opening = (alone ? openOwner : openLocal)({ config, version: version(), live, onNotice })
+  const how = { config, version: version(), live, onNotice }
+  const opening = alone ? openOwner({ ...how, http }) : openLocal(how)
   if (!stopping) return opening
   try {
     return await stopping.race(opening)

@@ -23,7 +23,7 @@ function start(args: readonly string[]): Running {
   return running
 }
 async function up(data: string, ...args: string[]): Promise<Running> {
-  const running = start(['up', '--every', '86400', '--data', data, ...args])
+  const running = start(['up', '--port', '0', '--every', '86400', '--data', data, ...args])
   await running.says(/^\S+ {2}up: /m)
   return running
 }
@@ -57,12 +57,16 @@ describe('the log', () => {
   })
 
   test('--json: a line for each, on stdout', async () => {
-    const running = start(['up', '--json', '--data', 'log'])
+    const running = start(['up', '--json', '--port', '0', '--data', 'log'])
     await running.says(/"openSessions"/)
     running.child.kill('SIGINT')
     const { code, out } = await running.ended
     expect(code).toBe(0)
-    expect(logged(out)).toMatchObject([{ up: running.child.pid }, { events: 0, openSessions: 0 }, { stopped: true }])
+    expect(logged(out)).toMatchObject([
+      { up: running.child.pid, http: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/) },
+      { events: 0, openSessions: 0 },
+      { stopped: true },
+    ])
   })
 })
 
@@ -98,7 +102,7 @@ describe('a stop that does not end', () => {
   })
 
   test('a start can be broken off', async () => {
-    const running = start(['up', '--data', 'early'])
+    const running = start(['up', '--port', '0', '--data', 'early'])
     await running.says(/"starting"/)
     running.child.kill('SIGINT')
     expect(await running.ended).toMatchObject({
@@ -146,7 +150,7 @@ describe('beside it, through it', () => {
       out: '',
       err: expect.stringMatching(/^\w+: .*\n {2}\S/),
     })
-    expect(packmill(folder, ['up', '--data', 'shared'])).toMatchObject({
+    expect(packmill(folder, ['up', '--port', '0', '--data', 'shared'])).toMatchObject({
       code: 1,
       err: expect.stringMatching(new RegExp(`^DATA_LOCKED: .* process ${pid} `, 'm')),
     })

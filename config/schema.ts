@@ -97,21 +97,16 @@ export const configSchema = group('Packmill', {
       description: 'host:port, …; empty = the embedded log',
     }),
   }),
-  http: group('the HTTP services', {
-    port: Type.Integer({
-      minimum: 0,
-      maximum: 65_535,
-      comesWith: 'the HTTP services',
-      description: 'where they listen; 0 = any free port',
-    }),
+  http: group('events over HTTP', {
+    port: count(0, 65_535, 'where `packmill up` takes events, on this machine only; 0 = any free port'),
     apiKeys: Type.Array(Type.String({ minLength: 1 }), {
       secret: true,
-      comesWith: 'the HTTP services',
+      comesWith: 'keys for HTTP',
       description: 'keys that may send events',
     }),
   }),
   service: Type.Enum(['all', 'ingest', 'process'], {
-    comesWith: 'the HTTP services',
+    comesWith: 'running parts of it alone',
     description: 'which part of the program this process is',
   }),
 })

@@ -184,7 +184,7 @@ describe('events of clients', () => {
     return {
       ...result,
       records: door.take().map(({ bytes }) => decode(bytes).trimEnd()),
-      late: late && decode(late.bytes),
+      lateLines: late && decode(late.bytes),
       count: late?.count,
     }
   }
@@ -215,16 +215,16 @@ describe('events of clients', () => {
     ],
     ['as far behind as allowed is not late', own({ ts: NOW - BEHIND }), own({ ts: NOW - BEHIND }).replace(/}$/, `,${received}}`)],
   ])('%s', (_, text, record) => {
-    const { records, late, accepted } = fromClient(`${text}\n`)
-    expect([records, late, accepted]).toEqual([[record], undefined, 1])
+    const { records, lateLines, accepted } = fromClient(`${text}\n`)
+    expect([records, lateLines, accepted]).toEqual([[record], undefined, 1])
   })
 
   test('further behind is accepted and late: kept with all that the door puts in, and not among the records', () => {
     const old = own({ ts: NOW - BEHIND - 1, name: 'a"€' })
-    const { records, late, ...result } = fromClient(`${old}\n${own({})}\n${old}\n`)
+    const { records, lateLines, ...result } = fromClient(`${old}\n${own({})}\n${old}\n`)
     expect(result).toMatchObject({ accepted: 3, late: 2, clamped: 0, count: 2 })
     expect(records).toEqual([own({}).replace(/}$/, `,${received}}`)])
-    const [first, second, rest] = late!.split('\n')
+    const [first, second, rest] = lateLines!.split('\n')
     expect([second, rest]).toEqual([first, ''])
     expect(JSON.parse(first)).toEqual({
       reason: 'old',

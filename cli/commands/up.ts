@@ -1,4 +1,4 @@
-// packmill up: the process as a service. Says how it is every few seconds, logs what happens (stderr), answers the other commands through the
+// packmill up: the process as a service. Takes events over HTTP, says how it is every few seconds, logs what happens (stderr), answers the other commands through the
 // local socket, stops cleanly.
 import type { Command } from 'commander'
 import { exitNow } from '../../services/process/exit-now.ts'
@@ -18,6 +18,9 @@ const STOP_SECONDS = 30
 interface UpOptions extends DataOptions {
   every: number
   stopWithin: number
+  port?: number
+  org?: string
+  http: boolean
   json?: boolean
 }
 
@@ -34,6 +37,13 @@ interface Status {
 
 export function up(command: Command): void {
   command
+    .option(
+      '--port <n>',
+      'take events over HTTP there, on this machine only (default: http.port, 3000; 0: any free one)',
+      wholeNumber(0, 65_535),
+    )
+    .option('--org <id>', 'the orgId of events sent without one; else they are rejected')
+    .option('--no-http', 'take no events over HTTP')
     .option('--every <seconds>', 'how often to say how it is', wholeNumber(1, 86_400), 5)
     .option(
       '--stop-within <seconds>',
@@ -43,7 +53,8 @@ export function up(command: Command): void {
     )
     .action(run)
   addExamples(addJsonOption(addDataOptions(command)), [
-    ['packmill up', 'import, traffic and sql then work through it'],
+    ['packmill up', 'import, traffic and sql then work through it; events over HTTP too, on port 3000'],
+    ['packmill up --port 0 --org acme', 'any free port, which is printed; events need no orgId'],
     ['packmill up --every 60 --json', 'a line of JSON a minute, for logs'],
     ['packmill up --set logLevel=debug', 'log also the requests of other commands'],
   ])
@@ -59,10 +70,17 @@ async function run(options: UpOptions): Promise<void> {
     if (!say) console.log(`${time()}  ${signal}: stopping (again: at once)`)
   })
   log.info({ version: version(), data: config.data, lanes: config.engine.lanes, partitions: config.log.partitions }, 'starting')
-  const folder = await openFolder(config, { live: true, alone: true, stopping, onNotice: (notice) => logNotice(log, notice) })
-  log.info({ ms: Math.round(performance.now() - startMs) }, 'ready')
-  if (say) say({ at: new Date().toISOString(), up: process.pid, data: config.data })
-  else console.log(`${time()}  up: ${config.data}, process ${process.pid}. Ctrl-C stops it.`)
+  const http = options.http ? { port: options.port ?? config.http.port, org: options.org } : undefined
+  const folder = await openFolder(config, { live: true, alone: true, http, stopping, onNotice: (notice) => logNotice(log, notice) })
+  const url = http && `http://127.0.0.1:${folder.httpPort}`
+  log.info({ ms: Math.round(performance.now() - startMs), ...(url && { http: url }) }, 'ready')
+  if (http && config.http.apiKeys.length > 0)
+    log.warn('http.apiKeys are not checked in this version: whoever can reach the port on this machine may send events')
+  if (say) say({ at: new Date().toISOString(), up: process.pid, data: config.data, ...(url && { http: url }) })
+  else {
+    console.log(`${time()}  up: ${config.data}, process ${process.pid}. Ctrl-C stops it.`)
+    if (url) console.log(`${time()}  events: POST ${url}/v1/events/batch, from this machine only and without keys in this version`)
+  }
   let before: { events: number; ms: number } | undefined
   const report = async () => {
     const status = await statusOf(folder, before)

@@ -51,6 +51,8 @@ export class Lane {
   /** Of these, the ones that have nothing left to commit, or have committed: they go on once no checkpoint is unfinished either. */
   private readonly committing = new Set<PartitionTask>()
   private readonly stopped = new Set<PartitionTask>()
+  /** Since when the checkpoints that are under way are so. */
+  private readonly checkpointing = new Map<PartitionTask, number>()
   private drains: Drain[] = []
   private stopping = false
   private wake = new AbortController()
@@ -69,23 +71,27 @@ export class Lane {
   /** Runs until stop: then every task has committed, checkpointed and released its claim. */
   async run(): Promise<void> {
     const { clock, epochMs } = this.options
-    let flushing: { round: [PartitionTask, Epoch][]; done: Promise<PromiseSettledResult<void>[]> } | undefined
+    let flushing: { round: [PartitionTask, Epoch][]; done: Promise<PromiseSettledResult<void>[]>; startedMs: number } | undefined
     while (!this.stopping || flushing) {
       const startedMs = clock.now()
       if (!this.stopping) await this.retry()
       const round = this.stopping ? [] : await this.compute()
       if (flushing) {
         const failed = await this.settle(flushing.round, await flushing.done)
+        for (const [task] of flushing.round) task.epochMs += clock.now() - flushing.startedMs
         if (failed) {
           flushing = undefined
           continue
         }
       }
       flushing =
-        round.length > 0 ? { round, done: Promise.allSettled(round.map(([task, epoch]) => task.commit(epoch, clock.now()))) } : undefined
+        round.length > 0
+          ? { round, done: Promise.allSettled(round.map(([task, epoch]) => task.commit(epoch, clock.now()))), startedMs }
+          : undefined
       let busy = false
       for (const task of [...this.active]) {
         busy = (await this.guard(task, () => task.tend())) || busy
+        this.clockCheckpoint(task)
         if (this.committing.has(task) && !task.isCheckpointing) this.resumed(task)
       }
       const full = round.some(([, { receipt }]) => receipt.to > receipt.from && !receipt.inputs.atEnd)
@@ -124,6 +130,17 @@ export class Lane {
 
   get stats() {
     return [...this.active].map((task) => task.stats)
+  }
+
+  private clockCheckpoint(task: PartitionTask): void {
+    const beganMs = this.checkpointing.get(task)
+    if (task.isCheckpointing === (beganMs !== undefined)) return
+    const nowMs = this.options.clock.now()
+    if (beganMs === undefined) this.checkpointing.set(task, nowMs)
+    else {
+      task.checkpointMs += nowMs - beganMs
+      this.checkpointing.delete(task)
+    }
   }
 
   private nudge(): void {

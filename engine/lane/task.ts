@@ -60,6 +60,9 @@ export class PartitionTask {
   private justClaimed: number | undefined
   private offsetDueMs = 0
   checkpoints = 0
+  /** Time that the lane has spent on committed epochs, and on finished checkpoints from begin to end. */
+  epochMs = 0
+  checkpointMs = 0
 
   constructor(options: TaskOptions, log: Log, store: StateStore) {
     this.options = options
@@ -74,8 +77,17 @@ export class PartitionTask {
   }
 
   get stats() {
-    const { partition, checkpoints } = this
-    return { partition, position: this.committedTo, epoch: this.committed, checkpoints, ...this.computer.stats }
+    const { partition, checkpoints, epochMs, checkpointMs, watermark } = this
+    return {
+      partition,
+      position: this.committedTo,
+      epoch: this.committed,
+      checkpoints,
+      epochMs,
+      checkpointMs,
+      watermark,
+      ...this.computer.stats,
+    }
   }
 
   /** Watermark of the slowest actor, for displays only. */

@@ -14,10 +14,12 @@ import { type JournalLog, openJournalLog } from '../../stores/log/journal-log.ts
 import { prepareLog } from '../../stores/log/prepare-log.ts'
 import type { Retention } from '../../stores/log/retention.ts'
 import { type ClickstreamSettings, clickstream } from '../../topologies/clickstream.ts'
+import { type Ingest, type IngestOptions, openIngest } from '../ingest/ingest.ts'
 import { dataFolder } from './data-folder.ts'
 import { type ImportOptions, type ImportResult, importLines } from './importer.ts'
 import { LaneClient } from './lane-client.ts'
 import type { TaskStats } from './lane-protocol.ts'
+import { partitionsOf } from './partitions-of.ts'
 import { SinksClient } from './sinks-client.ts'
 import { Waits } from './waits.ts'
 
@@ -81,7 +83,8 @@ export class Embedded {
   private readonly log: JournalLog
   private readonly lanes: { client: LaneClient; partitions: number[] }[]
   private readonly sinks: SinksClient
-  private readonly topic: string
+  /** That the tasks read. */
+  readonly topic: string
   private readonly outputs: string[]
   private readonly lineage: string
   private readonly timer: NodeJS.Timeout
@@ -91,11 +94,10 @@ export class Embedded {
 
   private constructor(
     lock: FolderLock,
-    parts: Pick<Embedded, 'partitions'> & {
+    parts: Pick<Embedded, 'partitions' | 'topic'> & {
       log: JournalLog
       lanes: Embedded['lanes']
       sinks: SinksClient
-      topic: string
       outputs: string[]
       lineage: string
       waits: Waits
@@ -229,6 +231,12 @@ export class Embedded {
     }
   }
 
+  /** The way of batches into the log. Stop it before this. */
+  ingest(options: Pick<IngestOptions, 'org' | 'nowMs' | 'newId' | 'onCommit'>): Promise<Ingest> {
+    const { log, lineage, partitions } = this
+    return openIngest({ log, lineage, partitions, ...options })
+  }
+
   /** Resolves when all that is in the log now has been processed, what was asked for emitted, and everything can be queried. Rejects where
    *  something waited too long for what may pass, with the cause; it goes on when that has passed. */
   settle(asked: { snapshots: boolean; close: boolean }): Promise<void> {
@@ -265,7 +273,12 @@ export class Embedded {
 
   /** Offsets after the last record of each partition. */
   async ends(topic: string): Promise<number[]> {
-    return Promise.all(Array.from({ length: this.partitions }, async (_, partition) => (await this.log.bounds({ topic, partition })).end))
+    return Promise.all(
+      Array.from(
+        { length: partitionsOf(topic, this.partitions) },
+        async (_, partition) => (await this.log.bounds({ topic, partition })).end,
+      ),
+    )
   }
 
   /** Ends imports, commits and checkpoints, writes what the sinks have, gives the folder back. Whatever fails first is thrown when all is closed. */

@@ -3,7 +3,8 @@
 // Owns the choice, and the order of stopping where other processes are guests. Commands know only Local.
 import type { LockOwner } from '../../stores/files/folder-lock.ts'
 import { folderOwner } from '../../stores/files/folder-lock.ts'
-import { type Embedded, type EmbeddedOptions, openEmbedded } from './embedded.ts'
+import type { HttpServer } from '../ingest/http-server.ts'
+import { type Embedded, type EmbeddedOptions, type Notice, openEmbedded } from './embedded.ts'
 import { SocketClient } from './socket-client.ts'
 import { findSocketPath } from './socket-path.ts'
 import { serveSocket } from './socket-server.ts'
@@ -11,6 +12,8 @@ import { serveSocket } from './socket-server.ts'
 export interface Local extends Pick<Embedded, 'import' | 'settle' | 'stats'> {
   query<T = Record<string, unknown>>(sql: string): Promise<T[]>
   queryText(sql: string, format: string): Promise<string>
+  /** Where events are taken over HTTP, where they are. */
+  readonly httpPort?: number
   /** The process that does the work, where it is another one. */
   readonly owner: LockOwner | undefined
   /** Ends this process's part. `at once`: guests are told to come again; else they may first finish what they asked for. */
@@ -21,17 +24,36 @@ export interface Local extends Pick<Embedded, 'import' | 'settle' | 'stats'> {
 const RETRY_MS = 100
 const RETRIES_MS = 5_000
 
-/** Opens the folder in this process and serves its socket. Errors: those of openEmbedded, DATA_LOCKED among them; SOCKET_FAILED. */
-export async function openOwner(options: EmbeddedOptions): Promise<Local> {
-  const embedded = await openEmbedded(options)
-  let server: Awaited<ReturnType<typeof serveSocket>>
+export interface OwnerOptions extends EmbeddedOptions {
+  /** Takes events over HTTP. `port` 0: any free one; `org`: for events without orgId. */
+  http?: { port: number; org?: string }
+}
+
+/** Opens the folder in this process and serves its socket. Errors: those of openEmbedded, DATA_LOCKED among them; SOCKET_FAILED; those of listenHttp. */
+export async function openOwner(options: OwnerOptions): Promise<Local> {
+  // A port that is taken is found before anything is recovered; but whose folder it is comes first.
+  let http = options.http && !folderOwner(options.config.data) ? await listen(options.http) : undefined
+  const onNotice = (notice: Notice) => {
+    if (notice.type === 'partition-stopped') http?.partitionStopped(notice.partition)
+    options.onNotice(notice)
+  }
+  let embedded: Embedded | undefined
+  let server: Awaited<ReturnType<typeof serveSocket>> | undefined
   try {
-    server = await serveSocket(embedded, options.config.data, (request) => options.onNotice({ type: 'request', ...request }))
+    embedded = await openEmbedded({ ...options, onNotice })
+    server = await serveSocket(embedded, options.config.data, (request) => onNotice({ type: 'request', ...request }))
+    if (options.http) {
+      http ??= await listen(options.http)
+      await openDoor(http, embedded, options.http.org)
+    }
   } catch (error) {
-    await embedded.stop()
+    await http?.stop().catch(() => undefined)
+    await server?.cut()
+    await embedded?.stop()
     throw error
   }
   return {
+    httpPort: http?.port,
     owner: undefined,
     import: (stream, how) => embedded.import(stream, how),
     settle: (asked) => embedded.settle(asked),
@@ -39,6 +61,7 @@ export async function openOwner(options: EmbeddedOptions): Promise<Local> {
     queryText: (sql, format) => embedded.queryText(sql, format),
     stats: () => embedded.stats(),
     async stop(how) {
+      await http?.stop()
       if (how !== 'at once') await server.idle()
       await server.cut()
       try {
@@ -48,6 +71,16 @@ export async function openOwner(options: EmbeddedOptions): Promise<Local> {
       }
     },
   }
+}
+
+/** Loaded where it is wanted: other commands do not wait for it. */
+const httpModule = () => import('../ingest/http-server.ts')
+const listen = async (options: { port: number }): Promise<HttpServer> => (await httpModule()).listenHttp(options)
+
+async function openDoor(http: HttpServer, embedded: Embedded, org: string | undefined): Promise<void> {
+  const { newEventId } = await httpModule()
+  const ingest = await embedded.ingest({ org, nowMs: Date.now, newId: newEventId, onCommit: (commit) => http.metrics.committed(commit) })
+  http.open(ingest, embedded)
 }
 
 /** As openOwner; where a living process owns the folder and answers, through that one. Else its DATA_LOCKED, which says who it is. */

@@ -10,6 +10,7 @@ import { systemClock } from '../../engine/time/clock.ts'
 import * as analytics from '../../stores/analytics/index.ts'
 import { realFiles } from '../../stores/files/real-files.ts'
 import { openJournalLog } from '../../stores/log/journal-log.ts'
+import { partitionsOf } from './partitions-of.ts'
 import type { FromSinks, SinksSetup, ToSinks } from './sinks-protocol.ts'
 
 /** An insert is given up after this long: far below the deduplication window. */
@@ -77,7 +78,9 @@ async function work(
   const stopped = new Promise<void>((resolve) => stopping.signal.addEventListener('abort', () => resolve(), { once: true }))
 
   const endsOf = async (topic: string) =>
-    Promise.all(Array.from({ length: setup.partitions }, async (_, partition) => (await log.bounds({ topic, partition })).end))
+    Promise.all(
+      Array.from({ length: partitionsOf(topic, setup.partitions) }, async (_, partition) => (await log.bounds({ topic, partition })).end),
+    )
   const drain = async (to: Readonly<Record<string, readonly number[]>> | undefined) => {
     const topics = to ? Object.keys(to) : [...tasks.keys()]
     await Promise.all(topics.map(async (topic) => tasks.get(topic)?.drained(to?.[topic] ?? (await endsOf(topic)))))
@@ -160,7 +163,7 @@ function newSink(
     sink: table,
     lineage,
     topic,
-    partitions,
+    partitions: partitionsOf(topic, partitions),
     target: heard(analytics.sinkTarget(store, schema, lineage, encoderOf(lineage)), (error) =>
       say({ type: 'sink-failed', table, error: toData(error) }),
     ),

@@ -1,0 +1,228 @@
+// The door over HTTP: events in, and how the process is. Owns the port and the requests under way; what an event is, and when it is
+// durable, belongs to Ingest.
+//
+// 1. There are no keys yet, so it listens on loopback and nowhere else.
+// 2. It listens before the process is ready, and says so: a port that is taken is found before anything is recovered.
+// 3. Every answer that is no success is JSON: { code, message }. A 503 says after how many seconds to try again.
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import hyperid from 'hyperid'
+import { EngineError } from '../../engine/errors.ts'
+import type { Accepted } from '../../model/door.ts'
+import type { BodyError } from '../../model/event-array.ts'
+import { HttpError, type Refusal } from './http-error.ts'
+import type { Ingest } from './ingest.ts'
+import { IngestMetrics, type Observed } from './ingest-metrics.ts'
+import { type Body, readBody } from './read-body.ts'
+
+export const HOST = '127.0.0.1'
+const BATCH_PATH = '/v1/events/batch'
+const BODY_TIMEOUT_MS = 30_000
+/** Of a request as a whole, a refused one included, whose rest is dropped. Checked by Node now and then. */
+const REQUEST_TIMEOUT_MS = 60_000
+/** How long requests that are under way may take when the process stops. */
+const STOP_MS = 5_000
+
+export interface HttpOptions {
+  /** 0: any free one. */
+  port: number
+  bodyTimeoutMs?: number
+  bodyBytesMax?: number
+  nowMs?: () => number
+  /** Calls back after so many ms, unless the function that it returns is called before. */
+  startTimer?: (ms: number, callback: () => void) => () => void
+}
+
+export interface HttpServer {
+  readonly port: number
+  readonly metrics: IngestMetrics
+  /** From now on events are taken. */
+  open(ingest: Ingest, observed: Observed): void
+  /** A partition that cannot go on; its events are still taken. */
+  partitionStopped(partition: number): void
+  /** Takes nothing new, answers what is under way, commits. */
+  stop(): Promise<void>
+}
+
+export const newEventId = hyperid({ urlSafe: true })
+
+/** Listens. Errors: PORT_IN_USE, PORT_FORBIDDEN. */
+export async function listenHttp(options: HttpOptions): Promise<HttpServer> {
+  const { port, bodyTimeoutMs: timeoutMs = BODY_TIMEOUT_MS, bodyBytesMax: bytesMax, nowMs = Date.now, startTimer = startTimeout } = options
+  const metrics = new IngestMetrics()
+  const stopped = new Set<number>()
+  let open: { ingest: Ingest; observed: Observed } | undefined
+  let isStopping = false
+
+  const app = fastify({
+    logger: false,
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    exposeHeadRoutes: true,
+  })
+  app.removeAllContentTypeParsers()
+  /** Bytes that a request holds: one that came before a stop is finished. */
+  const held = new WeakMap<FastifyRequest, number>()
+  app.addContentTypeParser('application/json', async (request: FastifyRequest) => {
+    const { ingest } = ready()
+    return readBody(request.raw, {
+      bytesMax,
+      timeoutMs,
+      startTimer,
+      reserve: (bytes) => {
+        if (!ingest.reserve(bytes)) return false
+        held.set(request, (held.get(request) ?? 0) + bytes)
+        return true
+      },
+    })
+  })
+  app.addHook('onResponse', async (request, reply) => {
+    metrics.answered(request.routeOptions.url ?? 'none', reply.statusCode)
+    open?.ingest.give(held.get(request) ?? 0)
+    held.delete(request)
+  })
+  app.setNotFoundHandler((request, reply) =>
+    refuse(reply, { status: 404, code: 'NOT_FOUND', message: `there is no ${request.url.slice(0, 200)}: events go to POST ${BATCH_PATH}` }),
+  )
+  app.setErrorHandler((error, request, reply) => {
+    if ((error as { code?: string }).code === 'CONNECTION_CLOSED') metrics.aborted()
+    return refuse(reply, refusalOf(error, request))
+  })
+
+  const ready = () => {
+    if (isStopping) throw new HttpError(STOPPING)
+    if (!open) throw new HttpError(STARTING)
+    return open
+  }
+
+  app.post(BATCH_PATH, async (request, reply) => {
+    const body = request.body as Body | undefined
+    if (!body || body.length === 0)
+      throw new HttpError({ status: 400, code: 'EMPTY_BODY', message: 'the request has no body: send {"events":[…]}' })
+    const answer = await open!.ingest.take(body)
+    if ('code' in answer) throw new HttpError({ status: answer.code === 'TOO_MANY_EVENTS' ? 413 : 400, ...answer })
+    metrics.batch(body.length, answer.accepted, answer.late, answer.clamped, answer.rejected)
+    return reply.code(202).header('content-type', 'application/json').send(textOf(answer))
+  })
+  allowOnly(app, BATCH_PATH, 'POST')
+
+  app.get('/healthz', async () => ({ status: 'alive' }))
+  app.get('/readyz', async (_, reply) => {
+    if (isStopping) return refuse(reply, STOPPING)
+    if (!open) return refuse(reply, STARTING)
+    return { status: 'ready', stoppedPartitions: [...stopped].sort((a, b) => a - b) }
+  })
+  app.get('/metrics', async (_, reply) => {
+    const state = { ready: open !== undefined && !isStopping, waitingBytes: open?.ingest.waitingBytes ?? 0 }
+    const text = await metrics.text(isStopping ? undefined : open?.observed, state, nowMs())
+    return reply.header('content-type', metrics.registry.contentType).send(text)
+  })
+  for (const path of ['/healthz', '/readyz', '/metrics']) allowOnly(app, path, 'GET')
+
+  await listen(app, port)
+  const address = app.server.address()
+  return {
+    port: typeof address === 'object' && address ? address.port : port,
+    metrics,
+    open(ingest, observed) {
+      open = { ingest, observed }
+    },
+    partitionStopped: (partition) => void stopped.add(partition),
+    async stop() {
+      isStopping = true
+      const stopTimer = startTimer(STOP_MS, () => app.server.closeAllConnections())
+      await app.close()
+      stopTimer()
+      await open?.ingest.stop()
+    },
+  }
+}
+
+async function listen(app: FastifyInstance, port: number): Promise<void> {
+  try {
+    await app.listen({ host: HOST, port })
+  } catch (cause) {
+    await app.close()
+    const { code } = cause as NodeJS.ErrnoException
+    if (code === 'EADDRINUSE')
+      throw new EngineError(
+        'PORT_IN_USE',
+        `another process listens on ${HOST}:${port}`,
+        'Choose another port with --port (0: any free one), or stop that process. --no-http goes without.',
+        { cause },
+      )
+    if (code === 'EACCES')
+      throw new EngineError('PORT_FORBIDDEN', `this user may not listen on port ${port}`, 'Choose one above 1023 with --port.', { cause })
+    throw cause
+  }
+}
+
+/** Other methods of a path that there is are told which one it has. */
+function allowOnly(app: FastifyInstance, path: string, method: 'GET' | 'POST'): void {
+  const others = (['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const).filter(
+    (other) => other !== method && !(method === 'GET' && other === 'HEAD'),
+  )
+  app.route({
+    method: others.filter((other) => other !== 'HEAD'),
+    url: path,
+    // Before its body is looked at.
+    onRequest: async (_, reply) =>
+      refuse(reply.header('allow', method === 'GET' ? 'GET, HEAD' : method), {
+        status: 405,
+        code: 'METHOD_NOT_ALLOWED',
+        message: `${path} takes ${method} only`,
+      }),
+    handler: async () => undefined,
+  })
+}
+
+const STARTING: Refusal = {
+  status: 503,
+  code: 'STARTING',
+  message: 'the process is still starting: it opens its log and recovers what it knew',
+  retryAfter: 1,
+}
+const STOPPING: Refusal = {
+  status: 503,
+  code: 'STOPPING',
+  message: 'the process is stopping: send it again when it is back',
+  retryAfter: 5,
+  closes: true,
+}
+
+function refuse(reply: FastifyReply, { status, code, message, retryAfter, closes }: Refusal): FastifyReply {
+  if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
+  if (closes) reply.header('connection', 'close')
+  return reply.code(status).header('content-type', 'application/json').send(JSON.stringify({ code, message }))
+}
+
+/** Whatever went wrong, as the sender shall hear it. */
+function refusalOf(error: unknown, { headers }: FastifyRequest): Refusal {
+  if (error instanceof HttpError) return error
+  const { code, message, retryable, statusCode } = error as Error & { code?: string; retryable?: boolean; statusCode?: number }
+  // Nobody reads it.
+  if (code === 'CONNECTION_CLOSED') return { status: 400, code, message }
+  if (code?.startsWith('FST_ERR_CTP'))
+    return {
+      status: 415,
+      code: 'UNSUPPORTED_TYPE',
+      message: `the content-type is ${headers['content-type']?.slice(0, 100) ?? 'missing'}: it must be application/json`,
+    }
+  // The log's: nothing of the batch was taken.
+  if (retryable) return { status: 503, code: code ?? 'UNAVAILABLE', message: `nothing of this batch was taken: ${message}`, retryAfter: 5 }
+  if (statusCode !== undefined && statusCode < 500) return { status: statusCode, code: code ?? 'BAD_REQUEST', message }
+  return { status: 500, code: code ?? 'INTERNAL', message: `nothing of this batch was taken: ${message}` }
+}
+
+const ALL_ACCEPTED = (accepted: number) => `{"accepted":${accepted},"rejected":0,"errors":[]}`
+
+function textOf({ accepted, rejected }: Exclude<Accepted, BodyError>): string {
+  if (rejected.length === 0) return ALL_ACCEPTED(accepted)
+  const errors = rejected.map(({ line, code, message }) => ({ index: line, code, message }))
+  return JSON.stringify({ accepted, rejected: rejected.length, errors })
+}
+
+function startTimeout(ms: number, callback: () => void): () => void {
+  const timer = setTimeout(callback, ms)
+  return () => clearTimeout(timer)
+}
