@@ -8,13 +8,14 @@ import { chart } from './harness/chart.ts'
 import { asTable, type Question, type Report, report } from './harness/report.ts'
 import { type Kept, results } from './harness/results.ts'
 import { importFile } from './import.ts'
+import { ingest } from './ingest.ts'
 import { lane } from './lane.ts'
 import { lanes } from './lanes.ts'
 import { operators } from './operators.ts'
 import { scan } from './scan.ts'
 import { stores } from './stores.ts'
 
-export const questions: readonly Question[] = [lane, lanes, importFile, exactlyOnce, operators, scan, stores]
+export const questions: readonly Question[] = [lane, lanes, importFile, ingest, exactlyOnce, operators, scan, stores]
 
 export interface MainOptions {
   known?: readonly Question[]
