@@ -1,6 +1,7 @@
 // What an import amounts to: figures, warnings, and whether it counts as failed. Pure but for the questions to the tables.
 import type { Stats } from '../services/process/embedded.ts'
 import type { Local } from '../services/process/local.ts'
+import type { WebLogCounts } from '../services/process/web-log.ts'
 import type { FileReport } from './commands/import.ts'
 import { formatCount, formatSeconds, formatTable } from './print.ts'
 
@@ -59,25 +60,37 @@ export function summarise(
     warnings.push(
       `${formatCount(totals.deadLettered)} events could not be processed. They are in the table events_dlq, with the reason: packmill sql "SELECT code, message, count() FROM events_dlq GROUP BY ALL"`,
     )
+  const webs = reports.flatMap((report) => report.web ?? [])
+  const webSum = (name: keyof WebLogCounts) => webs.reduce((total, counts) => total + counts[name], 0)
+  const web: WebLogCounts | undefined =
+    webs.length > 0 ? { assets: webSum('assets'), bots: webSum('bots'), filtered: webSum('filtered') } : undefined
+  if (web && web.assets + web.bots > 0)
+    warnings.push(
+      `Web logs: ${formatCount(web.assets)} requests for assets and ${formatCount(web.bots)} by robots, ${formatCount(web.filtered)} lines left out. ` +
+        'Those that are in are marked in properties; --skip assets,bots leaves them out.',
+    )
   const json = {
-    files: reports.map(({ file, lines, accepted, rejected, before, complete, rejects, rejectedNow }) => ({
+    files: reports.map(({ file, lines, accepted, rejected, before, complete, web, rejects, rejectedNow }) => ({
       file,
       lines,
       accepted,
       rejected,
       before,
       complete,
+      ...(web ? { web } : {}),
       ...(rejectedNow > 0 ? { rejects: rejects.path } : {}),
     })),
     accepted,
     rejected,
     before,
+    ...(web ? { filtered: web.filtered, web } : {}),
     ...totals,
     seconds: Math.round(seconds * 1000) / 1000,
     eventsPerSecond,
   }
   const rows: string[][] = [
     ['accepted', `${formatCount(accepted)} events${before > 0 ? `, beside ${formatCount(before)} of an earlier run` : ''}`],
+    ...(web ? [['filtered', `${formatCount(web.filtered)} lines of web logs (--skip)`]] : []),
     ['rejected', `${formatCount(rejected)} lines${rejectsTo.length > 0 ? `, see ${rejectsTo.join(', ')}` : ''}`],
   ]
   if (totals) {

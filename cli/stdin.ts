@@ -5,12 +5,7 @@ import { closeSync, openSync } from 'node:fs'
 import { devNull } from 'node:os'
 import { PassThrough, type Readable } from 'node:stream'
 import { isatty } from 'node:tty'
-
-export interface Stdin {
-  /** Fails where the input cannot be read to its end. */
-  readonly chunks: AsyncIterable<Uint8Array>
-  readonly close: () => void
-}
+import type { ByteSource } from '../services/process/open-input.ts'
 
 /** Read before anybody asks. */
 const KEPT_BYTES = 256 << 10
@@ -27,7 +22,7 @@ export function emptyStdin(): void {
 }
 
 /** What is given to this process, once. */
-export function takeStdin(): Stdin {
+export function takeStdin(): ByteSource {
   if (isEmpty) return { chunks: nothing(), close: () => undefined }
   // Ctrl-C is not for the one that brings it; a terminal can be read only from where it reaches.
   const bringer = spawn('cat', { stdio: ['inherit', 'pipe', 'inherit'], detached: !isatty(0) })

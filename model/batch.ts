@@ -84,6 +84,9 @@ export interface EventError {
     | 'NESTED_TOO_DEEP'
     | 'FORBIDDEN_KEY'
     | 'MISSING_FIELD'
+    // Of lines that are no JSON (services/process/web-log.ts).
+    | 'MALFORMED_LOG_LINE'
+    | 'MALFORMED_REQUEST'
     | 'WRONG_TYPE'
     | 'TOO_LONG'
     | 'INVALID_TIME'

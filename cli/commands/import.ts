@@ -2,23 +2,29 @@
 // and the summary; reading, the door and resuming are services/process's.
 import { access, constants } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
-import type { Command } from 'commander'
-import type { ImportResult } from '../../services/process/importer.ts'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { Ahead } from '../../services/process/decode-ahead.ts'
+import type { ImportListener, ImportResult } from '../../services/process/importer.ts'
+import type { LineOptions } from '../../services/process/line-decoder.ts'
 import type { Local } from '../../services/process/local.ts'
+import { type ByteSource, checkInput, openInput } from '../../services/process/open-input.ts'
+import { type LineFormat, SKIPPABLE, type Skippable, WEB_ORG, WEB_PRODUCT } from '../../services/process/web-log.ts'
 import { addDataOptions, addExamples, addJsonOption, type DataOptions, resolveConfig } from '../common-options.ts'
 import { EXIT_FAILURE } from '../errors.ts'
 import { summarise, type Totals, totalsOf } from '../import-summary.ts'
 import { type Interrupt, interrupt } from '../interrupt.ts'
 import { openFolder } from '../open-folder.ts'
-import { checkInput, openInput } from '../open-input.ts'
 import { formatCount } from '../print.ts'
 import { type Progress, progress } from '../progress.ts'
 import { RejectsFile } from '../rejects-file.ts'
 import { settle } from '../settle.ts'
-import { type Stdin, takeStdin } from '../stdin.ts'
+import { takeStdin } from '../stdin.ts'
 
 interface ImportOptions extends DataOptions {
   org?: string
+  format: 'auto' | LineFormat
+  product?: string
+  skip?: Skippable[]
   close?: boolean
   rejects?: string
   json?: boolean
@@ -33,8 +39,15 @@ export interface FileReport extends ImportResult {
 
 export function importFiles(command: Command): void {
   command
-    .argument('<file...>', 'JSON lines, gzipped or not; - for stdin; oldest first')
-    .option('--org <id>', 'the orgId of lines that have none')
+    .argument('<file...>', 'JSON lines or web logs, gzipped or not; - for stdin; oldest first')
+    .addOption(
+      new Option('--format <format>', 'what the lines are; auto: told by the first ones')
+        .choices(['auto', 'jsonl', 'combined'])
+        .default('auto'),
+    )
+    .option('--org <id>', `the orgId of lines that have none (of a web log: ${WEB_ORG})`)
+    .option('--product <id>', `the productId of a web log (default: ${WEB_PRODUCT})`)
+    .option('--skip <what>', `leave requests out of a web log: ${SKIPPABLE.join(',')}`, skipped)
     .option('--close', 'end all sessions: no later file goes on with one')
     .option('--rejects <file>', 'where rejected lines go (default: FILE.rejects.jsonl here, if there are any)')
     .action(run)
@@ -42,6 +55,7 @@ export function importFiles(command: Command): void {
     ['packmill import events.jsonl.gz', 'sessions and incidents, queryable when it returns'],
     ['packmill import monday.jsonl tuesday.jsonl --close', 'oldest first; no session stays open'],
     ['zcat *.gz | packmill import - --org acme', 'from a pipe; lines without orgId are of acme'],
+    ['packmill import access.log.gz --org acme --skip assets,bots', 'a web log; its pages as screens, without images and crawlers'],
     ['packmill import old.jsonl --set clickstream.correctionMs=24h', 'accept what is up to a day out of order'],
   ])
 }
@@ -49,7 +63,7 @@ export function importFiles(command: Command): void {
 async function run(files: string[], options: ImportOptions): Promise<void> {
   const { config } = await resolveConfig(options)
   // All of them before the first is read: a typing mistake in the last must not cost an hour.
-  for (const file of files) await checkInput(file)
+  const found = await Promise.all(files.map((file) => checkInput(file)))
   if (options.rejects !== undefined) await access(dirname(options.rejects), constants.W_OK)
   const say = (line: string) => console.error(line)
   const stopping = interrupt((name) => say(`${name}: finishing what is under way (again: stop at once)`))
@@ -57,18 +71,26 @@ async function run(files: string[], options: ImportOptions): Promise<void> {
   const stdin = files.includes('-') ? takeStdin() : undefined
   const folder = await openFolder(config, { say, stopping })
   if (folder.owner) say(`through process ${folder.owner.pid} (${folder.owner.command}), which owns ${config.data}`)
+  const lines: LineOptions = {
+    org: options.org,
+    format: options.format === 'auto' ? undefined : options.format,
+    product: options.product,
+    skip: options.skip,
+  }
+  // What comes through stdin or a pipe is read once, in its turn.
+  const ahead = files.length > 1 && found.every((stats) => stats?.isFile()) ? folder.ahead?.(files, lines) : undefined
   const reports: FileReport[] = []
   let failure: unknown
   let totals: Totals | undefined
   try {
     const before = await folder.stats()
-    for (const file of files) {
+    for (const [index, file] of files.entries()) {
       const rejects = newRejects(file, files, options)
       const shown = progress({ label: `import ${file === '-' ? 'stdin' : file}`, unit: 'events' })
       failure = await readFile(
         folder,
         file,
-        { org: options.org, rejects, shown, stopping, stdin: file === '-' ? stdin : undefined },
+        { lines, rejects, shown, stopping, stdin: file === '-' ? stdin : undefined, ahead: ahead && { files: ahead, index } },
         reports,
       )
       if (failure !== undefined) break
@@ -80,6 +102,9 @@ async function run(files: string[], options: ImportOptions): Promise<void> {
   } catch (error) {
     failure ??= error
   } finally {
+    await ahead?.close().catch((error: unknown) => {
+      failure ??= error
+    })
     await folder.stop(stopping.signal.aborted ? 'at once' : undefined).catch((error: unknown) => {
       failure ??= error
     })
@@ -95,6 +120,13 @@ async function run(files: string[], options: ImportOptions): Promise<void> {
   if (failure !== undefined) throw failure
 }
 
+const skipped = (text: string): Skippable[] =>
+  text.split(',').map((name) => {
+    const known = SKIPPABLE.find((what) => what === name.trim())
+    if (!known) throw new InvalidArgumentError(`It must be some of ${SKIPPABLE.join(',')}.`)
+    return known
+  })
+
 const rejectsOf = (file: string, { rejects }: ImportOptions) => rejects ?? `${file === '-' ? 'stdin' : basename(file)}.rejects.jsonl`
 
 /** Rejects of several files in one file are told apart by a name. */
@@ -108,7 +140,21 @@ function newRejects(file: string, files: readonly string[], options: ImportOptio
 async function readFile(
   folder: Local,
   file: string,
-  { org, rejects, shown, stopping, stdin }: { org?: string; rejects: RejectsFile; shown: Progress; stopping: Interrupt; stdin?: Stdin },
+  {
+    lines: options,
+    rejects,
+    shown,
+    stopping,
+    stdin,
+    ahead,
+  }: {
+    lines: LineOptions
+    rejects: RejectsFile
+    shown: Progress
+    stopping: Interrupt
+    stdin?: ByteSource
+    ahead?: { files: Ahead; index: number }
+  },
   reports: FileReport[],
 ): Promise<unknown> {
   let input: Awaited<ReturnType<typeof openInput>> | undefined
@@ -116,25 +162,30 @@ async function readFile(
   let before: typeof seen | undefined
   let failure: unknown
   let complete = false
+  let web: ImportResult['web']
   try {
+    const listener = (share: () => number | undefined): ImportListener => ({
+      onReject: (line, bytes, reason) => rejects.add(line, bytes, reason),
+      onProgress: ({ lines, accepted, rejected }) => {
+        if (!before) rejects.resume(lines)
+        before ??= { lines, accepted, rejected }
+        Object.assign(seen, { lines, accepted, rejected })
+        rejects.flush()
+        shown.update(accepted + rejected - before.accepted - before.rejected, share())
+      },
+    })
+    const fromAhead = ({ files, index }: { files: Ahead; index: number }) => {
+      let share: number | undefined
+      return files.import(index, { ...listener(() => share), onShare: (now) => (share = now), signal: stopping.signal })
+    }
     const from = async (again: boolean) => {
       input = await openInput(file, stdin)
       const { size, read } = input
-      return folder.import(stopping.stream(input.chunks), {
-        org,
-        again,
-        onReject: (line, bytes, reason) => rejects.add(line, bytes, reason),
-        onProgress: ({ lines, accepted, rejected }) => {
-          if (!before) rejects.resume(lines)
-          before ??= { lines, accepted, rejected }
-          Object.assign(seen, { lines, accepted, rejected })
-          rejects.flush()
-          shown.update(accepted + rejected - before.accepted - before.rejected, size ? read() / size : undefined)
-        },
-      })
+      return folder.import(stopping.stream(input.chunks), { ...options, again, ...listener(() => (size ? read() / size : undefined)) })
     }
-    const result = await from(false).catch((error: Error & { code?: string }) => {
-      if (error.code !== 'INPUT_CHANGED' || input?.size === undefined) throw error
+    const result = await (ahead ? fromAhead(ahead) : from(false)).catch((error: Error & { code?: string }) => {
+      // What came through a pipe cannot be read again.
+      if (error.code !== 'INPUT_CHANGED' || !(input ?? ahead) || (input && input.size === undefined)) throw error
       input?.close()
       shown.note(
         `${file} begins like one that was imported, and is another: it is read from its start, and what was imported before counts once`,
@@ -143,6 +194,7 @@ async function readFile(
     })
     Object.assign(seen, result)
     complete = result.complete
+    web = result.web
   } catch (error) {
     failure = error
   } finally {
@@ -160,6 +212,6 @@ async function readFile(
         : `${file} had been begun before: it went on behind its first ${formatCount(known.accepted)} events`,
     )
   else if (lines === 0 && failure === undefined) shown.note(`${file === '-' ? 'stdin' : file} is empty: there was nothing to import`)
-  reports.push({ file, lines, accepted, rejected, before: known.accepted, complete, rejectedNow: rejects.count, rejects })
+  reports.push({ file, lines, accepted, rejected, before: known.accepted, complete, web, rejectedNow: rejects.count, rejects })
   return failure
 }

@@ -16,9 +16,11 @@ import type { Retention } from '../../stores/log/retention.ts'
 import { type ClickstreamSettings, clickstream } from '../../topologies/clickstream.ts'
 import { type Ingest, type IngestOptions, openIngest } from '../ingest/ingest.ts'
 import { dataFolder } from './data-folder.ts'
-import { type ImportOptions, type ImportResult, importLines } from './importer.ts'
+import { type Ahead, decodeAhead } from './decode-ahead.ts'
+import { type ImportListener, type ImportOptions, type ImportResult, type ImportTarget, importLines } from './importer.ts'
 import { LaneClient } from './lane-client.ts'
 import type { TaskStats } from './lane-protocol.ts'
+import type { LineOptions } from './line-decoder.ts'
 import { partitionsOf } from './partitions-of.ts'
 import { SinksClient } from './sinks-client.ts'
 import { Waits } from './waits.ts'
@@ -89,6 +91,7 @@ export class Embedded {
   private readonly lineage: string
   private readonly timer: NodeJS.Timeout
   private imports = new Set<AbortController>()
+  private readonly aheads = new Set<Ahead>()
   private readonly waits: Waits
   private readonly onNotice: (notice: Notice) => void
 
@@ -209,22 +212,15 @@ export class Embedded {
   /** Reads lines into the log. What was accepted is durable when it resolves, not yet processed: see settle. */
   async import(
     stream: AsyncIterable<Uint8Array>,
-    options: Pick<ImportOptions, 'org' | 'name' | 'again' | 'onReject' | 'onProgress'>,
+    options: LineOptions & ImportListener & Pick<ImportOptions, 'again'>,
   ): Promise<ImportResult> {
     const control = new AbortController()
     this.imports.add(control)
     try {
       return await importLines(stream, {
         ...options,
-        log: this.log,
-        lineage: this.lineage,
-        topic: this.topic,
-        partitions: this.partitions,
-        nowMs: Date.now,
+        ...this.importTarget,
         signal: control.signal,
-        patienceMs: this.waits.patienceMs,
-        onWaiting: (error) => this.onNotice({ type: 'import-waiting', error }),
-        onResumed: () => this.onNotice({ type: 'import-resumed' }),
       })
     } finally {
       this.imports.delete(control)
@@ -235,6 +231,33 @@ export class Embedded {
   ingest(options: Pick<IngestOptions, 'org' | 'nowMs' | 'newId' | 'onCommit'>): Promise<Ingest> {
     const { log, lineage, partitions } = this
     return openIngest({ log, lineage, partitions, ...options })
+  }
+
+  /** As import, of several files: decoded in parallel, appended one after the other. To be closed when all are in. */
+  ahead(paths: readonly string[], lines: LineOptions): Ahead {
+    const ahead = decodeAhead(paths, lines, this.importTarget)
+    const closing: Ahead = {
+      import: (index, listener) => ahead.import(index, listener),
+      close: () => {
+        this.aheads.delete(closing)
+        return ahead.close()
+      },
+    }
+    this.aheads.add(closing)
+    return closing
+  }
+
+  private get importTarget(): ImportTarget {
+    return {
+      log: this.log,
+      lineage: this.lineage,
+      topic: this.topic,
+      partitions: this.partitions,
+      nowMs: Date.now,
+      patienceMs: this.waits.patienceMs,
+      onWaiting: (error) => this.onNotice({ type: 'import-waiting', error }),
+      onResumed: () => this.onNotice({ type: 'import-resumed' }),
+    }
   }
 
   /** Resolves when all that is in the log now has been processed, what was asked for emitted, and everything can be queried. Rejects where
@@ -285,11 +308,12 @@ export class Embedded {
   async stop(): Promise<void> {
     clearInterval(this.timer)
     for (const control of this.imports) control.abort()
+    const aheads = await Promise.allSettled(Array.from(this.aheads, (ahead) => ahead.close()))
     const lanes = await Promise.allSettled(this.lanes.map(({ client }) => client.stop()))
     const sinks = await Promise.allSettled([this.sinks.stop()])
     const log = await Promise.allSettled([this.log.close()])
     this.lock.release()
-    for (const result of [...lanes, ...sinks, ...log]) if (result.status === 'rejected') throw result.reason
+    for (const result of [...aheads, ...lanes, ...sinks, ...log]) if (result.status === 'rejected') throw result.reason
   }
 }
 

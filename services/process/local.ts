@@ -14,6 +14,8 @@ export interface Local extends Pick<Embedded, 'import' | 'settle' | 'stats'> {
   queryText(sql: string, format: string): Promise<string>
   /** Where events are taken over HTTP, where they are. */
   readonly httpPort?: number
+  /** Several files, decoded in parallel; not where another process does the work. */
+  readonly ahead: Embedded['ahead'] | undefined
   /** The process that does the work, where it is another one. */
   readonly owner: LockOwner | undefined
   /** Ends this process's part. `at once`: guests are told to come again; else they may first finish what they asked for. */
@@ -56,6 +58,7 @@ export async function openOwner(options: OwnerOptions): Promise<Local> {
     httpPort: http?.port,
     owner: undefined,
     import: (stream, how) => embedded.import(stream, how),
+    ahead: (paths, lines) => embedded.ahead(paths, lines),
     settle: (asked) => embedded.settle(asked),
     query: (sql) => embedded.query(sql),
     queryText: (sql, format) => embedded.queryText(sql, format),
@@ -113,6 +116,7 @@ export async function connect(folder: string): Promise<Local | undefined> {
   return {
     owner,
     import: (stream, how) => client.import(stream, how),
+    ahead: undefined,
     settle: (asked) => client.settle(asked),
     query: (sql) => client.query(sql),
     queryText: (sql, format) => client.queryText(sql, format),

@@ -40,6 +40,9 @@ export class SocketClient {
     const asked = new URLSearchParams()
     if (options.org !== undefined) asked.set('org', options.org)
     if (options.name !== undefined) asked.set('name', options.name)
+    if (options.format !== undefined) asked.set('format', options.format)
+    if (options.product !== undefined) asked.set('product', options.product)
+    for (const what of options.skip ?? []) asked.append('skip', what)
     if (options.again) asked.set('again', '1')
     const request = httpRequest(this.to({ method: 'POST', path: `/import?${asked}` }))
     let failure: unknown

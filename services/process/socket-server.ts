@@ -9,6 +9,7 @@ import { EngineError, toData } from '../../engine/errors.ts'
 import type { Embedded } from './embedded.ts'
 import { makeSocketPath, removeSocket } from './socket-path.ts'
 import { CUT_SHORT, type ImportReply, type SettleRequest, type SqlRequest } from './socket-protocol.ts'
+import type { LineFormat, Skippable } from './web-log.ts'
 
 /** A statement is text that a person or a program wrote. */
 const REQUEST_BYTES_MAX = 16 << 20
@@ -77,6 +78,9 @@ export async function serveSocket(
     const importing = embedded.import(chunksOf(request, control.signal), {
       org: asked.get('org') ?? undefined,
       name: asked.get('name') ?? undefined,
+      format: (asked.get('format') ?? undefined) as LineFormat | undefined,
+      product: asked.get('product') ?? undefined,
+      skip: asked.getAll('skip') as Skippable[],
       again: asked.has('again'),
       onProgress: (progress) => say({ type: 'progress', progress }),
       onReject: (line, bytes, reason) => say({ type: 'reject', line, bytes: Buffer.from(bytes).toString('base64'), reason }),

@@ -1,10 +1,9 @@
 // Inputs that can be opened and then not be read. (What is refused before it is opened, and damaged gzip: import.test.ts.)
 import { describe, expect, test } from 'vitest'
-import { needs } from '../tests/require.ts'
-import { openInput } from './open-input.ts'
-import type { Stdin } from './stdin.ts'
+import { needs } from '../../tests/require.ts'
+import { type ByteSource, openInput } from './open-input.ts'
 
-async function readAll(path: string, stdin?: Stdin): Promise<{ text: string; error: unknown }> {
+async function readAll(path: string, stdin?: ByteSource): Promise<{ text: string; error: unknown }> {
   const input = await openInput(path, stdin)
   let text = ''
   try {

@@ -3,7 +3,6 @@
 import { createReadStream, type Stats } from 'node:fs'
 import { access, constants, open, stat } from 'node:fs/promises'
 import { createGunzip, type Gunzip } from 'node:zlib'
-import type { Stdin } from './stdin.ts'
 
 const READ_BYTES = 256 << 10
 const UNZIPPED_BYTES = 1 << 20
@@ -18,6 +17,13 @@ export class InputError extends Error {
     this.code = code
     this.advice = advice
   }
+}
+
+/** Bytes that something outside gives. */
+export interface ByteSource {
+  /** Fails where the input cannot be read to its end. */
+  readonly chunks: AsyncIterable<Uint8Array>
+  readonly close: () => void
 }
 
 export interface Input {
@@ -55,7 +61,7 @@ export async function checkInput(path: string): Promise<Stats | undefined> {
 }
 
 /** The chunks reject with INPUT_UNREADABLE, GZIP_TRUNCATED, GZIP_CORRUPT, after everything before the fault was given. `stdin`: what `-` is. */
-export async function openInput(path: string, stdin: Stdin | undefined): Promise<Input> {
+export async function openInput(path: string, stdin?: ByteSource): Promise<Input> {
   const size = await checkInput(path)
   const source = stdin ?? (size?.isFile() ? openFile(path) : openPipe(path))
   let read = 0
@@ -78,7 +84,7 @@ export async function openInput(path: string, stdin: Stdin | undefined): Promise
 }
 
 /** Two buffers in turn, one being filled while the other is worked on: a new one for each read costs the collector more than reading. */
-function openFile(path: string): Stdin {
+function openFile(path: string): ByteSource {
   async function* chunks(): AsyncGenerator<Uint8Array> {
     const file = await open(path)
     try {
@@ -103,7 +109,7 @@ function openFile(path: string): Stdin {
   return { chunks: given, close: () => void given.return(undefined) }
 }
 
-function openPipe(path: string): Stdin {
+function openPipe(path: string): ByteSource {
   const stream = createReadStream(path, { highWaterMark: READ_BYTES })
   return { chunks: stream as AsyncIterable<Uint8Array>, close: () => void stream.destroy() }
 }
