@@ -43,6 +43,16 @@ export const commands: readonly CliCommand[] = [
     load: async () => (await import('./commands/topology.ts')).topology,
   },
   {
+    name: 'dlq',
+    summary: 'dead letters: count them, look at one, put them in again',
+    load: async () => (await import('./commands/dlq.ts')).dlq,
+  },
+  {
+    name: 'completion',
+    summary: 'completion of commands, options and settings for your shell',
+    load: async () => (await import('./commands/completion.ts')).completion,
+  },
+  {
     name: 'doctor',
     summary: 'is this machine, and this data folder, well?',
     load: async () => (await import('./commands/doctor.ts')).doctor,

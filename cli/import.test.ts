@@ -97,6 +97,66 @@ describe('a file', () => {
     ])
   })
 
+  test('several files are appended in the order given, whatever their sizes; one given twice, or that begins like another, counts once', () => {
+    const all = lines(20_000).toString().trimEnd().split('\n')
+    const parts = [0, 9_000, 9_500, 14_000, 14_001, 20_000].map((from, i, starts) =>
+      all
+        .slice(from, starts[i + 1])
+        .map((line) => `${line}\n`)
+        .join(''),
+    )
+    const names = parts.slice(0, 5).map((part, i) => {
+      write(`part-${i}`, i % 2 === 0 ? gzipSync(part) : part)
+      return `part-${i}`
+    })
+    write('longer', parts[0] + parts[1])
+    const { code, out, err } = packmill(folder, ['import', ...names, 'part-1', 'longer', '--data', 'ordered', '--json'])
+    expect(code, err).toBe(0)
+    expect(json(out)).toMatchObject({ accepted: 20_500, rejected: 0 })
+    expect(err).toContain('part-1 had been imported before: nothing is added')
+    expect(err).toContain('longer had been begun before: it went on behind its first 9,000 events')
+    const ids = packmill(folder, [
+      'sql',
+      "SELECT concat(org_id, ' ', product_id), groupArray(event_id) FROM (SELECT * FROM events_raw ORDER BY partition, offset) GROUP BY 1",
+      '--format',
+      'JSONCompactEachRow',
+      '--data',
+      'ordered',
+    ])
+    const inLog = new Map(
+      ids.out
+        .trimEnd()
+        .split('\n')
+        .map((row) => JSON.parse(row) as [string, string[]]),
+    )
+    const sent = Map.groupBy([...all, ...parts[1]!.trimEnd().split('\n')].map(json), ({ orgId, productId }) => `${orgId} ${productId}`)
+    expect(inLog.size).toBe(sent.size)
+    for (const [actor, events] of sent) expect(inLog.get(actor)).toEqual(events.map(({ eventId }) => eventId))
+  })
+
+  test('a web log beside events: told by its first lines; rejects have the line as it was; what is left out is counted', () => {
+    const request = (second: number, path: string, agent = 'Mozilla/5.0') =>
+      `10.0.0.1 - - [02/Mar/2026:07:00:${String(second).padStart(2, '0')} +0000] "GET ${path} HTTP/1.1" 200 5 "-" "${agent}"\n`
+    write(
+      'access.log',
+      request(1, '/home?a=b') + request(2, '/logo.png') + 'nonsense\n' + request(3, '/buy', 'Googlebot') + request(4, '/buy'),
+    )
+    write('beside.jsonl', event({ eventId: 'beside' }))
+    const some = packmill(folder, ['import', 'access.log', 'beside.jsonl', '--org', 'acme', '--skip', 'bots', '--data', 'web', '--json'])
+    expect(json(some.out)).toMatchObject({ accepted: 4, rejected: 1, filtered: 1, web: { assets: 1, bots: 1, filtered: 1 } })
+    const rejects = json(readFileSync(join(folder, 'access.log.rejects.jsonl'), 'utf8'))
+    expect(rejects).toMatchObject({ line: 3, code: 'MALFORMED_LOG_LINE', text: 'nonsense' })
+    const { out } = packmill(folder, ['sql', "SELECT screen_sequence FROM sessions WHERE org_id = 'acme'", '--json', '--data', 'web'])
+    expect(JSON.parse(out)).toEqual([{ screen_sequence: ['/home', '/logo.png', '/buy'] }])
+    // With others left out it is another import, whose events are known.
+    const all = packmill(folder, ['import', 'access.log', '--org', 'acme', '--data', 'web', '--json'])
+    expect(json(all.out)).toMatchObject({ accepted: 4, filtered: 0, duplicates: 3 })
+    expect(packmill(folder, ['import', 'access.log', '--skip', 'people', '--data', 'web'])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('assets,bots'),
+    })
+  })
+
   test('events behind the watermark by more than the correction time are reported with the cure', () => {
     write('new.jsonl', event({ eventId: 'new', ts: 1_772_500_000_000 }))
     write('old.jsonl', event({ eventId: 'old', ts: 1_772_400_000_000 }))
@@ -187,6 +247,44 @@ describe('a stop in the middle', () => {
     expect(accepted + before).toBe(60_000)
     expect(again.code).toBe(0)
     expect(count(data, 'events_raw')).toBe(60_000)
+  })
+})
+
+describe('a stop in the middle of several files', () => {
+  test.each(['SIGKILL', 'SIGINT'] as const)('%s: run again they go on, in their order, and nothing is doubled or lost', async (signal) => {
+    const all = lines(60_000).toString().trimEnd().split('\n')
+    const names = [0, 1, 2, 3, 4, 5].map((i) => {
+      const part = Buffer.from(
+        all
+          .slice(i * 10_000, (i + 1) * 10_000)
+          .map((line) => `${line}\n`)
+          .join(''),
+      )
+      write(`stopped-${i}`, i === 3 ? gzipSync(part) : part)
+      return `stopped-${i}`
+    })
+    const data = `several-${signal}`
+    const running = startPackmill(folder, ['import', ...names, '--data', data])
+    // While others of them are decoded, and not all are in.
+    await running.says(/^import stopped-1 {2}10,000 events/m)
+    running.child.kill(signal)
+    const { code } = await running.ended
+    const again = packmill(folder, ['import', ...names, '--data', data, '--json'])
+    expect(again.code, again.err).toBe(0)
+    const { accepted, before } = json(again.out) as { accepted: number; before: number }
+    expect(before).toBeGreaterThanOrEqual(20_000)
+    expect(accepted + before).toBe(60_000)
+    if (signal === 'SIGINT') expect(code).toBe(130)
+    const ids = packmill(folder, [
+      'sql',
+      'SELECT groupArray(event_id) AS ids FROM (SELECT * FROM events_raw ORDER BY partition, offset) GROUP BY org_id, product_id',
+      '--json',
+      '--data',
+      data,
+    ])
+    const inLog = new Set((JSON.parse(ids.out) as { ids: string[] }[]).map(({ ids }) => ids.join()))
+    const sent = Map.groupBy(all.map(json), ({ orgId, productId }) => `${orgId} ${productId}`)
+    expect(inLog).toEqual(new Set(Array.from(sent.values(), (events) => events.map(({ eventId }) => eventId).join())))
   })
 })
 

@@ -1,9 +1,8 @@
 // packmill sql: one statement, its result as a table, in any format of ClickHouse, or as JSON. Reads only.
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Command } from 'commander'
 import { addDataOptions, addExamples, addJsonOption, type DataOptions, resolveConfig } from '../common-options.ts'
 import { withFolder } from '../open-folder.ts'
+import { requireData } from '../require-data.ts'
 import { sqlError } from '../sql-error.ts'
 
 interface SqlOptions extends DataOptions {
@@ -31,7 +30,7 @@ async function run(statement: string, options: SqlOptions, command: Command): Pr
   if (/^(\s|;|--.*$)*$/m.test(statement) && statement.replace(/--.*$/gm, '').replace(/[\s;]/g, '') === '')
     command.error('error: the statement is empty')
   const { config } = await resolveConfig(options)
-  if (!existsSync(join(config.data, 'packmill.json'))) throw new NoDataError(config.data)
+  requireData(config)
   const format = options.format ?? (process.stdout.isTTY ? 'PrettyCompact' : 'PrettyCompactMonoBlock')
   const text = await withFolder(config, {}, async (folder) => {
     try {
@@ -41,13 +40,4 @@ async function run(statement: string, options: SqlOptions, command: Command): Pr
     }
   })
   process.stdout.write(text.endsWith('\n') || text === '' ? text : `${text}\n`)
-}
-
-class NoDataError extends Error {
-  readonly code = 'NO_DATA'
-  readonly advice =
-    'Choose another folder with --data, or fill this one: `packmill import FILE`, or `packmill demo` for something to look at.'
-  constructor(folder: string) {
-    super(`there is no data folder ${folder}`)
-  }
 }

@@ -16,6 +16,7 @@ import type { Retention } from '../../stores/log/retention.ts'
 import { type ClickstreamSettings, clickstream } from '../../topologies/clickstream.ts'
 import { type Ingest, type IngestOptions, openIngest } from '../ingest/ingest.ts'
 import { dataFolder } from './data-folder.ts'
+import { type DeadLetterAnswer, type DeadLetterRequest, DeadLetters } from './dead-letters.ts'
 import { type Ahead, decodeAhead } from './decode-ahead.ts'
 import { type ImportListener, type ImportOptions, type ImportResult, type ImportTarget, importLines } from './importer.ts'
 import { LaneClient } from './lane-client.ts'
@@ -59,6 +60,8 @@ export type Notice =
 export interface Stats {
   tasks: TaskStats[]
   sinks: SinkStats[]
+  /** Per topic, the offset after the last record of each partition. */
+  ends: Record<string, number[]>
 }
 
 const RETAIN_MS = 60_000
@@ -92,6 +95,7 @@ export class Embedded {
   private readonly timer: NodeJS.Timeout
   private imports = new Set<AbortController>()
   private readonly aheads = new Set<Ahead>()
+  private dead: DeadLetters | undefined
   private readonly waits: Waits
   private readonly onNotice: (notice: Notice) => void
 
@@ -289,9 +293,20 @@ export class Embedded {
     return this.sinks.queryText(sql, format)
   }
 
+  deadLetters<R extends DeadLetterRequest>(request: R): Promise<DeadLetterAnswer<R>> {
+    this.dead ??= new DeadLetters({
+      ...this.importTarget,
+      query: (sql, params) => this.query(sql, params),
+      patience: { ...this.importTarget, patienceMs: this.waits.patienceMs },
+    })
+    return this.dead.ask(request)
+  }
+
   async stats(): Promise<Stats> {
     const [sinks, ...tasks] = await Promise.all([this.sinks.stats(), ...this.lanes.map(({ client }) => client.stats())])
-    return { tasks: tasks.flat().sort((a, b) => a.partition - b.partition), sinks }
+    const ends: Stats['ends'] = {}
+    for (const topic of new Set([this.topic, ...this.outputs])) ends[topic] = await this.ends(topic)
+    return { tasks: tasks.flat().sort((a, b) => a.partition - b.partition), sinks, ends }
   }
 
   /** Offsets after the last record of each partition. */

@@ -9,7 +9,7 @@ import { SocketClient } from './socket-client.ts'
 import { findSocketPath } from './socket-path.ts'
 import { serveSocket } from './socket-server.ts'
 
-export interface Local extends Pick<Embedded, 'import' | 'settle' | 'stats'> {
+export interface Local extends Pick<Embedded, 'import' | 'settle' | 'stats' | 'deadLetters'> {
   query<T = Record<string, unknown>>(sql: string): Promise<T[]>
   queryText(sql: string, format: string): Promise<string>
   /** Where events are taken over HTTP, where they are. */
@@ -63,6 +63,7 @@ export async function openOwner(options: OwnerOptions): Promise<Local> {
     query: (sql) => embedded.query(sql),
     queryText: (sql, format) => embedded.queryText(sql, format),
     stats: () => embedded.stats(),
+    deadLetters: (request) => embedded.deadLetters(request),
     async stop(how) {
       await http?.stop()
       if (how !== 'at once') await server.idle()
@@ -121,6 +122,7 @@ export async function connect(folder: string): Promise<Local | undefined> {
     query: (sql) => client.query(sql),
     queryText: (sql, format) => client.queryText(sql, format),
     stats: () => client.stats(),
+    deadLetters: (request) => client.deadLetters(request),
     stop: async () => undefined,
   }
 }

@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { EngineError, type ErrorData, fromData } from '../../engine/errors.ts'
+import type { DeadLetterAnswer, DeadLetterRequest } from './dead-letters.ts'
 import type { Embedded, Stats } from './embedded.ts'
 import type { ImportResult } from './importer.ts'
 import { CUT_SHORT, type ImportReply, type SettleRequest, type SqlRequest } from './socket-protocol.ts'
@@ -33,6 +34,10 @@ export class SocketClient {
 
   stats(): Promise<Stats> {
     return this.ask('/stats').then((text) => JSON.parse(text) as Stats)
+  }
+
+  deadLetters<R extends DeadLetterRequest>(request: R): Promise<DeadLetterAnswer<R>> {
+    return this.ask('/dlq', request).then((text) => JSON.parse(text) as DeadLetterAnswer<R>)
   }
 
   /** As Embedded's. A stream that fails is told to the owner, which keeps what came; the stream's failure is then thrown. */

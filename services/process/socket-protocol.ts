@@ -2,6 +2,7 @@
 //   POST /sql      SqlRequest → text in the format asked for, or a JSON array of rows
 //   POST /settle   SettleRequest → {}
 //   POST /import   ?org=&name=&format=&product=&skip=&again=, the bytes of the lines → a line of JSON for each ImportReply; the last one is a result or an error
+//   POST /dlq      DeadLetterRequest → its DeadLetterAnswer
 //   GET  /stats    → Stats
 // A request that fails is answered with status 500 and ErrorData. A body that ended because its sender failed says so in the trailer
 // CUT_SHORT: what it held is kept, and the stream counts as unfinished.

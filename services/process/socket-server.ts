@@ -6,6 +6,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import hyperid from 'hyperid'
 import { EngineError, toData } from '../../engine/errors.ts'
+import type { DeadLetterRequest } from './dead-letters.ts'
 import type { Embedded } from './embedded.ts'
 import { makeSocketPath, removeSocket } from './socket-path.ts'
 import { CUT_SHORT, type ImportReply, type SettleRequest, type SqlRequest } from './socket-protocol.ts'
@@ -29,7 +30,7 @@ export interface SocketServer {
   close(): Promise<void>
 }
 
-type Answering = Pick<Embedded, 'import' | 'settle' | 'query' | 'queryText' | 'stats'>
+type Answering = Pick<Embedded, 'import' | 'settle' | 'query' | 'queryText' | 'stats' | 'deadLetters'>
 
 /** A request of a guest: as it begins, and with its time when it has been answered. */
 export interface RequestNotice {
@@ -60,6 +61,8 @@ export async function serveSocket(
         if (format === undefined) return void json(await embedded.query(sql))
         return void response.setHeader('content-type', 'text/plain; charset=utf-8').end(await embedded.queryText(sql, format))
       }
+      case 'POST /dlq':
+        return void json(await embedded.deadLetters(await bodyOf<DeadLetterRequest>(request)))
       case 'POST /settle':
         await embedded.settle(await bodyOf<SettleRequest>(request))
         return void json({})

@@ -7,6 +7,7 @@ import { type Config, loadConfig } from '../../config/index.ts'
 import { toData } from '../../engine/errors.ts'
 import type { WireEvent } from '../../model/event.ts'
 import { type Embedded, openEmbedded } from '../../services/process/embedded.ts'
+import type { ImportListener } from '../../services/process/importer.ts'
 import { answerOf, type Summary, summary } from './answer.ts'
 
 export interface ChildTask {
@@ -19,6 +20,8 @@ export interface ChildTask {
   inspect?: boolean
   /** After all that: stay open, idle, until a signal comes. */
   stay?: boolean
+  /** Decode the files in parallel; settle once, after the last. */
+  parallel?: boolean
   /** How long a file's settling bears with a full disk. */
   patienceMs?: number
 }
@@ -80,16 +83,20 @@ async function run(task: ChildTask): Promise<void> {
   say({ phase: 'stopped' })
 }
 
-async function importAll(embedded: Embedded, config: Config, { files, inspect }: ChildTask): Promise<void> {
+async function importAll(embedded: Embedded, config: Config, { files, inspect, parallel }: ChildTask): Promise<void> {
+  const ahead = parallel ? embedded.ahead(files, {}) : undefined
   for (const [file, path] of files.entries()) {
-    const { accepted, before } = await embedded.import(createReadStream(path), {
+    const listener: ImportListener = {
       onReject: (line, _, reason) => trouble(`line ${line}`, reason),
       onProgress: ({ bytes }) => say({ phase: 'importing', file, bytes }),
-    })
+    }
+    const { accepted, before } = await (ahead?.import(file, listener) ?? embedded.import(createReadStream(path), listener))
+    if (parallel && file < files.length - 1) continue
     say({ phase: 'imported', file, accepted, before })
     await embedded.settle({ snapshots: true, close: false })
     say({ phase: 'settled', file, accepted, before })
   }
+  await ahead?.close()
   if (inspect) say({ phase: 'answer', ...summary(await answerOf(embedded, config, files.flatMap(eventsOf))) })
 }
 

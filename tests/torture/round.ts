@@ -38,15 +38,17 @@ export interface RoundOptions {
   /** Aims in turn; the next process is left alone when there are no more, or one came to its end before it was met. */
   aims: readonly Aim[]
   set?: readonly string[]
+  /** The files are decoded in parallel. */
+  parallel?: boolean
 }
 
 /** Throws where a process says that something is wrong or breaks; the folder then stays for a look. Otherwise it is removed unless there are differences. */
-export async function tortureRound({ random, files, eventsPerFile, aims, set = SMALL }: RoundOptions): Promise<Round> {
+export async function tortureRound({ random, files, eventsPerFile, aims, set = SMALL, parallel = false }: RoundOptions): Promise<Round> {
   const folder = mkdtempSync(join(tmpdir(), 'packmill-torture-'))
   const paths = writeFiles(folder, random.word(), files, eventsPerFile)
   const data = join(folder, 'data')
   mkdirSync(data)
-  const task = { data, set: [...set], files: paths }
+  const task = { data, set: [...set], files: paths, parallel }
   const kills: Moment[][] = []
   for (const aim of aims) {
     const moments = new Moments(data)

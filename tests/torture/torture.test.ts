@@ -20,3 +20,17 @@ test('killed in an insert, a checkpoint, a recovery and an import, and again: th
   expect(answer.late).toBeGreaterThan(10)
   expect(answer.duplicates).toBeGreaterThan(100)
 }, 180_000)
+
+test('several files decoded in parallel, killed while they are appended, processed and recovered: the same', async () => {
+  const aims = [
+    { moment: 'import', nth: 1 },
+    { moment: 'import', nth: 1 },
+    { moment: 'insert', nth: 1 },
+    { moment: 'recovery', nth: 1 },
+  ] as const
+  const { kills, answer } = await tortureRound({ random: new Random(2), files: 6, eventsPerFile: 4000, aims, parallel: true })
+  expect(kills.length).toBeGreaterThan(1)
+  expect(kills[0]).toContain('import')
+  expect(answer.differences).toEqual([])
+  expect(answer.events).toBe(24_000)
+}, 180_000)

@@ -1,0 +1,273 @@
+// Dead letters of the clickstream: how many there are, what one of them is, and putting them in again. Owns which of them were replayed: that is in the
+// receipt of the commit that appends them, so each is appended once, whatever dies in the middle (protocol 7).
+// 1. A replayed record is a new record of the source topic; one that fails again is a new dead letter, which can be replayed in its turn.
+// 2. What the door refuses (a record that is no event) is not appended, and stays as it was.
+import { EngineError } from '../../engine/errors.ts'
+import type { Log, LogReceipt } from '../../engine/log/contract.ts'
+import { Door } from '../../model/door.ts'
+import { SLACK } from '../../model/scan-plain.ts'
+import { type Patience, patientClaim } from './patient-claim.ts'
+
+/** Partition and offset in the topic of dead letters. */
+export type Place = readonly [partition: number, offset: number]
+
+export interface DeadLetterSelection {
+  /** Only these. */
+  places?: readonly Place[]
+  /** Only those with this code. */
+  code?: string
+}
+
+export type DeadLetterRequest = { ask: 'list'; limit: number } | { ask: 'show'; place: Place } | ({ ask: 'replay' } & DeadLetterSelection)
+
+/** Those of one code, topic and hour. */
+export interface DeadLetterGroup {
+  code: string
+  /** Where the records came from. */
+  topic: string
+  /** The hour in which they were received, ISO 8601; '' where the record does not say. */
+  hour: string
+  count: number
+  replayed: number
+}
+
+export interface DeadLetter {
+  partition: number
+  offset: number
+  code: string
+  message: string
+  /** Where the record is in the source topic. */
+  source: { topic: string; partition: number; offset: number }
+  replayed: boolean
+  record: string
+}
+
+export interface DeadLetterList {
+  groups: DeadLetterGroup[]
+  /** The newest, without their records. */
+  newest: Omit<DeadLetter, 'record'>[]
+}
+
+export interface ReplayResult {
+  replayed: number
+  /** Of those that were named: had been replayed before. */
+  already: number
+  /** No events: the first of them, and how many there are. */
+  refused: number
+  refusals: { partition: number; offset: number; code: string; message: string }[]
+}
+
+export type DeadLetterAnswer<R extends DeadLetterRequest> = R extends { ask: 'list' }
+  ? DeadLetterList
+  : R extends { ask: 'show' }
+    ? DeadLetter
+    : ReplayResult
+
+interface ReplayReceipt extends LogReceipt {
+  /** All that were ever replayed, per partition: from (inclusive) and to (exclusive), ascending, apart from each other. */
+  replayed: Record<string, [from: number, to: number][]>
+}
+
+export interface DeadLettersOptions {
+  log: Log
+  lineage: string
+  /** Of the topology that they come from. */
+  topic: string
+  partitions: number
+  query<T>(sql: string, params?: Record<string, unknown>): Promise<T[]>
+  nowMs: () => number
+  patience: Patience
+  /** Records in one commit; a test makes it small. */
+  pageRows?: number
+}
+
+const PAGE_ROWS = 1_000
+const REFUSALS_SHOWN = 20
+const FIELDS = 'partition, offset, code, message, source_partition, source_offset'
+
+type Row = {
+  partition: number
+  offset: number | string
+  code: string
+  message: string
+  source_partition: number
+  source_offset: number | string
+}
+type Ranges = Map<number, [number, number][]>
+
+export class DeadLetters {
+  private readonly options: DeadLettersOptions
+  private readonly door: Door
+  private claiming: ReturnType<DeadLetters['claim']> | undefined
+  private last: Promise<unknown> = Promise.resolve()
+
+  constructor(options: DeadLettersOptions) {
+    this.options = options
+    this.door = new Door({ partitions: options.partitions })
+  }
+
+  /** Errors: DEAD_LETTER_UNKNOWN; those of the log and the store. One request after the other. */
+  ask<R extends DeadLetterRequest>(request: R): Promise<DeadLetterAnswer<R>> {
+    const answer = this.last.then(() => this.answer(request)) as Promise<DeadLetterAnswer<R>>
+    this.last = answer.catch(() => {
+      // A commit may have failed: what is true is read again.
+      this.claiming = undefined
+    })
+    return answer
+  }
+
+  private answer(request: DeadLetterRequest): Promise<DeadLetterList | DeadLetter | ReplayResult> {
+    if (request.ask === 'list') return this.list(request.limit)
+    return request.ask === 'show' ? this.show(request.place) : this.replay(request)
+  }
+
+  private async list(limit: number): Promise<DeadLetterList> {
+    const { replayed } = await this.claimed()
+    const { topic } = this.options
+    const rows = await this.options.query<{ code: string; at: string; n: number | string; done: number | string }>(
+      `SELECT code, if(ms = 0, '', formatDateTime(toStartOfHour(fromUnixTimestamp64Milli(ms, 'UTC')), '%Y-%m-%dT%H:00:00Z')) AS at, count() AS n,
+        countIf(${WAS_REPLAYED}) AS done
+      FROM (SELECT *, toInt64(JSONExtractUInt(record, 'receivedAt')) AS ms FROM events_dlq WHERE lineage = {lineage:String}) GROUP BY code, at ORDER BY code, at`,
+      this.params(replayed),
+    )
+    const newest = await this.options.query<Row & { done: number }>(
+      `SELECT ${FIELDS}, ${WAS_REPLAYED} AS done FROM events_dlq WHERE lineage = {lineage:String}
+      ORDER BY JSONExtractUInt(record, 'receivedAt') DESC, offset DESC, partition LIMIT {limit:UInt32}`,
+      { ...this.params(replayed), limit },
+    )
+    return {
+      groups: rows.map(({ code, at, n, done }) => ({ code, topic, hour: at, count: Number(n), replayed: Number(done) })),
+      newest: newest.map((row) => ({ ...this.describe(row), replayed: Boolean(row.done) })),
+    }
+  }
+
+  private async show(place: Place): Promise<DeadLetter> {
+    const { replayed } = await this.claimed()
+    const [row] = await this.rows([place])
+    if (!row) throw unknown(place)
+    return { ...this.describe(row), replayed: includes(replayed, place), record: row.record }
+  }
+
+  private async replay({ places, code }: DeadLetterSelection): Promise<ReplayResult> {
+    const claim = await this.claimed()
+    const result: ReplayResult = { replayed: 0, already: 0, refused: 0, refusals: [] }
+    if (places) {
+      const found = await this.rows(places)
+      const missing = places.find(
+        ([partition, offset]) => !found.some((row) => row.partition === partition && Number(row.offset) === offset),
+      )
+      if (missing) throw unknown(missing)
+      const fresh = found.filter((row) => !includes(claim.replayed, placeOf(row)))
+      result.already = found.length - fresh.length
+      await this.append(fresh, result)
+      return result
+    }
+    const { pageRows = PAGE_ROWS } = this.options
+    for (let after: Place = [0, -1]; ; ) {
+      const rows = await this.options.query<Row & { record: string }>(
+        `SELECT ${FIELDS}, record FROM events_dlq WHERE lineage = {lineage:String} AND (partition, toInt64(offset)) > ({p:UInt16}, {o:Int64})
+          AND NOT ${WAS_REPLAYED} ${code === undefined ? '' : 'AND code = {code:String}'} ORDER BY partition, offset LIMIT {limit:UInt32}`,
+        { ...this.params(claim.replayed), p: after[0], o: after[1], code, limit: pageRows },
+      )
+      if (rows.length === 0) return result
+      await this.append(rows, result)
+      after = placeOf(rows.at(-1)!)
+    }
+  }
+
+  /** One commit: the records, and that they were replayed. */
+  private async append(rows: readonly (Row & { record: string })[], result: ReplayResult): Promise<void> {
+    if (rows.length === 0) return
+    const state = await this.claimed()
+    const { topic, nowMs } = this.options
+    // A line break within would make two lines of one record.
+    const text = Buffer.from(rows.map(({ record }) => `${record.replaceAll('\n', ' ')}\n`).join(''))
+    const { rejected } = this.door.accept(Buffer.concat([text, Buffer.alloc(SLACK)]), 0, text.length, nowMs())
+    const taken = this.door.take()
+    const refused = new Map(rejected.map((reason) => [reason.line, reason]))
+    const replayed: Ranges = new Map(
+      Array.from(state.replayed, ([partition, ranges]) => [partition, ranges.map(([from, to]) => [from, to])]),
+    )
+    for (const [i, row] of rows.entries()) {
+      const reason = refused.get(i)
+      if (!reason && row.record.trim() !== '') add(replayed, placeOf(row))
+      else {
+        result.refused++
+        const { code, message } = reason ?? { code: 'MALFORMED_JSON', message: 'the record is empty' }
+        const [partition, offset] = placeOf(row)
+        if (result.refusals.length < REFUSALS_SHOWN) result.refusals.push({ partition, offset, code, message })
+      }
+    }
+    const count = taken.reduce((sum, { count }) => sum + count, 0)
+    if (count === 0) return
+    const epoch = state.epoch + 1
+    await state.claim.commit({
+      outputs: taken.map(({ partition, count, bytes }) => ({ topic, partition, count, bytes })),
+      receipt: { epoch, to: epoch, replayed: Object.fromEntries(replayed) },
+      release: { receiptsThrough: epoch - 1, inputBefore: 0 },
+    })
+    this.door.give(taken)
+    state.epoch = epoch
+    state.replayed = replayed
+    result.replayed += count
+  }
+
+  private rows(places: readonly Place[]): Promise<(Row & { record: string })[]> {
+    return this.options.query(
+      `SELECT ${FIELDS}, record FROM events_dlq WHERE lineage = {lineage:String}
+        AND has({places:Array(Tuple(UInt16, UInt64))}, (partition, offset)) ORDER BY partition, offset LIMIT 1 BY partition, offset`,
+      { ...this.params(new Map()), places },
+    )
+  }
+
+  private params(replayed: Ranges): Record<string, unknown> {
+    return {
+      lineage: this.options.lineage,
+      done: Array.from(replayed, ([partition, ranges]) => ranges.map((range) => [partition, ...range])).flat(),
+    }
+  }
+
+  private describe({ partition, offset, code, message, source_partition, source_offset }: Row): Omit<DeadLetter, 'record' | 'replayed'> {
+    const source = { topic: this.options.topic, partition: source_partition, offset: Number(source_offset) }
+    return { partition, offset: Number(offset), code, message, source }
+  }
+
+  private claimed(): ReturnType<DeadLetters['claim']> {
+    return (this.claiming ??= this.claim())
+  }
+
+  private async claim() {
+    const { log, lineage, patience } = this.options
+    const claim = await patientClaim<ReplayReceipt>(log, `dlq.${lineage}`, patience)
+    const replayed: Ranges = new Map(Object.entries(claim.last?.replayed ?? {}).map(([partition, ranges]) => [Number(partition), ranges]))
+    return { claim, epoch: claim.last?.epoch ?? 0, replayed }
+  }
+}
+
+const WAS_REPLAYED = 'arrayExists(r -> r.1 = partition AND r.2 <= offset AND r.3 > offset, {done:Array(Tuple(UInt16, UInt64, UInt64))})'
+
+const placeOf = ({ partition, offset }: Row): Place => [partition, Number(offset)]
+
+const includes = (ranges: Ranges, [partition, offset]: Place) =>
+  (ranges.get(partition) ?? []).some(([from, to]) => from <= offset && offset < to)
+
+/** Neighbours become one range. */
+function add(ranges: Ranges, [partition, offset]: Place): void {
+  const own = ranges.get(partition) ?? []
+  ranges.set(partition, own)
+  const at = own.findIndex(([from]) => from > offset)
+  const next = at < 0 ? own.length : at
+  const before = own[next - 1]
+  const after = own[next]
+  if (before?.[1] === offset) {
+    before[1] = offset + 1
+    if (after?.[0] === offset + 1) {
+      before[1] = after[1]
+      own.splice(next, 1)
+    }
+  } else if (after?.[0] === offset + 1) after[0] = offset
+  else own.splice(next, 0, [offset, offset + 1])
+}
+
+const unknown = ([partition, offset]: Place) =>
+  new EngineError('DEAD_LETTER_UNKNOWN', `there is no dead letter ${partition}:${offset}`, '`packmill dlq list` shows which there are.')
