@@ -8,7 +8,18 @@ export const root = join(import.meta.dirname, '..', '..')
 const here = (folder: string) => existsSync(join(root, folder))
 
 /** What is shipped. */
-export const productFolders = ['config', 'model', 'operators', 'engine', 'stores', 'packs', 'streams', 'topologies', 'services', 'cli'].filter(here)
+export const productFolders = [
+  'config',
+  'model',
+  'operators',
+  'engine',
+  'stores',
+  'packs',
+  'streams',
+  'topologies',
+  'services',
+  'cli',
+].filter(here)
 /** All that holds code. */
 export const folders = [...productFolders, ...['bench', 'tests', 'tools'].filter(here)]
 
