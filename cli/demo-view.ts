@@ -17,7 +17,8 @@ export interface DemoFigures {
   closedSessions: number
   rageClicks: number
   backtracks: number
-  screens: readonly { screen: string; rageClicks: number; backtracks: number; users: number }[]
+  abandonedTasks: number
+  screens: readonly { screen: string; rageClicks: number; backtracks: number; abandonedTasks: number; users: number }[]
   /** The youngest first. */
   latest: readonly Incident[]
 }
@@ -42,8 +43,9 @@ const styled = (style: Style, text: string) => styleText(style, text, { stream: 
 
 /** The whole screen; lines are cut by who draws it. */
 export function demoScreen(figures: DemoFigures, title: string): string {
-  const { sent, of, rates, processed, queryable, openSessions, closedSessions, duplicates, late, rageClicks, backtracks } = figures
-  const incidents = rageClicks + backtracks
+  const { sent, of, rates, processed, queryable, openSessions, closedSessions, duplicates, late, rageClicks, backtracks, abandonedTasks } =
+    figures
+  const incidents = rageClicks + backtracks + abandonedTasks
   const share = of === 0 ? 1 : sent / of
   const rate = rates.at(-1) ?? 0
   return [
@@ -55,7 +57,11 @@ export function demoScreen(figures: DemoFigures, title: string): string {
     figure('processed', processed, `${formatCount(duplicates)} duplicates, ${formatCount(late)} late`),
     figure('queryable', queryable, ''),
     figure('open sessions', openSessions, `${formatCount(closedSessions)} closed`),
-    figure('incidents', incidents, `${formatCount(rageClicks)} rage clicks, ${formatCount(backtracks)} backtracks`),
+    figure(
+      'incidents',
+      incidents,
+      `${formatCount(rageClicks)} rage clicks, ${formatCount(backtracks)} backtracks, ${formatCount(abandonedTasks)} abandoned tasks`,
+    ),
     '',
     ` ${styled('bold', 'Worst screens so far')}`,
     ...screenLines(figures.screens),
@@ -81,13 +87,13 @@ export function demoLine(figures: DemoFigures): string {
 }
 
 export function demoEnd(figures: DemoFigures, { folder, seconds }: { folder: string; seconds: number }): string {
-  const { sent, processed, duplicates, late, openSessions, closedSessions, rageClicks, backtracks } = figures
+  const { sent, processed, duplicates, late, openSessions, closedSessions, rageClicks, backtracks, abandonedTasks } = figures
   const sum = `${formatCount(sent)} events sent = ${formatCount(processed - duplicates - late)} in sessions + ${formatCount(duplicates)} duplicates + ${formatCount(late)} late`
   const data = `--data ${/^[\w./-]+$/.test(folder) ? folder : JSON.stringify(folder)}`
   return [
     styled('bold', `Done in ${formatSeconds(seconds)}. Every event counted once:`),
     `  ${sum}`,
-    `  ${formatCount(openSessions + closedSessions)} sessions (${formatCount(openSessions)} still open), ${formatCount(rageClicks)} rage clicks, ${formatCount(backtracks)} backtracks`,
+    `  ${formatCount(openSessions + closedSessions)} sessions (${formatCount(openSessions)} still open), ${formatCount(rageClicks)} rage clicks, ${formatCount(backtracks)} backtracks, ${formatCount(abandonedTasks)} abandoned tasks`,
     '',
     styled('bold', 'Worst screens'),
     ...screenLines(figures.screens),
@@ -105,9 +111,14 @@ export function demoEnd(figures: DemoFigures, { folder, seconds }: { folder: str
 
 /** `rage click on /checkout #pay, 5 clicks (acme)` */
 export function describe({ kind, screen, element, count, org_id: org }: Incident): string {
-  const what =
-    kind === 'rage_click' ? `rage click on ${[screen, element].filter(Boolean).join(' ')}, ${count} clicks` : `backtrack to ${screen}`
-  return `${what} (${org})`
+  const place = [screen, element].filter(Boolean).join(' ')
+  const words: Readonly<Record<string, string>> = {
+    rage_click: `rage click on ${place}, ${count} clicks`,
+    backtrack: `backtrack to ${screen}`,
+    abandoned_task: `task ${element} abandoned, begun on ${screen}`,
+    dead_click: `dead click on ${place}`,
+  }
+  return `${words[kind] ?? `${kind} on ${place}`} (${org})`
 }
 
 function figure(name: string, value: number, remark: string): string {
@@ -116,14 +127,16 @@ function figure(name: string, value: number, remark: string): string {
 
 function screenLines(screens: DemoFigures['screens']): string[] {
   if (screens.length === 0) return [styled('dim', '   none yet')]
-  const most = Math.max(...screens.map(({ rageClicks, backtracks }) => rageClicks + backtracks))
-  const rows = screens.map(({ screen, rageClicks, backtracks, users }) => {
-    const total = rageClicks + backtracks
+  const sum = (of: DemoFigures['screens'][number]) => of.rageClicks + of.backtracks + of.abandonedTasks
+  const most = Math.max(...screens.map(sum))
+  const rows = screens.map((one) => {
+    const { screen, rageClicks, backtracks, abandonedTasks, users } = one
+    const total = sum(one)
     return [
       `  ${screen}`,
       bar(total / most, BAR_COLUMNS),
       formatCount(total).padStart(6),
-      `${formatCount(rageClicks)} rage clicks, ${formatCount(backtracks)} backtracks, ${formatCount(users)} users`,
+      `${formatCount(rageClicks)} rage clicks, ${formatCount(backtracks)} backtracks, ${formatCount(abandonedTasks)} abandoned tasks, ${formatCount(users)} users`,
     ]
   })
   return formatTable(rows).split('\n')

@@ -120,11 +120,12 @@ async function ask(folder: Local, known: Pick<DemoFigures, 'sent' | 'of' | 'rate
   const [sessions] = await folder.query<{ openNow: number; over: number }>(
     'SELECT countIf(closed = 0) AS openNow, countIf(closed = 1) AS over FROM sessions',
   )
-  const [kinds] = await folder.query<{ rage: number; back: number }>(
-    "SELECT countIf(kind = 'rage_click') AS rage, countIf(kind = 'backtrack') AS back FROM incidents",
+  const [kinds] = await folder.query<{ rage: number; back: number; left: number }>(
+    "SELECT countIf(kind = 'rage_click') AS rage, countIf(kind = 'backtrack') AS back, countIf(kind = 'abandoned_task') AS left FROM incidents",
   )
   const screens = await folder.query<DemoFigures['screens'][number]>(
-    `SELECT screen, countIf(kind = 'rage_click') AS rageClicks, countIf(kind = 'backtrack') AS backtracks, uniq(org_id, product_id, user_id) AS users
+    `SELECT screen, countIf(kind = 'rage_click') AS rageClicks, countIf(kind = 'backtrack') AS backtracks, countIf(kind = 'abandoned_task') AS abandonedTasks,
+      uniq(org_id, product_id, user_id) AS users
     FROM incidents WHERE screen != '' GROUP BY screen ORDER BY count() DESC, screen LIMIT 6`,
   )
   const latest = await folder.query<Incident>(
@@ -142,6 +143,7 @@ async function ask(folder: Local, known: Pick<DemoFigures, 'sent' | 'of' | 'rate
     closedSessions: sessions?.over ?? 0,
     rageClicks: kinds?.rage ?? 0,
     backtracks: kinds?.back ?? 0,
+    abandonedTasks: kinds?.left ?? 0,
     screens,
     latest,
   }
