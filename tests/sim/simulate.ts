@@ -198,7 +198,14 @@ async function run(seed: number): Promise<Faults> {
         new Set(records),
         `everything that was sent to partition ${partition} is there`,
       )
-    assert.deepEqual(compareSessions(rowsOf(TOPICS.sessions), answer.sessions, { allVersions: true }), [])
+    // Open sessions are as they were when they were last asked for: an idle actor's timers may have added incidents since.
+    const asked = histories.map(({ records, receipts }) => ({
+      records,
+      receipts: receipts.slice(0, receipts.findLastIndex(({ inputs }) => inputs.snapshots) + 1),
+    }))
+    const whenAsked = expected(asked, window).sessions
+    const sessions = new Map([...answer.sessions].map(([id, row]) => [id, row.closed ? row : (whenAsked.get(id) ?? row)]))
+    assert.deepEqual(compareSessions(rowsOf(TOPICS.sessions), sessions, { allVersions: true }), [])
     assert.deepEqual(compareIncidents(rowsOf(TOPICS.incidents), answer.incidents, { allVersions: true }), [])
     const late = rowsOf<{ offset: number; partition: number; reason: string }>(TOPICS.late).map(
       (row) => `${row.partition} ${row.offset} ${row.reason}`,
