@@ -16,42 +16,38 @@ export const abandonedTasks = ({ withinMs }: AbandonedTaskOptions = abandonedTas
     name: 'abandoned-tasks',
     stateVersion: 1,
     reads: ['screen', 'taskType'],
+    types: ['task_started', 'task_completed'],
     state: {
       open: 'u8',
       startMs: ['time', OPEN_TASKS_MAX],
       index: ['index', OPEN_TASKS_MAX],
       type: ['symbol', OPEN_TASKS_MAX],
       screen: ['symbol', OPEN_TASKS_MAX],
-      /** Of the session's latest event, while a task is open. */
-      lastMs: 'time',
     },
     onEvent(tasks, event, emit) {
-      const type = event.type
-      if (type === 'task_started') {
+      if (event.type === 'task_started') {
         if (tasks.open === OPEN_TASKS_MAX) giveUp(tasks, 0, event.timeMs, emit)
         const at = tasks.open++
         tasks.startMs.set(at, event.timeMs)
         tasks.index.set(at, event.index)
         tasks.type.set(at, event.taskType)
         tasks.screen.set(at, event.screen)
-      } else if (tasks.open === 0) return
-      else if (type === 'task_completed') {
+      } else {
         // The latest of its type: who begins anew and gets it done has left the first attempt.
         let at = tasks.open - 1
         while (at >= 0 && tasks.type.at(at) !== event.taskType) at--
         if (at >= 0) remove(tasks, at)
       }
-      tasks.lastMs = event.timeMs
     },
     nextTimerMs: (tasks) => (tasks.open > 0 ? tasks.startMs.at(0) + withinMs : Number.POSITIVE_INFINITY),
     onTimer(tasks, nowMs, emit) {
       while (tasks.open > 0 && tasks.startMs.at(0) + withinMs <= nowMs) giveUp(tasks, 0, nowMs, emit)
     },
-    onClose(tasks, emit, cut) {
+    onClose(tasks, emit, lastMs, cut) {
       // Behind a cap the session goes on under another id: what becomes of the task is not seen here.
       while (tasks.open > 0)
         if (cut) remove(tasks, 0)
-        else giveUp(tasks, 0, tasks.lastMs, emit)
+        else giveUp(tasks, 0, lastMs, emit)
     },
   })
 

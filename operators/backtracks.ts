@@ -13,6 +13,7 @@ export const backtracks = ({ withinMs }: BacktrackOptions = backtrackDefaults) =
     name: 'backtracks',
     stateVersion: 1,
     reads: ['screen'],
+    types: ['screen_view'],
     state: {
       /** The entry before the last, and the last: screen, time and index of its first view. */
       screenA: 'symbol',
@@ -23,7 +24,6 @@ export const backtracks = ({ withinMs }: BacktrackOptions = backtrackDefaults) =
       indexB: 'index',
     },
     onEvent(trail, event, emit) {
-      if (event.type !== 'screen_view') return
       const screen = event.screen
       if (screen === 0 || screen === trail.screenB) return
       const at = event.timeMs

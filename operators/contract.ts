@@ -73,13 +73,15 @@ export interface Fold<F extends StateFields = StateFields> {
   readonly stateVersion: number
   readonly state: F
   readonly reads: readonly ReadableField[]
+  /** The types of the events that it is shown; all, where absent. What is not shown costs next to nothing. */
+  readonly types?: readonly EventType[]
   onEvent(state: StateOf<F>, event: SessionEvent, emit: Emit): void
   /** The next time at which onTimer wants to run, or Infinity. Called after every change of the state. */
   nextTimerMs?(state: StateOf<F>): number
   /** Runs with now = the time asked for: before the first event with ts > now, or when the watermark reaches it. */
   onTimer?(state: StateOf<F>, nowMs: number, emit: Emit): void
-  /** The session ended, by a gap or (`cut`) by a cap. Nothing follows unless it is folded again from the start. When does it forget? Here: its record goes with the session. */
-  onClose?(state: StateOf<F>, emit: Emit, cut: boolean): void
+  /** The session ended with the event at lastMs, by a gap or (`cut`) by a cap. Nothing follows unless it is folded again from the start. When does it forget? Here: its record goes with the session. */
+  onClose?(state: StateOf<F>, emit: Emit, lastMs: number, cut: boolean): void
   /** Reads a record of an older stateVersion. */
   migrate?(old: Readonly<Record<string, number | boolean>>, fromVersion: number): Partial<Record<keyof F, number | boolean>>
 }

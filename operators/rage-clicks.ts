@@ -67,6 +67,7 @@ export function rageClicksBy({ name, clicks, gapMs, withinMs, oneElement, place,
     name: 'rage-clicks',
     stateVersion: 1,
     reads: measures ? ['screen', 'element', 'x', 'y'] : ['screen', 'element'],
+    types: ['click'],
     state: {
       element: 'symbol',
       lastMs: 'time',
@@ -86,7 +87,6 @@ export function rageClicksBy({ name, clicks, gapMs, withinMs, oneElement, place,
       open: 'bool',
     },
     onEvent(burst, event, emit) {
-      if (event.type !== 'click') return
       const at = event.timeMs
       const element = event.element
       const hasPlace = !oneElement && !Number.isNaN(event.x) && !Number.isNaN(event.y)

@@ -152,7 +152,7 @@ export class Fire {
       record.move(session)
       this.emit.session = session
       this.emit.drafts = turn.drafts
-      fold.onClose(record as never, this.emit, cut)
+      fold.onClose(record as never, this.emit, state.time(session, S.LAST), cut)
     }
     state.sessions.u32[session * state.sessions.words + S.FLAGS] |= SESSION_FLAG.CLOSED
     state.sessions.f64[((session * state.sessions.words) >> 1) + S.HORIZON] = Number.POSITIVE_INFINITY

@@ -3,6 +3,7 @@
 // A hop through RxJS costs per batch, never per event. Each lifted fold runs a copy of the loop of its own: its call sites see one
 // operator only. Pipelines hold no state: after a throw the actor builds a new one (protocol 19).
 import { map, type OperatorFunction } from 'rxjs'
+import { EVENT_TYPES } from '../../model/event.ts'
 import type { Emit, Fold, Incident, StateFields } from '../../operators/contract.ts'
 import { type Arena, shorten } from '../state/arena.ts'
 import type { EventCursor } from '../state/kept.ts'
@@ -32,6 +33,7 @@ function foldSessions(
   fold: Fold<StateFields>,
   emit: DraftEmit,
   timer: Float64Array,
+  shown: Uint8Array,
 ): void {
   const nextTimerMs = fold.nextTimerMs
   const u32 = records.u32
@@ -47,7 +49,7 @@ function foldSessions(
     if (nextTimerMs === undefined) {
       for (let n = from; n < count; n++) {
         event.next()
-        fold.onEvent(state as never, event, emit)
+        if (shown[event.typeCode] !== 0) fold.onEvent(state as never, event, emit)
       }
     } else {
       // In an array of its own: as a variable it would be an object for each event.
@@ -61,6 +63,7 @@ function foldSessions(
           timer[0] = nextTimerMs(state as never)
           if (!(timer[0] > at)) throw new Error(`${fold.name}: nextTimerMs must move on after onTimer, and stays at ${timer[0]}`)
         }
+        if (shown[event.typeCode] === 0) continue
         fold.onEvent(state as never, event, emit)
         timer[0] = nextTimerMs(state as never)
       }
@@ -81,10 +84,12 @@ export function lift(state: KeyedState, { fold, state: accessor }: LiftedFold, e
   const run = loop
   const fields = [state.sessions.words, S.COUNT, S.FOLDED, S.FOLD_CHUNK]
   const timer = new Float64Array(1)
+  const { types } = fold
+  const shown = Uint8Array.from(EVENT_TYPES, (type) => (types === undefined || types.includes(type) ? 1 : 0))
   return map((turn) => {
     emit.drafts = turn.drafts
     state.cursor.symbols = turn.actor.symbols
-    run(turn.sessions, state.sessions as Arena<unknown>, fields, state.cursor, accessor, fold, emit, timer)
+    run(turn.sessions, state.sessions as Arena<unknown>, fields, state.cursor, accessor, fold, emit, timer, shown)
     return turn
   })
 }

@@ -270,6 +270,9 @@ export class EventCursor implements SessionEvent {
   get timeMs(): number {
     return this.f64[timeOf(this.at)]
   }
+  get typeCode(): number {
+    return this.u32[this.at + META] & 0xff
+  }
   get type(): EventType {
     return TYPES[this.u32[this.at + META] & 0xff]
   }

@@ -61,10 +61,10 @@ export const rowsByFolds =
       }
       for (const event of events) {
         runTimers((timer) => timer < event.timeMs)
-        fold.onEvent(state, event, emit)
+        if (fold.types === undefined || fold.types.includes(event.type)) fold.onEvent(state, event, emit)
       }
       runTimers((timer) => timer <= watermark && timer <= piece.overMs)
-      if (piece.closed) fold.onClose?.(state, emit, piece.cut)
+      if (piece.closed) fold.onClose?.(state, emit, piece.events[piece.events.length - 1].ts, piece.cut)
     }
     const session_id = sessionId(user, piece.events[0])
     const ids = { org_id: user.orgId, product_id: user.productId, user_id: user.user }

@@ -41,10 +41,10 @@ export const plantedBugs: readonly PlantedBug[] = [
     'a click without an element does not break the chain',
     before((_, event) => (event.type === 'click' && event.element === 0 ? null : event)),
   ),
-  rage(
-    'any other event breaks the chain',
-    before((_, event) => (event.type === 'click' ? event : { ...copy(event, []), type: 'click' })),
-  ),
+  rage('any other event breaks the chain', (fold) => ({
+    ...before((_, event) => (event.type === 'click' ? event : { ...copy(event, []), type: 'click' }))(fold),
+    types: undefined,
+  })),
   rage(
     'last for first: the time',
     emitting((incident) => ({ ...incident, firstMs: incident.lastMs })),

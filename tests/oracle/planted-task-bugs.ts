@@ -29,8 +29,14 @@ export const plantedTaskBugs: readonly PlantedBug[] = [
   task('one ms too many', (_, { abandonMs }) => abandonedTasks({ withinMs: abandonMs + 1 }) as unknown as AnyFold),
   task('the timer is lost', (fold) => ({ ...fold, nextTimerMs: undefined, onTimer: undefined })),
   task('the close does not end a task', (fold) => ({ ...fold, onClose: undefined })),
-  task('a cap ends a task as a gap does', (fold) => ({ ...fold, onClose: (state, emit) => fold.onClose!(state, emit, false) })),
-  task('a gap ends a task as a cap does', (fold) => ({ ...fold, onClose: (state, emit) => fold.onClose!(state, emit, true) })),
+  task('a cap ends a task as a gap does', (fold) => ({
+    ...fold,
+    onClose: (state, emit, lastMs) => fold.onClose!(state, emit, lastMs, false),
+  })),
+  task('a gap ends a task as a cap does', (fold) => ({
+    ...fold,
+    onClose: (state, emit, lastMs) => fold.onClose!(state, emit, lastMs, true),
+  })),
   task(
     'the oldest of its type is completed',
     before((tasks, event) => {
@@ -56,13 +62,9 @@ export const plantedTaskBugs: readonly PlantedBug[] = [
     'first for last: the time',
     emitting((incident) => ({ ...incident, lastMs: incident.firstMs })),
   ),
-  task('the time of the latest task event instead of the latest event', (fold) => ({
+  task('the close is timed by the gap', (fold, { gapMs }) => ({
     ...fold,
-    onEvent: (tasks: AnyState, event, emit) => {
-      const before = tasks.lastMs
-      fold.onEvent(tasks as never, event, emit)
-      if (event.type !== 'task_started' && event.type !== 'task_completed') tasks.lastMs = before
-    },
+    onClose: (state, emit, lastMs, cut) => fold.onClose!(state, emit, lastMs + gapMs, cut),
   })),
   task(
     'the type is lost',

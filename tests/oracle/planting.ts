@@ -65,7 +65,7 @@ export const emitting =
       ...fold,
       onEvent: (state, event, emit) => fold.onEvent(state, event, through(state, emit)),
       onTimer: fold.onTimer && ((state, nowMs, emit) => fold.onTimer!(state, nowMs, through(state, emit))),
-      onClose: fold.onClose && ((state, emit, cut) => fold.onClose!(state, through(state, emit), cut)),
+      onClose: fold.onClose && ((state, emit, lastMs, cut) => fold.onClose!(state, through(state, emit), lastMs, cut)),
     }
   }
 /** Something done before each event; it may put another event in its place, or none. */
