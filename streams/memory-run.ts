@@ -113,6 +113,11 @@ export class MemoryRun {
     return this.stages[stage].receipts.at(-1)?.inputs.close === true
   }
 
+  /** When the clock alone would make something happen, ms since epoch; Infinity for never. */
+  get nextIdleMs(): number {
+    return Math.min(...this.stages.map(({ computer }) => computer.nextIdleMs()))
+  }
+
   get stats() {
     return this.stages.map(({ computer }) => computer.stats)
   }
