@@ -33,6 +33,11 @@ export const commands: readonly CliCommand[] = [
     load: async () => (await import('./commands/up.ts')).up,
   },
   {
+    name: 'run',
+    summary: 'run a topology of your own: a file with operators, sources and topics',
+    load: async () => (await import('./commands/run.ts')).run,
+  },
+  {
     name: 'traffic',
     summary: 'make believable product traffic: same seed, same events',
     load: async () => (await import('./commands/traffic.ts')).traffic,

@@ -287,6 +287,25 @@ describe('what throws', () => {
   })
 })
 
+test('types go from the source to the records of a topic, through what a handler returns, one or many or nothing', () => {
+  const input = orders(0)
+  const one = operator({ name: 'one', state: () => ({}), onRecord: (_, { id }: Order) => (id > 1 ? { id } : undefined) })
+  const many = operator({
+    name: 'many',
+    state: () => ({}),
+    onRecord: (_, { id }: { id: number }, { key }) => [key, `${id}`],
+    nextTimerMs: () => Number.POSITIVE_INFINITY,
+    onTimer: () => 7,
+  })
+  const counted = input.window(tumbling({ sizeMs: 1 }), { name: 'n', init: () => 0, add: (n) => n + 1, result: (n) => ({ n }) })
+  const typed = topology('typed', input.apply(one).to('one'), input.apply(many).to('many'), counted.map(({ n }) => [n]).to('counts'))
+  const result = runTable(typed, { orders: [{ id: 2, user: 'a', at: 1 }] })
+  expectTypeOf(result.one).toEqualTypeOf<{ id: number }[]>()
+  expectTypeOf(result.many).toEqualTypeOf<(string | number)[]>()
+  expectTypeOf(result.counts).toEqualTypeOf<number[][]>()
+  expect(result).toMatchObject({ one: [{ id: 2 }], many: ['a', '2'], counts: [[1]] })
+})
+
 describe('versions of a state', () => {
   const version = (stateVersion: number, migrate?: (old: unknown, from: number) => { total: number }) =>
     topology(

@@ -16,7 +16,8 @@ export interface At {
 // biome-ignore lint/suspicious/noConfusingVoidType: a handler that returns nothing is the common case.
 export type Emitted<Out> = Out | readonly Out[] | undefined | void
 
-export interface Operator<In, State extends object, Out> {
+/** `Out`: what onRecord gives, `Fired`: what onTimer gives; together they are the records of the stream behind it. */
+export interface Operator<In, State extends object, Out = never, Fired = never> {
   /** State is kept by this name. */
   readonly name: string
   /** Raise it when the form or the meaning of the state changes; then `migrate` reads the old. Default 1. */
@@ -28,7 +29,7 @@ export interface Operator<In, State extends object, Out> {
   /** When onTimer wants to run, ms since epoch, or Infinity. A function of the state; asked after every change of it. */
   nextTimerMs?(state: State): number
   /** Runs once the watermark has passed the time asked for: behind all records up to that time, before the first one after it. */
-  onTimer?(state: State, at: At): Emitted<Out>
+  onTimer?(state: State, at: At): Emitted<Fired>
   /** Where the input ends, each key's next timer runs, and then no more: unless it says here up to when. A function of the state. */
   lastTimerMs?(state: State): number
   /** Reads the state of an older stateVersion. */
@@ -36,4 +37,9 @@ export interface Operator<In, State extends object, Out> {
 }
 
 /** Declares an operator. Only names the types; the engine runs it. */
-export const operator = <In, State extends object, Out>(definition: Operator<In, State, Out>): Operator<In, State, Out> => definition
+export const operator = <In, State extends object, Out = never, Fired = never>(
+  definition: Operator<In, State, Out, Fired>,
+): Operator<In, State, Out, Fired> => definition
+
+/** Whatever its types: what a pipeline holds. */
+export type AnyOperator = Operator<unknown, object, unknown, unknown>

@@ -1,7 +1,7 @@
 // Branches → pipelines: for each input (a source, or a topic of the topology's own) the tree of what happens to its records. Pure.
 //
 // What is written once is done once: a stream that two branches go on from is one node, found by identity.
-import type { Operator } from './operator.ts'
+import type { AnyOperator } from './operator.ts'
 import type { Branch, HopNode, InputNode, Node, SourceNode, StepNode } from './stream.ts'
 
 export interface Step {
@@ -19,7 +19,7 @@ export interface Pipeline {
   topic: string
   input: InputNode
   root: Step
-  operators: Operator<unknown, object, unknown>[]
+  operators: AnyOperator[]
   late: string
   deadLetters: string
 }

@@ -15,7 +15,7 @@ import type { Computer, ComputerStats, Epoch, EpochScope, Replay, Stage } from '
 import type { EpochInputs, Receipt } from '../engine/lane/receipt.ts'
 import type { OutputBlock, ReadResult } from '../engine/log/contract.ts'
 import type { StateStore } from '../engine/state/store.ts'
-import type { At, Operator } from './operator.ts'
+import type { AnyOperator, At } from './operator.ts'
 import type { Pipeline, Step } from './pipelines.ts'
 import { type Entry, type Pending, RecordState, unknownVersion } from './record-state.ts'
 import type { Topology } from './stream.ts'
@@ -427,7 +427,7 @@ export class RecordComputer implements Computer {
 
   private readonly nexts: Next[] = []
 
-  private fold(slot: number, operator: Operator<unknown, object, unknown>, record: unknown): void {
+  private fold(slot: number, operator: AnyOperator, record: unknown): void {
     const entry = (this.entry ??= this.checkpoints.touch(this.key))
     const state = (entry.slots![slot] ??= operator.state())
     this.emit(slot, operator.onRecord(state, record, this.place(slot)))

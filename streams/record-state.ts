@@ -10,7 +10,7 @@ import { EngineError, named } from '../engine/errors.ts'
 import type { Checkpoints } from '../engine/lane/computer.ts'
 import type { CheckpointHeader, Namespace, OpenCheckpoint, StateStore } from '../engine/state/store.ts'
 import { Heap } from './heap.ts'
-import type { Operator } from './operator.ts'
+import type { AnyOperator } from './operator.ts'
 
 export interface Entry {
   readonly key: string
@@ -67,7 +67,7 @@ export class RecordState implements Checkpoints {
   loads = 0
   evictions = 0
   epoch = 0
-  private readonly operators: readonly Operator<unknown, object, unknown>[]
+  private readonly operators: readonly AnyOperator[]
   private readonly store: StateStore
   private readonly entries = new Map<string, Entry>()
   /** Of every key that has one, also where its state is not in memory. */
@@ -83,7 +83,7 @@ export class RecordState implements Checkpoints {
   private isPartial = false
   private clock: Iterator<Entry> | undefined
 
-  constructor(operators: readonly Operator<unknown, object, unknown>[], store: StateStore) {
+  constructor(operators: readonly AnyOperator[], store: StateStore) {
     this.operators = operators
     this.store = store
     this.isPartial = store.header !== undefined
@@ -349,7 +349,7 @@ export class RecordState implements Checkpoints {
 }
 
 /** Throws STATE_VERSION_UNKNOWN. */
-export function readState({ name, stateVersion = 1, migrate }: Operator<unknown, object, unknown>, version: number, state: object): object {
+export function readState({ name, stateVersion = 1, migrate }: AnyOperator, version: number, state: object): object {
   if (version === stateVersion) return state
   if (version < stateVersion && migrate) return migrate(state, version)
   throw unknownVersion(name, version, stateVersion)

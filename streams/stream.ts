@@ -4,7 +4,7 @@
 // schema to the branch, whose record type the test harness gives back.
 import type { Static, TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
-import type { Operator } from './operator.ts'
+import type { AnyOperator, Operator } from './operator.ts'
 import { type Pipeline, pipelines } from './pipelines.ts'
 import { type Aggregate, type Windows, windowed } from './window.ts'
 
@@ -31,7 +31,7 @@ export type StepNode =
   | { kind: 'filter'; parent: Node; test(record: unknown): boolean }
   | { kind: 'map'; parent: Node; map(record: unknown): unknown }
   | { kind: 'flatMap'; parent: Node; flatMap(record: unknown): Iterable<unknown> }
-  | { kind: 'operator'; parent: Node; operator: Operator<unknown, object, unknown> }
+  | { kind: 'operator'; parent: Node; operator: AnyOperator }
 export type InputNode = SourceNode | HopNode
 export type Node = InputNode | StepNode
 
@@ -137,13 +137,16 @@ export class KeyedStream<T> extends Stream<T> {
   }
 
   /** Folds each key's records. */
-  apply<State extends object, Out>(operator: Operator<T, State, Out>): KeyedStream<Out> {
-    return new KeyedStream({ kind: 'operator', parent: this.node, operator: operator as unknown as Operator<unknown, object, unknown> })
+  apply<State extends object, Out = never, Fired = never>(
+    operator: Operator<T, State, Out, Fired>,
+    // biome-ignore lint/suspicious/noConfusingVoidType: what a handler that returns nothing gives.
+  ): KeyedStream<Exclude<Out | Fired, void | undefined>> {
+    return new KeyedStream({ kind: 'operator', parent: this.node, operator: operator as unknown as AnyOperator })
   }
 
   /** Adds up each key's records per window. */
   window<Acc, Out>(windows: Windows, aggregate: Aggregate<T, Acc, Out>): KeyedStream<Out> {
-    return this.apply(windowed(windows, aggregate))
+    return new KeyedStream(this.apply(windowed(windows, aggregate)).node)
   }
 }
 

@@ -66,7 +66,7 @@ export function windowed<In, Acc, Out>(windows: Windows, aggregate: Aggregate<In
         }
   // The last time at which a record still belongs to it: a session's gap may be used to the full.
   const lastMs = (toMs: number) => (windows.kind === 'session' ? toMs : toMs - 1)
-  const definition: Operator<In, { panes: Pane<Acc>[] }, Out> = {
+  const definition: Operator<In, { panes: Pane<Acc>[] }, never, Out> = {
     name,
     stateVersion,
     state: () => ({ panes: [] }),

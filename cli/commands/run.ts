@@ -1,0 +1,203 @@
+// packmill run: a topology of one's own, out of its file. Owns what goes in and what is shown: results on stdout, everything else on stderr.
+import { join, resolve } from 'node:path'
+import type { Command } from 'commander'
+import { loadTopology } from '../../services/streams/load-topology.ts'
+import { openStreams, type StreamsNotice, type StreamsProcess } from '../../services/streams/open-streams.ts'
+import type { SourceNode, Topology } from '../../streams/stream.ts'
+import { addDataOptions, addExamples, type DataOptions, resolveConfig } from '../common-options.ts'
+import { describeError, EXIT_FAILURE } from '../errors.ts'
+import { interrupt } from '../interrupt.ts'
+import { checkInput, InputError, openInput } from '../open-input.ts'
+import { formatCount } from '../print.ts'
+import { takeStdin } from '../stdin.ts'
+import { version } from '../version.ts'
+import { watch } from '../watch.ts'
+
+interface RunOptions extends DataOptions {
+  input?: string[]
+  open?: boolean
+  follow?: boolean
+  watch?: boolean
+  all?: boolean
+  quiet?: boolean
+}
+
+/** Late records and dead letters that are shown one by one. */
+const SHOWN_MAX = 20
+
+export function run(command: Command): void {
+  command
+    .argument('<file>', 'TypeScript or JavaScript that exports a topology')
+    .option('--input <[topic=]file>', 'lines for a source, gzipped or not; - for stdin; repeatable', (text, all: string[] = []) => [
+      ...all,
+      text,
+    ])
+    .option('--open', 'the input goes on in a later run: windows and timers wait for it')
+    .option('--follow', 'stay when the input is read; time goes on by the clock; Ctrl-C ends it')
+    .option('--watch', 'as --follow, and start again with the new code when the file, or one that it imports, changes; state is kept')
+    .option('--all', 'print what earlier runs put out, too')
+    .option('--quiet', 'print no results')
+    .action(action)
+  addExamples(addDataOptions(command), [
+    ['packmill run ./mine.ts --input events.jsonl', 'results as lines of JSON; the same input again adds nothing'],
+    ['packmill run ./join.ts --input orders=o.jsonl --input payments=p.jsonl', 'of two sources'],
+    ['packmill run ./mine.ts --input events.jsonl --watch', 'while you write it'],
+    ['tail -f app.log | packmill run ./mine.ts --input - --follow', 'as it happens'],
+  ])
+}
+
+async function action(file: string, options: RunOptions): Promise<void> {
+  if (options.watch) return watch(file)
+  const topology = await loadTopology(file)
+  const { config, origins } = await resolveConfig(options)
+  const data = origins.get('data') === 'default' ? join(config.data, 'run', topology.name) : config.data
+  const inputs = inputsOf(topology, options.input ?? [])
+  for (const { path } of inputs) await checkInput(path)
+  const stdin = inputs.some(({ path }) => path === '-') ? takeStdin() : undefined
+  const stopping = interrupt(() => undefined)
+  const asked = { partitions: origins.get('log.partitions') !== 'default', lanes: origins.get('engine.lanes') !== 'default' }
+  const live = options.follow === true
+  const streams = await openStreams({ file, topology, config: { ...config, data }, asked, version: version(), live, onNotice })
+  const shown = await Shown.of(streams, options)
+  try {
+    const printing = shown.follow(stopping.signal)
+    let records = 0
+    for (const { source, path } of inputs) {
+      const input = await openInput(path, path === '-' ? stdin : undefined)
+      const name = path === '-' ? undefined : resolve(path)
+      const appended = await streams.append(source, stopping.stream(input.chunks), name)
+      records += appended.records
+      if (appended.tooLong > 0) console.error(`${path}: ${formatCount(appended.tooLong)} lines are longer than 64 KB, and were left out`)
+    }
+    await stopping.race(streams.settle({ close: !options.open && !live }))
+    await shown.print()
+    if (live) await stopping.race(new Promise<never>(() => undefined))
+    shown.stop()
+    await printing
+    await shown.print()
+    shown.summary(records, await streams.stats())
+  } catch (error) {
+    if (!stopping.signal.aborted) throw error
+    // What is under way is finished with the stop.
+    if (!live) process.exitCode = (error as { exitCode?: number }).exitCode
+  } finally {
+    shown.stop()
+    await streams.stop()
+  }
+}
+
+interface InputFile {
+  source: SourceNode
+  path: string
+}
+
+/** Throws INPUT_SOURCE. */
+function inputsOf({ name, pipelines }: Topology, inputs: readonly string[]): InputFile[] {
+  const sources = pipelines.flatMap(({ input }) => (input.kind === 'source' ? [input] : []))
+  const topics = sources.map(({ topic }) => topic).join(', ')
+  return inputs.map((text) => {
+    const named = sources.find(({ topic }) => text.startsWith(`${topic}=`))
+    if (named) return { source: named, path: text.slice(named.topic.length + 1) }
+    if (sources.length === 1) return { source: sources[0]!, path: text }
+    throw new InputError(
+      'INPUT_SOURCE',
+      `${text} is for which source of topology ${name}?`,
+      `Say --input SOURCE=FILE; its sources are ${topics}.`,
+    )
+  })
+}
+
+/** What the topology puts out, as it comes. */
+class Shown {
+  private readonly streams: StreamsProcess
+  private readonly from = new Map<string, number[]>()
+  private readonly quiet: boolean
+  private readonly outputs: string[]
+  private readonly counts = new Map<string, number>()
+  private isOver = false
+
+  private constructor(streams: StreamsProcess, { quiet }: RunOptions) {
+    this.streams = streams
+    this.quiet = quiet === true
+    this.outputs = [...new Set(streams.topology.branches.map(({ topic }) => topic))]
+  }
+
+  static async of(streams: StreamsProcess, options: RunOptions): Promise<Shown> {
+    const shown = new Shown(streams, options)
+    const { late, deadLetters } = streams.topology.pipelines[0]!
+    for (const topic of shown.outputs) {
+      const ends = await streams.ends(topic)
+      shown.from.set(topic, options.all ? ends.map(() => 0) : ends)
+    }
+    for (const topic of [late, deadLetters]) shown.from.set(topic, await streams.ends(topic))
+    return shown
+  }
+
+  async follow(signal: AbortSignal): Promise<void> {
+    while (!this.isOver && !signal.aborted) {
+      await this.print()
+      // A commit of somebody wakes it; the last look is the caller's.
+      await Promise.race([this.streams.changed(), new Promise((resolve) => setTimeout(resolve, 200))])
+    }
+  }
+
+  stop(): void {
+    this.isOver = true
+  }
+
+  private printing: Promise<void> = Promise.resolve()
+
+  print(): Promise<void> {
+    return (this.printing = this.printing.then(() => this.printNow()))
+  }
+
+  private async printNow(): Promise<void> {
+    for (const [topic, from] of this.from) {
+      const isResult = this.outputs.includes(topic)
+      for await (const record of this.streams.records(topic, from)) {
+        const count = (this.counts.get(topic) ?? 0) + 1
+        this.counts.set(topic, count)
+        if (!isResult) this.printAside(topic, record, count)
+        else if (!this.quiet) process.stdout.write(this.outputs.length === 1 ? `${record}\n` : `${topic} ${record}\n`)
+      }
+    }
+  }
+
+  /** Late records and dead letters are for who develops: the first ones with all there is to know. */
+  private printAside(topic: string, text: string, count: number): void {
+    if (count > SHOWN_MAX) return
+    const { code, message, pipeline, record, timeMs, watermark } = JSON.parse(text) as Record<string, string | number>
+    if (topic === this.streams.topology.pipelines[0]!.late)
+      console.error(`late: its time ${timeMs} is before the watermark ${watermark} of ${pipeline}: ${record}`)
+    else console.error(`dead letter (${code}, ${pipeline}): ${message}: ${record}`)
+    if (count === SHOWN_MAX) console.error(`more of these are in topic ${topic}, and not shown`)
+  }
+
+  summary(records: number, tasks: Awaited<ReturnType<StreamsProcess['stats']>>): void {
+    const open = tasks.reduce((sum, task) => sum + task.open, 0)
+    const { late, deadLetters } = this.streams.topology.pipelines[0]!
+    const out = this.outputs.map((topic) => `${formatCount(this.counts.get(topic) ?? 0)} ${topic}`)
+    const aside = [late, deadLetters].flatMap((topic) =>
+      this.counts.has(topic) ? [`${formatCount(this.counts.get(topic)!)} ${topic}`] : [],
+    )
+    const waiting = open > 0 ? `; ${formatCount(open)} wait for the watermark` : ''
+    console.error(`${formatCount(records)} records in; ${[...out, ...aside].join(', ')} out${waiting}`)
+  }
+}
+
+function onNotice(notice: StreamsNotice): void {
+  switch (notice.type) {
+    case 'recovering':
+      if (notice.done === 0 && notice.of > 0) console.error(`computing ${notice.of} epochs again after a stop`)
+      return
+    case 'partition-resumed':
+      console.error('it goes on')
+      return
+    case 'partition-waiting':
+      console.error(`nothing is lost, and it goes on by itself when this has passed:\n${describeError(notice.error, false)}`)
+      return
+    case 'partition-stopped':
+      process.exitCode = EXIT_FAILURE
+      console.error(`partition ${notice.partition} has stopped:\n${describeError(notice.error, process.argv.includes('--verbose'))}`)
+  }
+}

@@ -1,0 +1,202 @@
+// One process that runs a topology of one's own: the log, its lanes, and the door for lines. What embedded.ts is for the product, without tables.
+//
+// StreamsProcess owns the order of starting and stopping, and the data folder's lock. The file's code runs in the lanes' threads.
+import { availableParallelism } from 'node:os'
+import { join, resolve } from 'node:path'
+import type { Config } from '../../config/index.ts'
+import { EngineError } from '../../engine/errors.ts'
+import { siblingModule } from '../../model/module-url.ts'
+import { type FolderLock, lockFolder } from '../../stores/files/folder-lock.ts'
+import { realFiles } from '../../stores/files/real-files.ts'
+import { type JournalLog, openJournalLog } from '../../stores/log/journal-log.ts'
+import { prepareLog } from '../../stores/log/prepare-log.ts'
+import type { SourceNode, Topology } from '../../streams/stream.ts'
+import { dataFolder } from '../process/data-folder.ts'
+import { LaneClient } from '../process/lane-client.ts'
+import type { TaskStats } from '../process/lane-protocol.ts'
+import { type Appended, appendLines } from './append-lines.ts'
+import { topologyCode } from './load-topology.ts'
+
+export interface StreamsOptions {
+  /** The file that exports the topology. */
+  file: string
+  topology: Topology
+  config: Config
+  /** Asked for by name, and not a default: a topology that cannot have them is refused. */
+  asked: { partitions: boolean; lanes: boolean }
+  version: string
+  /** Idle partitions go on by the clock: a process that stays. */
+  live: boolean
+  onNotice(notice: StreamsNotice): void
+}
+
+export type StreamsNotice =
+  | { type: 'recovering'; partition: number; done: number; of: number }
+  | { type: 'partition-stopped'; partition: number; error: Error }
+  | { type: 'partition-waiting'; partition: number; error: Error }
+  | { type: 'partition-resumed'; partition: number }
+
+const RETAIN_MS = 60_000
+
+/** Errors: TOPOLOGY_ONE_LANE; those of the folder, the log and the state stores; those of the topology's file. */
+export async function openStreams(options: StreamsOptions): Promise<StreamsProcess> {
+  const shape = shapeOf(options)
+  const lock = lockFolder(options.config.data)
+  try {
+    return await StreamsProcess.open(options, shape, lock)
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+/** How many partitions and lanes. What goes through a topic of the topology's own is written by one thread, so it has one of each. */
+function shapeOf({ topology, config, asked }: StreamsOptions): { partitions: number; lanes: number } {
+  const partitions = asked.partitions ? config.log.partitions : 1
+  const wanted = asked.lanes ? config.engine.lanes : 0
+  const hop = topology.pipelines.find(({ input }) => input.kind === 'hop')
+  if (hop && (partitions > 1 || wanted > 1))
+    throw new EngineError(
+      'TOPOLOGY_ONE_LANE',
+      `topology ${topology.name} has a rekey or a merge (${hop.topic}), and runs in one lane with one partition; ${partitions} partitions and ${wanted || 'all'} lanes are set`,
+      'Leave log.partitions and engine.lanes out. A topology whose operators use the key of their source (keyBy) can have more.',
+    )
+  return { partitions, lanes: Math.min(partitions, wanted || availableParallelism()) }
+}
+
+export class StreamsProcess {
+  readonly topology: Topology
+  readonly partitions: number
+  private readonly lineage: string
+  private readonly lock: FolderLock
+  private readonly log: JournalLog
+  private readonly lanes: { client: LaneClient; partitions: number[] }[]
+  private readonly timer: NodeJS.Timeout
+
+  private constructor(
+    topology: Topology,
+    partitions: number,
+    lineage: string,
+    lock: FolderLock,
+    log: JournalLog,
+    lanes: StreamsProcess['lanes'],
+  ) {
+    this.topology = topology
+    this.partitions = partitions
+    this.lineage = lineage
+    this.lock = lock
+    this.log = log
+    this.lanes = lanes
+    this.timer = setInterval(() => void this.log.retain().catch(() => undefined), RETAIN_MS).unref()
+  }
+
+  static async open(options: StreamsOptions, shape: { partitions: number; lanes: number }, lock: FolderLock): Promise<StreamsProcess> {
+    const { topology, config, live, onNotice } = options
+    const { data: folder, log: logConfig } = config
+    const { partitions, lineage } = dataFolder(folder, shape.partitions)
+    const names = Array.from({ length: shape.lanes }, (_, lane) => `lane-${lane}`)
+    const shared = await prepareLog({ files: realFiles, folder: join(folder, 'log'), writers: ['main', ...names] })
+    const { journalBytes } = logConfig
+    const retention = { topics: {}, others: { ms: logConfig.retentionMs, bytes: logConfig.retentionBytes || Number.POSITIVE_INFINITY } }
+    const log = await openJournalLog({ files: realFiles, folder: join(folder, 'log'), writer: 'main', shared, journalBytes, retention })
+    const { epochMs, epochBytes, checkpointBytes, cacheBytes } = config.engine
+    const code = topologyCode(options.file, options.version)
+    const lanes = names.map((name, lane) => {
+      const own = Array.from({ length: partitions }, (_, partition) => partition).filter((partition) => partition % shape.lanes === lane)
+      const client = new LaneClient(
+        {
+          ...{ name, folder, shared, journalBytes, retention, lineage, code, partitions: own },
+          ...{ epochMs, epochBytes, checkpointBytes, cacheBytes: cacheBytes / shape.lanes, live, exactlyOnce: true },
+          topology: {
+            module: siblingModule(import.meta.url, './lane-stages').href,
+            export: 'laneStages',
+            settings: { file: resolve(options.file) },
+          },
+        },
+        {
+          onRecovering: (partition, done, of) => onNotice({ type: 'recovering', partition, done, of }),
+          onPartitionStopped: (partition, error) => onNotice({ type: 'partition-stopped', partition, error }),
+          onPartitionWaiting: (partition, error) => onNotice({ type: 'partition-waiting', partition, error }),
+          onPartitionResumed: (partition) => onNotice({ type: 'partition-resumed', partition }),
+        },
+      )
+      return { client, partitions: own }
+    })
+    const streams = new StreamsProcess(topology, partitions, lineage, lock, log, lanes)
+    try {
+      await Promise.all(lanes.map(({ client }) => client.ready))
+    } catch (error) {
+      await streams.stop().catch(() => undefined)
+      throw error
+    }
+    return streams
+  }
+
+  get sources(): SourceNode[] {
+    return this.topology.pipelines.flatMap(({ input }) => (input.kind === 'source' ? [input] : []))
+  }
+
+  /** Lines into a source's topic; durable when it resolves, not yet processed: see settle. */
+  append(source: SourceNode, chunks: AsyncIterable<Uint8Array>, name: string | undefined, signal?: AbortSignal): Promise<Appended> {
+    return appendLines(chunks, { log: this.log, lineage: this.lineage, source, partitions: this.partitions, name, signal })
+  }
+
+  /** Resolves when all that is in the log has been processed. `close`: the input is at its end, and what waits for time to pass happens. */
+  async settle({ close }: { close: boolean }): Promise<void> {
+    const { topic } = this.topology.pipelines[0]
+    await Promise.all(
+      this.lanes.map(async ({ client, partitions }) => {
+        const ends = partitions.map(async (partition) => [partition, (await this.log.bounds({ topic, partition })).end] as [number, number])
+        await client.drain(await Promise.all(ends), { snapshots: false, close })
+      }),
+    )
+  }
+
+  /** Where each partition of a topic ends now. */
+  ends(topic: string): Promise<number[]> {
+    return Promise.all(Array.from({ length: this.partitions }, async (_, partition) => (await this.log.bounds({ topic, partition })).end))
+  }
+
+  /** A topic's records from `from` on, partition by partition, as text. Moves `from`. */
+  async *records(topic: string, from: number[]): AsyncGenerator<string> {
+    for (let partition = 0; partition < this.partitions; partition++) {
+      const reader = this.log.reader({ topic, partition })
+      try {
+        for (;;) {
+          const { bytes, blocks, next } = await reader.read(from[partition], READ_BYTES)
+          if (blocks.length === 0) break
+          for (const { pos, length, baseOffset } of blocks) {
+            const lines = Buffer.from(bytes.buffer, bytes.byteOffset + pos, length)
+              .toString()
+              .trimEnd()
+              .split('\n')
+            yield* lines.slice(Math.max(0, from[partition] - baseOffset))
+          }
+          from[partition] = next
+        }
+      } finally {
+        reader.close()
+      }
+    }
+  }
+
+  /** Resolves after something was committed. */
+  changed(): Promise<void> {
+    return this.log.changed()
+  }
+
+  async stats(): Promise<TaskStats[]> {
+    return (await Promise.all(this.lanes.map(({ client }) => client.stats()))).flat()
+  }
+
+  /** Commits, checkpoints, gives the folder back. Whatever fails first is thrown when all is closed. */
+  async stop(): Promise<void> {
+    clearInterval(this.timer)
+    const lanes = await Promise.allSettled(this.lanes.map(({ client }) => client.stop()))
+    const log = await Promise.allSettled([this.log.close()])
+    this.lock.release()
+    for (const result of [...lanes, ...log]) if (result.status === 'rejected') throw result.reason
+  }
+}
+
+const READ_BYTES = 1 << 20
