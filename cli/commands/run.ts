@@ -24,6 +24,8 @@ interface RunOptions extends DataOptions {
 
 /** Late records and dead letters that are shown one by one. */
 const SHOWN_MAX = 20
+/** Of each of them. */
+const RECORD_CHARS = 300
 
 export function run(command: Command): void {
   command
@@ -166,7 +168,8 @@ class Shown {
   /** Late records and dead letters are for who develops: the first ones with all there is to know. */
   private printAside(topic: string, text: string, count: number): void {
     if (count > SHOWN_MAX) return
-    const { code, message, pipeline, record, timeMs, watermark } = JSON.parse(text) as Record<string, string | number>
+    const { code, message, pipeline, record: all, timeMs, watermark } = JSON.parse(text) as Record<string, string | number>
+    const record = String(all).length > RECORD_CHARS ? `${String(all).slice(0, RECORD_CHARS)}…` : all
     if (topic === this.streams.topology.pipelines[0]!.late)
       console.error(`late: its time ${timeMs} is before the watermark ${watermark} of ${pipeline}: ${record}`)
     else console.error(`dead letter (${code}, ${pipeline}): ${message}: ${record}`)
@@ -185,10 +188,15 @@ class Shown {
   }
 }
 
+/** Partitions of which it was said. */
+const recovering = new Set<number>()
+
 function onNotice(notice: StreamsNotice): void {
   switch (notice.type) {
     case 'recovering':
-      if (notice.done === 0 && notice.of > 0) console.error(`computing ${notice.of} epochs again after a stop`)
+      if (!recovering.has(notice.partition))
+        console.error(`computing ${formatCount(notice.of - notice.done + 1)} epochs again after a stop`)
+      recovering.add(notice.partition)
       return
     case 'partition-resumed':
       console.error('it goes on')

@@ -1,0 +1,164 @@
+// packmill run as its users meet it: a file of theirs, a process, kill -9, a change while it runs.
+import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { packmill, startPackmill } from './packmill-process.fake.ts'
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'packmill-run-'))
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+const examples = join(import.meta.dirname, '..', 'examples')
+const put = (name: string, text: string) => writeFileSync(join(folder, name), text)
+const recordsOf = (out: string) => out.trim().split('\n').filter(Boolean)
+/** What can be read of all that was ever put out. */
+const everything = (...args: string[]) => recordsOf(packmill(folder, ['run', ...args, '--all']).out)
+
+/** A running sum per key, and when a key has been quiet for 10 ms. */
+const sums = (version = 1, field = 'sum', migrate = '') => `
+import { operator, source, topology } from 'packmill'
+const sums = operator({
+  name: 'sums',
+  stateVersion: ${version},
+  state: () => ({ ${field}: 0, lastMs: 0 }),
+  onRecord(state, record: { key: string; n: number; at: number }, { timeMs }) {
+    if (record.n === 13) throw new RangeError('thirteen')
+    state.${field} += record.n
+    state.lastMs = timeMs
+    return { key: record.key, ${field}: state.${field} }
+  },
+  nextTimerMs: ({ lastMs }) => lastMs + 10,
+  onTimer(state, at) {
+    at.forget()
+    return { key: at.key, quietMs: at.timeMs }
+  },
+  ${migrate}
+})
+interface Row { key: string; n: number; at: number }
+export default topology('sums',
+  source('rows', { parse: (value) => value as Row, timeMs: ({ at }) => at, allowedDisorderMs: 2 })
+    .keyBy(({ key }) => key).apply(sums).to('out'))
+`
+const row = (key: string, n: number, at: number) => `${JSON.stringify({ key, n, at })}\n`
+
+test('results on stdout; the rest says what happened; the same input again adds nothing, and what a file grew by is read', () => {
+  put('sums.ts', sums())
+  put('rows.jsonl', row('a', 1, 1) + row('b', 2, 2) + row('b', 13, 2) + row('a', 3, 30) + row('a', 1, 4) + row('a', 1, 1).slice(5))
+  const run = (...args: string[]) => packmill(folder, ['run', 'sums.ts', '--input', 'rows.jsonl', ...args])
+  const first = run('--open')
+  expect(first.code, first.err).toBe(0)
+  expect(recordsOf(first.out)).toEqual([
+    '{"key":"a","sum":1}',
+    '{"key":"b","sum":2}',
+    '{"key":"a","quietMs":11}',
+    '{"key":"b","quietMs":12}',
+  ])
+  expect(first.err).toContain('dead letter (OPERATOR_THREW, rows): RangeError: thirteen: {"key":"b","n":13,"at":2}')
+  expect(first.err).toContain('dead letter (INVALID, rows): SyntaxError')
+  expect(first.err).toContain('late: its time 4 is before the watermark 28 of rows: {"key":"a","n":1,"at":4}')
+  expect(first.err).toContain('6 records in; 4 out, 1 sums.late, 2 sums.dlq out; 1 wait for the watermark')
+  expect(run('--open')).toMatchObject({ code: 0, out: '', err: '0 records in; 0 out out; 1 wait for the watermark\n' })
+  appendFileSync(join(folder, 'rows.jsonl'), row('a', 4, 31))
+  expect(recordsOf(run().out)).toEqual(['{"key":"a","sum":3}', '{"key":"a","sum":7}', '{"key":"a","quietMs":41}'])
+  put('rows.jsonl', row('a', 2, 1).repeat(20))
+  expect(run().err).toContain('INPUT_CHANGED')
+})
+
+test('kill -9 in the middle, again and again: what is there in the end is what is there without', async () => {
+  put('sums.ts', sums())
+  const count = 12_000
+  const pad = 'x'.repeat(400)
+  let text = ''
+  for (let n = 0; n < count; n++) text += `${JSON.stringify({ key: `k${(n * 7919) % 997}`, n: n % 100, at: n >> 2, pad })}\n`
+  put('rows.jsonl', text)
+  const whole = packmill(folder, ['run', 'sums.ts', '--input', 'rows.jsonl', '--data', 'whole'])
+  expect(whole.code, whole.err).toBe(0)
+  expect(recordsOf(whole.out).length).toBeGreaterThan(count)
+  const settings = ['--set', 'engine.epochBytes=65536', '--set', 'engine.checkpointBytes=1048576']
+  let recovered = 0
+  for (const seen of [/"sum":/, /"key":"k5","sum"/, /epochs again[\s\S]*"sum":/]) {
+    const running = startPackmill(folder, ['run', 'sums.ts', '--input', 'rows.jsonl', '--data', 'killed', ...settings])
+    // A later round may find everything done.
+    await Promise.race([running.says(seen).catch(() => undefined), running.ended])
+    running.child.kill('SIGKILL')
+    if (/computing \d+ epochs again/.test((await running.ended).err)) recovered++
+  }
+  expect(recovered).toBeGreaterThan(0)
+  const last = packmill(folder, ['run', 'sums.ts', '--input', 'rows.jsonl', '--data', 'killed', '--quiet', ...settings])
+  expect(last.code, last.err).toBe(0)
+  expect(everything('sums.ts', '--data', 'killed')).toEqual(recordsOf(whole.out))
+}, 120_000)
+
+test('--watch starts it again when its file changes, and keeps its state', async () => {
+  put('sums.ts', sums())
+  put('rows.jsonl', row('a', 1, 1) + row('a', 2, 3))
+  const running = startPackmill(folder, ['run', 'sums.ts', '--input', 'rows.jsonl', '--watch'])
+  await running.says(/"sum":1/)
+  // A mistake first: it waits for the next change.
+  put('sums.ts', 'export default nothing')
+  await running.says(/TOPOLOGY_BROKEN[\s\S]*waiting for a change/)
+  appendFileSync(join(folder, 'rows.jsonl'), row('a', 4, 5) + row('b', 0, 7))
+  put('sums.ts', sums(2, 'total', 'migrate: (old) => ({ total: (old as { sum: number }).sum * 100, lastMs: 0 }),'))
+  await running.says(/"key":"a","total":/)
+  await running.says(/"total":106/)
+  running.child.kill('SIGTERM')
+  expect((await running.ended).code).toBe(0)
+}, 60_000)
+
+describe('refuses, with what to do', () => {
+  test('a state of a version that it does not know, by the operator’s name', () => {
+    put('sums.ts', sums(2))
+    put('rows.jsonl', row('a', 1, 1))
+    expect(packmill(folder, ['run', 'sums.ts', '--input', 'rows.jsonl', '--open']).code).toBe(0)
+    put('sums.ts', sums(1))
+    const { code, err } = packmill(folder, ['run', 'sums.ts'])
+    expect(code).toBe(1)
+    expect(err).toContain('STATE_VERSION_UNKNOWN: the state of operator sums is of stateVersion 2, this sums has stateVersion 1')
+  })
+
+  test('more lanes for what goes through a topic of its own', () => {
+    const { code, err } = packmill(folder, ['run', join(examples, 'word-count.ts'), '--set', 'log.partitions=4'])
+    expect(code).toBe(1)
+    expect(err).toContain('TOPOLOGY_ONE_LANE: topology word-count has a rekey or a merge (word-count.rekey-1)')
+  })
+
+  test('a file that is none, that breaks, that exports nothing, and input for nobody', () => {
+    put('broken.ts', 'throw new Error("broken")')
+    put('nothing.ts', 'export const x = 1')
+    expect(packmill(folder, ['run', 'none.ts']).err).toContain('TOPOLOGY_MISSING: none.ts is no file')
+    expect(packmill(folder, ['run', 'broken.ts']).err).toContain('TOPOLOGY_BROKEN: broken.ts: broken')
+    expect(packmill(folder, ['run', 'nothing.ts']).err).toContain('TOPOLOGY_NONE: nothing.ts exports no topology')
+    expect(packmill(folder, ['run', join(examples, 'join.ts'), '--input', 'x']).err).toContain('its sources are orders, payments')
+  })
+})
+
+test('several lanes and partitions for a topology that uses the key of its source', () => {
+  put('sums.ts', sums())
+  const rows = Array.from({ length: 400 }, (_, n) => row(`k${n % 13}`, n % 7, n))
+  put('rows.jsonl', rows.join(''))
+  const args = ['run', 'sums.ts', '--input', 'rows.jsonl']
+  const one = packmill(folder, [...args, '--data', 'one'])
+  const many = packmill(folder, [...args, '--data', 'many', '--set', 'log.partitions=4', '--set', 'engine.lanes=2'])
+  expect(many.code, many.err).toBe(0)
+  const perKey = (out: string) =>
+    recordsOf(out).sort((a, b) => (a.split(',')[0]! < b.split(',')[0]! ? -1 : a.split(',')[0] === b.split(',')[0] ? 0 : 1))
+  const sumsOnly = (out: string) => perKey(out).filter((record) => record.includes('sum'))
+  expect(sumsOnly(many.out)).toEqual(sumsOnly(one.out))
+  expect(sumsOnly(many.out)).toHaveLength(400)
+})
+
+test('stdin, and lines that go on: results come while it runs', async () => {
+  cpSync(join(examples, 'word-count.ts'), join(folder, 'words.ts'))
+  const running = startPackmill(folder, ['run', 'words.ts', '--input', '-', '--follow'])
+  running.child.stdin!.write('to be or not\n')
+  running.child.stdin!.end('to be\n')
+  await running.says(/"word":"be","count":2/)
+  running.child.kill('SIGINT')
+  const { code, out } = await running.ended
+  expect(code).toBe(0)
+  expect(recordsOf(out)).toHaveLength(6)
+  expect(readFileSync(join(folder, 'words.ts'), 'utf8')).toContain("from 'packmill'")
+}, 60_000)
