@@ -6,11 +6,11 @@ import { median } from './harness/median.ts'
 import type { Question } from './harness/report.ts'
 
 const EVENTS = 3_000_000
-const QUICK_EVENTS = 1_000_000
+const QUICK_EVENTS = 500_000
 const ROUNDS = 3
 /** With everything running beside it: reported only, and it takes its time. */
 const UP_EVENTS = 1_000_000
-const QUICK_UP_EVENTS = 500_000
+const QUICK_UP_EVENTS = 200_000
 
 export const ingest: Question = {
   name: 'ingest',

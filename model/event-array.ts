@@ -50,7 +50,7 @@ export function cutPlain(body: Buffer, countMax: number): PlainCut | undefined {
   let p = skipSpace(body, 0)
   if (body[p] !== OPEN_BRACE) return undefined
   p = skipSpace(body, p + 1)
-  if (body.compare(KEY, 0, KEY.length, p, p + KEY.length) !== 0) return undefined
+  if (!body.subarray(p, p + KEY.length).equals(KEY)) return undefined
   p = skipSpace(body, p + KEY.length)
   if (body[p] !== COLON) return undefined
   p = skipSpace(body, p + 1)

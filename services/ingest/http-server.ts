@@ -12,7 +12,7 @@ import type { BodyError } from '../../model/event-array.ts'
 import { HttpError, type Refusal } from './http-error.ts'
 import type { Ingest } from './ingest.ts'
 import { IngestMetrics, type Observed } from './ingest-metrics.ts'
-import { type Body, readBody } from './read-body.ts'
+import { type Body, BodyBuffers, readBody } from './read-body.ts'
 
 export const HOST = '127.0.0.1'
 const BATCH_PATH = '/v1/events/batch'
@@ -49,6 +49,7 @@ export const newEventId = hyperid({ urlSafe: true })
 export async function listenHttp(options: HttpOptions): Promise<HttpServer> {
   const { port, bodyTimeoutMs: timeoutMs = BODY_TIMEOUT_MS, bodyBytesMax: bytesMax, nowMs = Date.now, startTimer = startTimeout } = options
   const metrics = new IngestMetrics()
+  const buffers = new BodyBuffers()
   const stopped = new Set<number>()
   let open: { ingest: Ingest; observed: Observed } | undefined
   let isStopping = false
@@ -65,29 +66,36 @@ export async function listenHttp(options: HttpOptions): Promise<HttpServer> {
   const held = new WeakMap<FastifyRequest, number>()
   app.addContentTypeParser('application/json', async (request: FastifyRequest) => {
     const { ingest } = ready()
-    return readBody(request.raw, {
+    const reading = readBody(request.raw, {
       bytesMax,
       timeoutMs,
       startTimer,
+      buffers,
       reserve: (bytes) => {
         if (!ingest.reserve(bytes)) return false
         held.set(request, (held.get(request) ?? 0) + bytes)
         return true
       },
     })
+    // A sender that goes away gets no answer.
+    return reading.catch((error: unknown) => {
+      if ((error as { code?: string }).code === 'CONNECTION_CLOSED') metrics.aborted()
+      free(request)
+      throw error
+    })
   })
-  app.addHook('onResponse', async (request, reply) => {
-    metrics.answered(request.routeOptions.url ?? 'none', reply.statusCode)
+  const free = (request: FastifyRequest) => {
     open?.ingest.give(held.get(request) ?? 0)
     held.delete(request)
+  }
+  app.addHook('onResponse', async (request, reply) => {
+    metrics.answered(request.routeOptions.url ?? 'none', reply.statusCode)
+    free(request)
   })
   app.setNotFoundHandler((request, reply) =>
     refuse(reply, { status: 404, code: 'NOT_FOUND', message: `there is no ${request.url.slice(0, 200)}: events go to POST ${BATCH_PATH}` }),
   )
-  app.setErrorHandler((error, request, reply) => {
-    if ((error as { code?: string }).code === 'CONNECTION_CLOSED') metrics.aborted()
-    return refuse(reply, refusalOf(error, request))
-  })
+  app.setErrorHandler((error, request, reply) => refuse(reply, refusalOf(error, request)))
 
   const ready = () => {
     if (isStopping) throw new HttpError(STOPPING)
@@ -99,7 +107,11 @@ export async function listenHttp(options: HttpOptions): Promise<HttpServer> {
     const body = request.body as Body | undefined
     if (!body || body.length === 0)
       throw new HttpError({ status: 400, code: 'EMPTY_BODY', message: 'the request has no body: send {"events":[…]}' })
-    const answer = await open!.ingest.take(body)
+    const taking = open!.ingest.take(body)
+    // The door has read it.
+    buffers.give(body.bytes)
+    // Whether or not somebody is there still to be answered.
+    const answer = await taking.finally(() => free(request))
     if ('code' in answer) throw new HttpError({ status: answer.code === 'TOO_MANY_EVENTS' ? 413 : 400, ...answer })
     metrics.batch(body.length, answer.accepted, answer.late, answer.clamped, answer.rejected)
     return reply.code(202).header('content-type', 'application/json').send(textOf(answer))

@@ -11,8 +11,9 @@ import { HttpError } from './http-error.ts'
 
 export const BODY_BYTES_MAX = 5 << 20
 const BEHIND = 64
-/** Where a body says nothing of its length. */
+/** Where a body says nothing of its length; no buffer is smaller. */
 const FIRST_BYTES = 64 * 1024
+const FREE_BYTES_MAX = 16 << 20
 
 export interface Body {
   /** The body is bytes[0 … length). */
@@ -28,6 +29,29 @@ export interface ReadOptions {
   startTimer(ms: number, callback: () => void): () => void
   /** Told of each chunk before it is kept; false refuses it: too much is under way. */
   reserve(bytes: number): boolean
+  /** Where buffers come from, and go when nobody reads their body any more. */
+  buffers: BodyBuffers
+}
+
+/** Buffers to be filled again: a new one for each body costs the collector more than filling it. */
+export class BodyBuffers {
+  private readonly free: Buffer[] = []
+  private freeBytes = 0
+
+  /** One of at least so many bytes. What is in it means nothing. */
+  take(size: number): Buffer {
+    const buffer = this.free.pop()
+    if (buffer === undefined) return Buffer.allocUnsafeSlow(Math.max(size, FIRST_BYTES))
+    this.freeBytes -= buffer.length
+    // Bodies are of about one size: small ones go, so that those that stay fit.
+    return buffer.length >= size ? buffer : Buffer.allocUnsafeSlow(size + (size >> 2))
+  }
+
+  give(buffer: Buffer): void {
+    if (this.freeBytes + buffer.length > FREE_BYTES_MAX) return
+    this.freeBytes += buffer.length
+    this.free.push(buffer)
+  }
 }
 
 type Decoder = (bytes: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>
@@ -49,27 +73,37 @@ export async function readBody(request: IncomingMessage, options: ReadOptions): 
       message: `the body is encoded as ${encoding.slice(0, 40)}: send it as it is, or as one of gzip, br, zstd`,
     })
   const raw = await receive(request, options)
-  return decode ? decompress(raw, decode, encoding, options) : raw
+  if (!decode) return raw
+  try {
+    return await decompress(raw, decode, encoding, options)
+  } finally {
+    options.buffers.give(raw.bytes)
+  }
 }
 
-function receive(request: IncomingMessage, { bytesMax = BODY_BYTES_MAX, timeoutMs, startTimer, reserve }: ReadOptions): Promise<Body> {
+function receive(
+  request: IncomingMessage,
+  { bytesMax = BODY_BYTES_MAX, timeoutMs, startTimer, reserve, buffers }: ReadOptions,
+): Promise<Body> {
   const announced = Number(request.headers['content-length'] ?? Number.NaN)
   if (announced > bytesMax) return Promise.reject(tooLarge(bytesMax, 'the body'))
   return new Promise((resolve, reject) => {
-    let bytes = Buffer.allocUnsafe((Number.isNaN(announced) ? FIRST_BYTES : announced) + BEHIND)
+    let bytes = buffers.take((Number.isNaN(announced) ? 0 : announced) + BEHIND)
     let length = 0
     const end = (error?: Error) => {
       stopTimer()
       request.off('data', onData).off('end', onEnd).off('close', onClose)
-      if (error) reject(error)
-      else resolve({ bytes, length })
+      if (!error) return resolve({ bytes, length })
+      buffers.give(bytes)
+      reject(error)
     }
     const onData = (chunk: Buffer) => {
       if (length + chunk.length > bytesMax) return end(tooLarge(bytesMax, 'the body'))
       if (!reserve(chunk.length)) return end(new HttpError(BUSY))
       if (length + chunk.length + BEHIND > bytes.length) {
-        const grown = Buffer.allocUnsafe((length + chunk.length) * 2 + BEHIND)
+        const grown = buffers.take((length + chunk.length) * 2 + BEHIND)
         bytes.copy(grown, 0, 0, length)
+        buffers.give(bytes)
         bytes = grown
       }
       chunk.copy(bytes, length)

@@ -157,6 +157,15 @@ test(`${RUNS} spoilt batches: the elements of JSON.parse where it takes the body
   for (const count of Object.values(ends)) expect(count).toBeGreaterThan(RUNS / 20)
 }, 120_000)
 
+test('any beginning of a batch, and of one with nothing in it, is an error of the body', () => {
+  for (const whole of ['{ }', '{"events":[]}', `{"events":[{"a":[1,"\\""]}, {}],"x":1}`]) {
+    for (let length = 0; length < whole.length; length++) {
+      const body = Buffer.from(whole.slice(0, length))
+      expect(acceptBody(new Door({ partitions: 1 }), body, length, NOW)).toMatchObject({ code: 'MALFORMED_JSON' })
+    }
+  }
+})
+
 test('the largest of nestings and of bodies are walked without recursion', () => {
   for (const text of [
     '['.repeat(5 << 20),
