@@ -103,7 +103,16 @@ test('--help lists every question, with examples', async () => {
 })
 
 test('every question is a file of bench/ with its name', () => {
-  expect(questions.map(({ name }) => name).sort()).toEqual(['exactly-once', 'import', 'lane', 'lanes', 'operators', 'scan', 'stores'])
+  expect(questions.map(({ name }) => name).sort()).toEqual([
+    'exactly-once',
+    'import',
+    'ingest',
+    'lane',
+    'lanes',
+    'operators',
+    'scan',
+    'stores',
+  ])
   for (const { name } of questions) expect(readFileSync(join(import.meta.dirname, `${name}.ts`), 'utf8')).toContain(`name: '${name}'`)
 })
 

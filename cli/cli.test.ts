@@ -94,7 +94,7 @@ describe('config', () => {
     expect(table.out).toMatch(/^logLevel +warn +--set$/m)
     expect(table.out).toMatch(/^data +\/.*\/d +--data$/m)
     expect(table.out).toMatch(/^sink\.fsync +true +default$/m)
-    expect(table.out).toMatch(/^http\.apiKeys +\(secret\) +API_KEYS +not in this version: comes with the HTTP services$/m)
+    expect(table.out).toMatch(/^http\.apiKeys +\(secret\) +API_KEYS +not in this version: comes with keys for HTTP$/m)
     const json = packmill(['config', '--json', 'clickstream'], environment)
     const { settings } = JSON.parse(json.out)
     expect(settings[0]).toMatchObject({

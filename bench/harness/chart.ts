@@ -17,6 +17,7 @@ const BOUNDED = [
   ['lane / JSON.parse', 'lane', 'lane-over-json-parse'],
   ['two lanes / two loops', 'lanes', 'two-over-one'],
   ['import, events/s', 'import', 'import-rate'],
+  ['events over HTTP, events/s', 'ingest', 'ingest-rate'],
   ['with / without exactly-once', 'exactly-once', 'with-over-without'],
 ] as const
 
