@@ -1,4 +1,4 @@
-// The elements of the array in a body `{"events":[ … ]}` as lines: each on its own line, ended by a newline, where it stood in the bytes. So a body
+// The elements of the array in a body `{"events":[ … ]}` as lines: each on its own line, ended by a newline, in the body's own bytes. So a body
 // becomes what the scanner reads, without being parsed or copied.
 //
 // Owns the outline of a body: where elements begin and end. What is in one is its own matter: any element that brackets and quotes delimit is
@@ -128,17 +128,19 @@ function cutArray(body: Buffer, start: number, end: number, countMax: number): E
   let p = skipSpace(body, start + 1)
   const lines: ElementLines = { pos: p, length: 0, count: 0 }
   if (p === close) return lines
-  for (;;) {
+  for (let end = p; ; ) {
     const behind = behindValue(body, p)
     if (behind < 0 || behind > close) return malformed(p, 'an event')
     const next = skipSpace(body, behind)
     if (next !== close && body[next] !== COMMA) return malformed(next, 'a comma or a closing bracket')
     if (++lines.count > countMax) return tooMany(countMax)
+    const following = skipSpace(body, next + 1)
     unwrap(body, p, behind)
-    lines.length = behind + 1 - lines.pos
-    const following = next === close ? close : skipSpace(body, next + 1)
-    body.fill(SPACE, behind, following)
-    body[behind] = NEWLINE
+    // Close up: space between elements is part of none, and must not count in its size.
+    body.copyWithin(end, p, behind)
+    end += behind - p
+    body[end++] = NEWLINE
+    lines.length = end - lines.pos
     if (next === close) return lines
     p = following
   }

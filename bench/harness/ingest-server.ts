@@ -17,7 +17,7 @@ const stop = await (folder === '' ? bare() : ingest())
 
 process.on('message', (message: 'cpu' | 'stop') => {
   if (message === 'cpu') return say({ type: 'cpu', cpuSeconds: cpuSeconds() })
-  stop().then(() => {
+  void stop().then(() => {
     say({ type: 'stopped', cpuSeconds: cpuSeconds() })
     process.disconnect()
   })

@@ -33,6 +33,7 @@ describe('bad input: an answer with a code, and the next batch is taken', () => 
     ['GET', undefined, { method: 'GET' }, [405, 'METHOD_NOT_ALLOWED']],
     ['PUT with a body that nobody reads', batch(event()), { method: 'PUT' }, [405, 'METHOD_NOT_ALLOWED']],
     ['PATCH of another type', 'x', { method: 'PATCH', headers: { 'content-type': 'x/y' } }, [405, 'METHOD_NOT_ALLOWED']],
+    ['the name of another site', batch(event()), { headers: { ...JSON_TYPE, host: 'evil.example:3000' } }, [403, 'FORBIDDEN_HOST']],
     ['another path', batch(event()), { path: '/v1/events' }, [404, 'NOT_FOUND']],
     ['POST to a path that is read', '{}', { path: '/readyz' }, [405, 'METHOD_NOT_ALLOWED']],
   ])('%s', async (_, body, more, expected) => {
@@ -67,7 +68,8 @@ describe('bad input: an answer with a code, and the next batch is taken', () => 
 })
 
 describe('a body that does not come', () => {
-  const part = 'POST /v1/events/batch HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"events":['
+  const part =
+    'POST /v1/events/batch HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"events":['
 
   test('is refused when its time is over', async () => {
     const due: (() => void)[] = []

@@ -112,7 +112,7 @@ test('a sender that goes away before the answer: its batch is taken, and nothing
   const socket = connect(http.port, '127.0.0.1')
   const body = batch(event())
   socket.write(
-    `POST /v1/events/batch HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    `POST /v1/events/batch HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
   )
   await until(() => commits.length === 1)
   const closed = new Promise((resolve) => socket.once('close', resolve))

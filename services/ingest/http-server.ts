@@ -1,7 +1,7 @@
 // The door over HTTP: events in, and how the process is. Owns the port and the requests under way; what an event is, and when it is
 // durable, belongs to Ingest.
 //
-// 1. There are no keys yet, so it listens on loopback and nowhere else.
+// 1. There are no keys yet, so it listens on loopback and nowhere else, and answers only under the names of loopback.
 // 2. It listens before the process is ready, and says so: a port that is taken is found before anything is recovered.
 // 3. Every answer that is no success is JSON: { code, message }. A 503 says after how many seconds to try again.
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
@@ -15,6 +15,8 @@ import { IngestMetrics, type Observed } from './ingest-metrics.ts'
 import { type Body, BodyBuffers, readBody } from './read-body.ts'
 
 export const HOST = '127.0.0.1'
+/** What the host header may say without its port. */
+const LOOPBACK_NAMES: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost', '[::1]', '::1', ''])
 const BATCH_PATH = '/v1/events/batch'
 const BODY_TIMEOUT_MS = 30_000
 /** Of a request as a whole, a refused one included, whose rest is dropped. Checked by Node now and then. */
@@ -96,6 +98,16 @@ export async function listenHttp(options: HttpOptions): Promise<HttpServer> {
     refuse(reply, { status: 404, code: 'NOT_FOUND', message: `there is no ${request.url.slice(0, 200)}: events go to POST ${BATCH_PATH}` }),
   )
   app.setErrorHandler((error, request, reply) => refuse(reply, refusalOf(error, request)))
+
+  // A page of another site, whose name suddenly leads here, is a stranger too.
+  app.addHook('onRequest', async (request, reply) => {
+    if (!LOOPBACK_NAMES.has(request.hostname))
+      return refuse(reply, {
+        status: 403,
+        code: 'FORBIDDEN_HOST',
+        message: `this is ${HOST}, for this machine: send to it under that name`,
+      })
+  })
 
   const ready = () => {
     if (isStopping) throw new HttpError(STOPPING)

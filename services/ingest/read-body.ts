@@ -7,10 +7,11 @@
 import type { IncomingMessage } from 'node:http'
 import { promisify } from 'node:util'
 import * as zlib from 'node:zlib'
+import { SLACK } from '../../model/scan-plain.ts'
 import { HttpError } from './http-error.ts'
 
 export const BODY_BYTES_MAX = 5 << 20
-const BEHIND = 64
+const BEHIND = SLACK
 /** Where a body says nothing of its length; no buffer is smaller. */
 const FIRST_BYTES = 64 * 1024
 const FREE_BYTES_MAX = 16 << 20

@@ -65,7 +65,7 @@ export async function openOwner(options: OwnerOptions): Promise<Local> {
     stats: () => embedded.stats(),
     deadLetters: (request) => embedded.deadLetters(request),
     async stop(how) {
-      await http?.stop()
+      const [door] = await Promise.allSettled([http?.stop()])
       if (how !== 'at once') await server.idle()
       await server.cut()
       try {
@@ -73,6 +73,7 @@ export async function openOwner(options: OwnerOptions): Promise<Local> {
       } finally {
         await server.close()
       }
+      if (door.status === 'rejected') throw door.reason
     },
   }
 }

@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Door } from '../../model/door.ts'
+import { EVENT_BYTES_MAX } from '../../model/event.ts'
 import { cutAny, cutPlain, restore } from '../../model/event-array.ts'
 import { acceptBody } from '../../services/ingest/accept-body.ts'
 import { expectedEvent } from './expected-event.ts'
@@ -163,6 +164,18 @@ test('any beginning of a batch, and of one with nothing in it, is an error of th
       const body = Buffer.from(whole.slice(0, length))
       expect(acceptBody(new Door({ partitions: 1 }), body, length, NOW)).toMatchObject({ code: 'MALFORMED_JSON' })
     }
+  }
+})
+
+test('space around an event is no part of it: one of 64 KB is taken, wherever newlines are', () => {
+  const largest = JSON.parse(
+    strict(utf8(`{"eventId":"e","orgId":"o","productId":"p","userId":"u","type":"click","ts":${NOW},"receivedAt":${NOW},"x":1}`)),
+  ) as object
+  const fill = EVENT_BYTES_MAX - JSON.stringify({ ...largest, sdk: '' }).length
+  const text = JSON.stringify({ ...largest, sdk: 'x'.repeat(fill) })
+  for (const space of ['', ' ', '\r\n   ']) {
+    const body = Buffer.from(`{"events":[${space}${text}${space},${space}${text}${space}]}`)
+    expect(acceptBody(new Door({ partitions: 1 }), body, body.length, NOW)).toMatchObject({ accepted: 2, rejected: [] })
   }
 })
 
