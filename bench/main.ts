@@ -13,9 +13,10 @@ import { lane } from './lane.ts'
 import { lanes } from './lanes.ts'
 import { operators } from './operators.ts'
 import { scan } from './scan.ts'
+import { startup } from './startup.ts'
 import { stores } from './stores.ts'
 
-export const questions: readonly Question[] = [lane, lanes, importFile, ingest, exactlyOnce, operators, scan, stores]
+export const questions: readonly Question[] = [lane, lanes, importFile, ingest, exactlyOnce, operators, scan, stores, startup]
 
 export interface MainOptions {
   known?: readonly Question[]

@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
+import { Command } from 'commander'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { commands } from './commands.ts'
 
@@ -38,6 +39,26 @@ describe('help', () => {
     expect(packmill(['help', name]).out).toBe(out)
   })
 
+  test('every command, and every command of a command, has help with a summary and examples of itself', async () => {
+    const walked: string[] = []
+    const walk = (command: Command, path: string) => {
+      let help = ''
+      command.configureOutput({ writeOut: (text) => (help += text) })
+      command.outputHelp()
+      expect(help, path).toContain(`Usage: packmill ${path}`)
+      expect(help, path).toMatch(new RegExp(`Examples:\\n  (source <\\()?packmill ${path}`))
+      walked.push(path)
+      for (const below of command.commands) walk(below, `${path} ${below.name()}`)
+    }
+    for (const { name, summary, load } of commands) {
+      const command = new Command('packmill').command(name).description(summary)
+      ;(await load())(command)
+      expect(command.description().length, name).toBeGreaterThan(10)
+      walk(command, name)
+    }
+    expect(walked).toEqual(expect.arrayContaining(['import', 'dlq list', 'dlq show', 'dlq replay', 'topology describe', 'completion']))
+  })
+
   test('every file in commands/ is a command', () => {
     const files = readdirSync(join(import.meta.dirname, 'commands')).filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'))
     expect(files.sort()).toEqual(commands.map(({ name }) => `${name}.ts`).sort())
@@ -53,6 +74,45 @@ describe('help', () => {
   test('--version is that of package.json', () => {
     const { version } = JSON.parse(readFileSync(join(import.meta.dirname, '..', 'package.json'), 'utf8'))
     expect(packmill(['--version'])).toEqual({ code: 0, out: `${version}\n`, err: '' })
+  })
+})
+
+describe('completion', () => {
+  const after = (...words: string[]) => {
+    const { code, out } = packmill(['complete', '--', ...words])
+    expect(code).toBe(0)
+    const [directive, ...found] = out.trimEnd().split('\n').reverse()
+    return { files: directive === ':0', found: found.map((line) => line.split('\t')[0]).reverse() }
+  }
+
+  test.each(['bash', 'zsh', 'fish'])('a script for %s, which asks packmill', (shell) => {
+    const { code, out } = packmill(['completion', shell])
+    expect(code).toBe(0)
+    expect(out).toContain('packmill complete --')
+    if (shell === 'bash') expect(spawnSync('bash', ['-n'], { input: out }).status).toBe(0)
+  })
+
+  test('commands, and commands of commands', () => {
+    expect(after('im').found).toEqual(['import'])
+    expect(after('').found).toEqual(expect.arrayContaining(commands.map(({ name }) => name)))
+    expect(after('dlq', '').found).toEqual(expect.arrayContaining(['list', 'show', 'replay']))
+    expect(after('completion', '').found).toEqual(['bash', 'zsh', 'fish'])
+  })
+
+  test('options of the command, their choices, names of settings, and files where files belong', () => {
+    expect(after('import', '--cl').found).toEqual(['--close'])
+    expect(after('import', '--format', '').found).toEqual(['auto', 'jsonl', 'combined'])
+    expect(after('import', '--set', 'clickstream.gap').found).toEqual(['clickstream.gapMs='])
+    expect(after('config', 'clickstream.gap').found).toEqual(['clickstream.gapMs'])
+    expect(after('dlq', 'replay', '--co').found).toEqual(['--code', '--config'])
+    expect(after('import', '')).toEqual({ files: true, found: [] })
+    expect(after('sql', '--data', '').files).toBe(true)
+    expect(after('sql', '--json', '').files).toBe(false)
+  })
+
+  test('a shell that it does not know', () => {
+    const { code, err } = packmill(['completion', 'tcsh'])
+    expect([code, err]).toEqual([2, expect.stringContaining('bash, zsh, fish')])
   })
 })
 

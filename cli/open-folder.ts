@@ -2,7 +2,7 @@
 import type { Config } from '../config/index.ts'
 import type { Notice } from '../services/process/embedded.ts'
 import { exitNow } from '../services/process/exit-now.ts'
-import { type Local, openLocal, openOwner } from '../services/process/local.ts'
+import type { Local } from '../services/process/local.ts'
 import { describeError, EXIT_FAILURE, reportError } from './errors.ts'
 import type { Interrupt, Interrupted } from './interrupt.ts'
 import { emptyStdin } from './stdin.ts'
@@ -32,6 +32,8 @@ export async function openFolder(config: Config, options: OpenOptions = {}): Pro
     tell(notice)
   }
   emptyStdin()
+  // Engine and stores are loaded by who opens a folder, not by who asks for help.
+  const { openLocal, openOwner } = await import('../services/process/local.ts')
   const how = { config, version: version(), live, onNotice }
   const opening = alone ? openOwner({ ...how, http }) : openLocal(how)
   if (!stopping) return opening

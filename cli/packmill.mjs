@@ -1,17 +1,29 @@
 #!/usr/bin/env node
 // The `packmill` command. In a checkout it runs the sources under the project's own Node, installing what is missing first; in an
 // installed package the compiled program, under the Node that is there. Plain JavaScript, because any Node may start it.
-import { existsSync } from 'node:fs'
+import { existsSync, fstatSync, readFileSync, writeSync } from 'node:fs'
 import module from 'node:module'
 import { fileURLToPath } from 'node:url'
 
-// What was compiled (and stripped of its types) once is not compiled again: half of the time of a short command.
-module.enableCompileCache?.()
-
 const sources = new URL('./main.ts', import.meta.url)
+const helpText = new URL('../dist/cli/help.txt', import.meta.url)
 const major = Number(process.versions.node.split('.')[0])
 
-if (existsSync(sources)) {
+/** The help of packmill itself, at 80 columns, is made when the package is: loading a parser to print it takes four times as long. */
+function isPlainHelp([first, ...others]) {
+  if (others.length > 0 || !(first === undefined || first === '--help' || first === '-h' || first === 'help')) return false
+  const isTerminal = fstatSync(1).isCharacterDevice()
+  return !isTerminal || (process.stdout.columns ?? 80) >= 80
+}
+
+const hasSources = existsSync(sources)
+const isInstalledHelp = !hasSources && isPlainHelp(process.argv.slice(2)) && existsSync(helpText)
+
+// What was compiled (and stripped of its types) once is not compiled again: half of the time of a short command.
+if (!isInstalledHelp) module.enableCompileCache?.()
+
+if (isInstalledHelp) writeSync(1, readFileSync(helpText))
+else if (hasSources) {
   const { install, runNode } = await import('../tools/bootstrap.mjs')
   await install()
   if (major >= 24) await import(sources.href)

@@ -10,7 +10,9 @@ import { version } from './version.ts'
 export async function runCli(args: readonly string[]): Promise<number> {
   // A reader that has seen enough (`packmill … | head`) is no failure.
   process.stdout.once('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? EXIT_OK : EXIT_FAILURE))
-  const named = args.find((arg) => !arg.startsWith('-') && arg !== 'help')
+  // A shell asks what may follow.
+  const isCompletion = args[0] === 'complete' && args[1] === '--'
+  const named = (isCompletion ? args.slice(2) : args).find((arg) => !arg.startsWith('-') && arg !== 'help')
   const program = new Command('packmill')
     .description('Product events in; sessions and friction incidents out, exactly once, in one process.')
     .exitOverride()
@@ -27,8 +29,15 @@ export async function runCli(args: readonly string[]): Promise<number> {
   ])
   try {
     for (const { name, summary, load } of commands) {
+      // The adapter brings its own.
+      if (isCompletion && name === 'completion') continue
       const command = program.command(name).description(summary).exitOverride()
       if (name === named) (await load())(command)
+    }
+    if (isCompletion) {
+      const { complete } = await import('./complete.ts')
+      await complete(program, args.slice(2))
+      return EXIT_OK
     }
     if (args.length === 0) {
       program.outputHelp()

@@ -186,3 +186,26 @@ describe('beside it, through it', () => {
     },
   )
 })
+
+test('topology describe --live: rates and lag on the edges, through it; without it an error that says what to do', async () => {
+  const running = await up('live')
+  write('live.jsonl', lines(2_000))
+  expect(packmill(folder, ['import', 'live.jsonl', '--data', 'live']).code).toBe(0)
+  const once = packmill(folder, ['topology', 'describe', 'clickstream', '--live', '--json', '--data', 'live'])
+  expect(once.code, once.err).toBe(0)
+  const found = json(once.out) as { events: number; edges: { from: string; to: string; perSecond?: number; lag?: number }[] }
+  expect(found).toMatchObject({ name: 'clickstream', seconds: 1, process: { pid: running.child.pid } })
+  expect(found.events).toBeGreaterThan(1_500)
+  // All is in since the import has returned.
+  const tables = found.edges.filter(({ lag }) => lag !== undefined)
+  expect(tables.length).toBeGreaterThan(4)
+  for (const edge of tables) expect(edge).toMatchObject({ perSecond: 0, lag: 0 })
+  const watching = start(['topology', 'describe', 'clickstream', '--live', '--data', 'live'])
+  await watching.says(/^events\.raw +→ +\S+ +0\/s +caught up$/m)
+  watching.child.kill('SIGINT')
+  expect(await watching.ended).toMatchObject({ code: 0 })
+  running.child.kill('SIGTERM')
+  await running.ended
+  const { code, err } = packmill(folder, ['topology', 'describe', 'clickstream', '--live', '--data', 'live'])
+  expect([code, err]).toEqual([1, expect.stringMatching(/^NOT_RUNNING: .*\n {2}Start one with `packmill up`/m)])
+})

@@ -24,4 +24,11 @@ for (const path of globSync('**/*.d.ts', { cwd: dist })) {
 for (const folder of include) {
   for (const path of globSync(`${folder}/**/*.{sql,json,yaml}`, { cwd: root })) cpSync(join(root, path), join(dist, path))
 }
+// What `packmill --help` prints (cli/packmill.mjs), so that nothing needs to be loaded for it.
+const help = spawnSync(process.execPath, [join(dist, 'cli', 'main.js'), '--help'], { encoding: 'utf8' })
+if (help.status !== 0) {
+  console.error(help.stderr)
+  process.exit(1)
+}
+writeFileSync(join(dist, 'cli', 'help.txt'), help.stdout)
 console.log(`built dist/ from ${include.join(', ')}`)

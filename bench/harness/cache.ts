@@ -18,6 +18,7 @@ const SOURCES = {
   log: [
     'services/traffic',
     'services/process/importer.ts',
+    'services/process/line-decoder.ts',
     'model',
     'engine/log',
     'stores/log',

@@ -3,9 +3,6 @@
 import type { Command } from 'commander'
 import { addDataOptions, addExamples, addJsonOption, type DataOptions, resolveConfig } from '../common-options.ts'
 import type { Finding } from '../doctor/finding.ts'
-import { checkFolder } from '../doctor/folder.ts'
-import { checkMachine } from '../doctor/machine.ts'
-import { checkSettings } from '../doctor/settings.ts'
 import { EXIT_FAILURE } from '../errors.ts'
 
 export function doctor(command: Command): void {
@@ -18,6 +15,11 @@ export function doctor(command: Command): void {
 
 async function run(options: DataOptions & { json?: boolean }): Promise<void> {
   const { config } = await resolveConfig(options)
+  const [{ checkFolder }, { checkMachine }, { checkSettings }] = await Promise.all([
+    import('../doctor/folder.ts'),
+    import('../doctor/machine.ts'),
+    import('../doctor/settings.ts'),
+  ])
   const findings: Finding[] = [...(await checkMachine()), ...(await checkFolder(config)), ...checkSettings(config)]
   const isWell = findings.every(({ state }) => state !== 'wrong')
   if (options.json) console.log(JSON.stringify({ well: isWell, findings }, null, 2))

@@ -1,19 +1,38 @@
 // packmill topology: a topology as its readers need it: text for people, JSON for programs, Mermaid for pages. Draws the same value that runs.
 import { type Command, Option } from 'commander'
+import type { Config } from '../../config/index.ts'
 import type { Topology } from '../../engine/index.ts'
-import { clickstreamSettings } from '../../services/process/embedded.ts'
-import { clickstream } from '../../topologies/clickstream.ts'
+import type { Local } from '../../services/process/local.ts'
 import { addDataOptions, addExamples, type DataOptions, resolveConfig } from '../common-options.ts'
-import { formatTable } from '../print.ts'
+import { interrupt } from '../interrupt.ts'
+import { wholeNumber } from '../numbers.ts'
+import { formatCount, formatTable } from '../print.ts'
 import { type Drawing, drawing } from '../topology-drawing.ts'
+import { type Live, type Look, live } from '../topology-live.ts'
 
 interface DescribeOptions extends DataOptions {
   format: 'text' | 'json' | 'mermaid'
   json?: boolean
+  live?: boolean
+  every: number
 }
 
-const topologies: Readonly<Record<string, (options: DataOptions) => Promise<Topology>>> = {
-  clickstream: async (options) => clickstream(clickstreamSettings((await resolveConfig(options)).config)),
+const topologies: Readonly<Record<string, (config: Config) => Promise<Topology>>> = {
+  async clickstream(config) {
+    const [{ clickstreamSettings }, { clickstream }] = await Promise.all([
+      import('../../services/process/embedded.ts'),
+      import('../../topologies/clickstream.ts'),
+    ])
+    return clickstream(clickstreamSettings(config))
+  },
+}
+
+class NotRunningError extends Error {
+  readonly code = 'NOT_RUNNING'
+  readonly advice = 'Start one with `packmill up`, or name its data folder with --data.'
+  constructor(folder: string) {
+    super(`no process is at work in ${folder}, or it does not answer: there are no rates to show`)
+  }
 }
 
 export function topology(command: Command): void {
@@ -23,12 +42,16 @@ export function topology(command: Command): void {
     .argument('<name>', `which: ${Object.keys(topologies).join(', ')}`)
     .addOption(new Option('--format <format>', 'how').choices(['text', 'json', 'mermaid']).default('text'))
     .option('--json', 'the same as --format json')
+    .option('--live', 'rates and lag on the edges, of the process that is at work in the data folder; until Ctrl-C')
+    .option('--every <seconds>', 'with --live: how often', wholeNumber(1, 3_600), 1)
     .action(run)
     .exitOverride()
   const examples = [
     ['packmill topology describe clickstream', 'topics, operators, tables'],
     ['packmill topology describe clickstream --format mermaid', 'a graph for a page in Markdown'],
     ['packmill topology describe clickstream --format json', 'for programs'],
+    ['packmill topology describe clickstream --live', 'what goes over each edge now, beside `packmill up`'],
+    ['packmill topology describe clickstream --live --json', 'the same once, of one second'],
   ] as const
   addExamples(command, examples)
   addExamples(addDataOptions(describe), examples)
@@ -37,9 +60,54 @@ export function topology(command: Command): void {
 async function run(name: string, options: DescribeOptions, command: Command): Promise<void> {
   const make = topologies[name]
   if (!make) return command.error(`error: there is no topology ${name}; there is ${Object.keys(topologies).join(', ')}`)
-  const drawn = drawing(await make(options))
+  const { config } = await resolveConfig(options)
+  const drawn = drawing(await make(config))
+  if (options.live) return watch(drawn, config, options)
   const format = options.json ? 'json' : options.format
   console.log(format === 'json' ? JSON.stringify(drawn, null, 2) : format === 'mermaid' ? mermaid(drawn) : text(drawn))
+}
+
+/** Redrawn in place in a terminal, lines elsewhere; once as JSON. */
+async function watch(drawn: Drawing, config: Config, { json, format, every }: DescribeOptions): Promise<void> {
+  const { connect } = await import('../../services/process/local.ts')
+  const folder = await connect(config.data)
+  if (!folder) throw new NotRunningError(config.data)
+  const look = async (): Promise<Look> => ({ stats: await folder.stats(), ms: performance.now() })
+  const stopping = interrupt(() => undefined)
+  const pause = () => stopping.race(new Promise((resolve) => setTimeout(resolve, every * 1000)))
+  const screen = process.stdout.isTTY ? (await import('log-update')).createLogUpdate(process.stdout) : undefined
+  try {
+    for (let before = await look(); ; ) {
+      await pause()
+      const now = await stopping.race(look())
+      const found = live(drawn, before, now)
+      before = now
+      if (json || format === 'json') return console.log(JSON.stringify({ ...found, seconds: every, process: processOf(folder) }, null, 2))
+      const shown = liveText(found, folder)
+      if (screen) screen(`${shown}\n\nCtrl-C ends it.`)
+      else console.log(`${new Date().toISOString()}\n${shown}`)
+    }
+  } catch (error) {
+    // It shows until somebody has seen enough.
+    if (!stopping.signal.aborted) throw error
+  } finally {
+    screen?.done()
+    await folder.stop()
+  }
+}
+
+const processOf = ({ owner }: Local) => ({ pid: owner!.pid, command: owner!.command })
+
+function liveText({ name, events, users, edges }: Live, folder: Local): string {
+  const rows = edges.map(({ from, to, perSecond, lag }) => [
+    from,
+    '→',
+    to,
+    perSecond === undefined ? '' : `${formatCount(perSecond)}/s`,
+    lag === undefined ? '' : lag === 0 ? 'caught up' : `${formatCount(lag)} behind`,
+  ])
+  const { pid } = processOf(folder)
+  return `topology ${name}, process ${pid}: ${formatCount(events)} events, ${formatCount(users)} users in memory\n${formatTable(rows)}`
 }
 
 function text({ name, nodes, edges, settings }: Drawing): string {

@@ -106,8 +106,9 @@ export class DeadLetters {
     this.door = new Door({ partitions: options.partitions })
   }
 
-  /** Errors: DEAD_LETTER_UNKNOWN; those of the log and the store. One request after the other. */
+  /** Errors: DEAD_LETTER_UNKNOWN; those of the log and the store. One replay after the other. */
   ask<R extends DeadLetterRequest>(request: R): Promise<DeadLetterAnswer<R>> {
+    if (request.ask !== 'replay') return this.answer(request) as Promise<DeadLetterAnswer<R>>
     const answer = this.last.then(() => this.answer(request)) as Promise<DeadLetterAnswer<R>>
     this.last = answer.catch(() => {
       // A commit may have failed: what is true is read again.
@@ -126,14 +127,14 @@ export class DeadLetters {
     const { topic } = this.options
     const rows = await this.options.query<{ code: string; at: string; n: number | string; done: number | string }>(
       `SELECT code, if(ms = 0, '', formatDateTime(toStartOfHour(fromUnixTimestamp64Milli(ms, 'UTC')), '%Y-%m-%dT%H:00:00Z')) AS at, count() AS n,
-        countIf(${WAS_REPLAYED}) AS done
+        countIf(${wasReplayed(replayed)}) AS done
       FROM (SELECT *, toInt64(JSONExtractUInt(record, 'receivedAt')) AS ms FROM events_dlq WHERE lineage = {lineage:String}) GROUP BY code, at ORDER BY code, at`,
-      this.params(replayed),
+      this.params,
     )
     const newest = await this.options.query<Row & { done: number }>(
-      `SELECT ${FIELDS}, ${WAS_REPLAYED} AS done FROM events_dlq WHERE lineage = {lineage:String}
+      `SELECT ${FIELDS}, ${wasReplayed(replayed)} AS done FROM events_dlq WHERE lineage = {lineage:String}
       ORDER BY JSONExtractUInt(record, 'receivedAt') DESC, offset DESC, partition LIMIT {limit:UInt32}`,
-      { ...this.params(replayed), limit },
+      { ...this.params, limit },
     )
     return {
       groups: rows.map(({ code, at, n, done }) => ({ code, topic, hour: at, count: Number(n), replayed: Number(done) })),
@@ -166,8 +167,8 @@ export class DeadLetters {
     for (let after: Place = [0, -1]; ; ) {
       const rows = await this.options.query<Row & { record: string }>(
         `SELECT ${FIELDS}, record FROM events_dlq WHERE lineage = {lineage:String} AND (partition, toInt64(offset)) > ({p:UInt16}, {o:Int64})
-          AND NOT ${WAS_REPLAYED} ${code === undefined ? '' : 'AND code = {code:String}'} ORDER BY partition, offset LIMIT {limit:UInt32}`,
-        { ...this.params(claim.replayed), p: after[0], o: after[1], code, limit: pageRows },
+          AND NOT ${wasReplayed(claim.replayed)} ${code === undefined ? '' : 'AND code = {code:String}'} ORDER BY partition, offset LIMIT {limit:UInt32}`,
+        { ...this.params, p: after[0], o: after[1], code, limit: pageRows },
       )
       if (rows.length === 0) return result
       await this.append(rows, result)
@@ -215,16 +216,13 @@ export class DeadLetters {
   private rows(places: readonly Place[]): Promise<(Row & { record: string })[]> {
     return this.options.query(
       `SELECT ${FIELDS}, record FROM events_dlq WHERE lineage = {lineage:String}
-        AND has({places:Array(Tuple(UInt16, UInt64))}, (partition, offset)) ORDER BY partition, offset LIMIT 1 BY partition, offset`,
-      { ...this.params(new Map()), places },
+        AND (partition, offset) IN (${places.map(([partition, offset]) => `(${partition}, ${offset})`).join(', ')}) ORDER BY partition, offset LIMIT 1 BY partition, offset`,
+      { ...this.params },
     )
   }
 
-  private params(replayed: Ranges): Record<string, unknown> {
-    return {
-      lineage: this.options.lineage,
-      done: Array.from(replayed, ([partition, ranges]) => ranges.map((range) => [partition, ...range])).flat(),
-    }
+  private get params(): Record<string, unknown> {
+    return { lineage: this.options.lineage }
   }
 
   private describe({ partition, offset, code, message, source_partition, source_offset }: Row): Omit<DeadLetter, 'record' | 'replayed'> {
@@ -233,7 +231,11 @@ export class DeadLetters {
   }
 
   private claimed(): ReturnType<DeadLetters['claim']> {
-    return (this.claiming ??= this.claim())
+    this.claiming ??= this.claim().catch((error: unknown) => {
+      this.claiming = undefined
+      throw error
+    })
+    return this.claiming
   }
 
   private async claim() {
@@ -244,7 +246,11 @@ export class DeadLetters {
   }
 }
 
-const WAS_REPLAYED = 'arrayExists(r -> r.1 = partition AND r.2 <= offset AND r.3 > offset, {done:Array(Tuple(UInt16, UInt64, UInt64))})'
+/** SQL; whole numbers only, so they stand in the text. */
+function wasReplayed(replayed: Ranges): string {
+  const ranges = Array.from(replayed, ([partition, own]) => own.map(([from, to]) => `(${partition}, ${from}, ${to})`)).flat()
+  return ranges.length === 0 ? 'false' : `arrayExists(r -> r.1 = partition AND r.2 <= offset AND r.3 > offset, [${ranges.join(', ')}])`
+}
 
 const placeOf = ({ partition, offset }: Row): Place => [partition, Number(offset)]
 

@@ -40,7 +40,7 @@ export function decodeAhead(paths: readonly string[], lines: LineOptions, target
   const names = new Set<string>()
   let before: Promise<unknown> = Promise.resolve()
   const files = paths.map((path) => {
-    const file = new AheadFile(pool, { path, partitions: target.partitions, lines, batchesAhead: BATCHES_AHEAD })
+    const file = new AheadFile({ path, partitions: target.partitions, lines, batchesAhead: BATCHES_AHEAD })
     // In the order of the files, so that of two with one name the earlier one begins.
     const opened = before.then(async () => {
       const name = await file.name
@@ -57,6 +57,12 @@ export function decodeAhead(paths: readonly string[], lines: LineOptions, target
     before = opened.catch(() => undefined)
     return { file, opened, isTaken: false }
   })
+  // The pool's own queue keeps no order.
+  let next = 0
+  const decodeNext = async (): Promise<void> => {
+    for (let entry = files[next++]; entry; entry = files[next++]) await entry.file.decode(pool)
+  }
+  for (let thread = 0; thread < threads; thread++) void decodeNext()
   return {
     async import(index, listener) {
       const entry = files[index]!
@@ -89,7 +95,9 @@ export function decodeAhead(paths: readonly string[], lines: LineOptions, target
 class AheadFile {
   readonly name: Promise<string>
   onShare: ((share: number) => void) | undefined
+  private readonly order: DecodeOrder
   private readonly port: MessagePort
+  private readonly threadPort: MessagePort
   private readonly queue: { batch: DecodedBatch; share: number }[] = []
   private isEnded = false
   /** Batches whose bytes are this thread's. */
@@ -97,9 +105,11 @@ class AheadFile {
   private failure: unknown
   private wake = () => {}
 
-  constructor(pool: Piscina, order: DecodeOrder) {
+  constructor(order: DecodeOrder) {
     const { port1, port2 } = new MessageChannel()
+    this.order = order
     this.port = port1
+    this.threadPort = port2
     const name = Promise.withResolvers<string>()
     this.name = name.promise
     this.name.catch(() => undefined)
@@ -120,8 +130,7 @@ class AheadFile {
         this.wake()
       }
     })
-    // A thread that broke says nothing more.
-    pool.run({ port: port2, order }, { transferList: [port2] }).catch(end)
+    this.end = end
     this.stop = (reason) => {
       this.failure ??= reason
       if (reason !== undefined) this.queue.length = 0
@@ -131,6 +140,14 @@ class AheadFile {
     }
   }
 
+  /** On a thread of the pool, until all of it is committed. Never rejects. */
+  async decode(pool: Piscina): Promise<void> {
+    if (this.isEnded) return
+    // A thread that broke says nothing more.
+    await pool.run({ port: this.threadPort, order: this.order }, { transferList: [this.threadPort] }).catch(this.end)
+  }
+
+  private readonly end: (failure?: unknown) => void
   /** Nothing more of it is decoded; with a reason, `batches` rejects with that, at once. */
   readonly stop: (reason?: unknown) => void
 

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import type { Config } from '../../config/index.ts'
 import type { SinkStats } from '../../engine/sink/sink-task.ts'
 import { siblingModule } from '../../model/module-url.ts'
+import { TOPICS } from '../../model/rows.ts'
 import { type FolderLock, lockFolder } from '../../stores/files/folder-lock.ts'
 import { realFiles } from '../../stores/files/real-files.ts'
 import { type JournalLog, openJournalLog } from '../../stores/log/journal-log.ts'
@@ -293,7 +294,10 @@ export class Embedded {
     return this.sinks.queryText(sql, format)
   }
 
-  deadLetters<R extends DeadLetterRequest>(request: R): Promise<DeadLetterAnswer<R>> {
+  /** Of all that are in the log now. */
+  async deadLetters<R extends DeadLetterRequest>(request: R): Promise<DeadLetterAnswer<R>> {
+    const topic = TOPICS.deadLetters
+    await this.waits.bear(this.sinks.drain({ [topic]: await this.ends(topic) }))
     this.dead ??= new DeadLetters({
       ...this.importTarget,
       query: (sql, params) => this.query(sql, params),

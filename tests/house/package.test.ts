@@ -51,6 +51,9 @@ test('its command works', ({ skip }) => {
   const help = packmill('--help')
   expect(help.code, help.all).toBe(0)
   expect(help.out).toContain('Usage: packmill')
+  // It was made with the package; this one is made now.
+  expect(packmill('--verbose', '--help').out).toBe(help.out)
+  for (const same of [[], ['-h'], ['help']]) expect(packmill(...same).out).toBe(help.out)
   expect(packmill('config', 'logLevel', '--json').out).toContain('"value": "info"')
   const traffic = packmill('traffic', '--events', '100', '--out', 'events.jsonl')
   expect(traffic.code, traffic.all).toBe(0)
