@@ -111,6 +111,7 @@ test('every question is a file of bench/ with its name', () => {
     'lanes',
     'operators',
     'scan',
+    'startup',
     'stores',
   ])
   for (const { name } of questions) expect(readFileSync(join(import.meta.dirname, `${name}.ts`), 'utf8')).toContain(`name: '${name}'`)

@@ -78,7 +78,7 @@ describe('help', () => {
 })
 
 describe('completion', () => {
-  const after = (...words: string[]) => {
+  const following = (...words: string[]) => {
     const { code, out } = packmill(['complete', '--', ...words])
     expect(code).toBe(0)
     const [directive, ...found] = out.trimEnd().split('\n').reverse()
@@ -93,21 +93,21 @@ describe('completion', () => {
   })
 
   test('commands, and commands of commands', () => {
-    expect(after('im').found).toEqual(['import'])
-    expect(after('').found).toEqual(expect.arrayContaining(commands.map(({ name }) => name)))
-    expect(after('dlq', '').found).toEqual(expect.arrayContaining(['list', 'show', 'replay']))
-    expect(after('completion', '').found).toEqual(['bash', 'zsh', 'fish'])
+    expect(following('im').found).toEqual(['import'])
+    expect(following('').found).toEqual(expect.arrayContaining(commands.map(({ name }) => name)))
+    expect(following('dlq', '').found).toEqual(expect.arrayContaining(['list', 'show', 'replay']))
+    expect(following('completion', '').found).toEqual(['bash', 'zsh', 'fish'])
   })
 
   test('options of the command, their choices, names of settings, and files where files belong', () => {
-    expect(after('import', '--cl').found).toEqual(['--close'])
-    expect(after('import', '--format', '').found).toEqual(['auto', 'jsonl', 'combined'])
-    expect(after('import', '--set', 'clickstream.gap').found).toEqual(['clickstream.gapMs='])
-    expect(after('config', 'clickstream.gap').found).toEqual(['clickstream.gapMs'])
-    expect(after('dlq', 'replay', '--co').found).toEqual(['--code', '--config'])
-    expect(after('import', '')).toEqual({ files: true, found: [] })
-    expect(after('sql', '--data', '').files).toBe(true)
-    expect(after('sql', '--json', '').files).toBe(false)
+    expect(following('import', '--cl').found).toEqual(['--close'])
+    expect(following('import', '--format', '').found).toEqual(['auto', 'jsonl', 'combined'])
+    expect(following('import', '--set', 'clickstream.gap').found).toEqual(['clickstream.gapMs='])
+    expect(following('config', 'clickstream.gap').found).toEqual(['clickstream.gapMs'])
+    expect(following('dlq', 'replay', '--co').found).toEqual(['--code', '--config'])
+    expect(following('import', '')).toEqual({ files: true, found: [] })
+    expect(following('sql', '--data', '').files).toBe(true)
+    expect(following('sql', '--json', '').files).toBe(false)
   })
 
   test('a shell that it does not know', () => {

@@ -143,7 +143,7 @@ describe('a file', () => {
       `10.0.0.1 - - [02/Mar/2026:07:00:${String(second).padStart(2, '0')} +0000] "GET ${path} HTTP/1.1" 200 5 "-" "${agent}"\n`
     write(
       'access.log',
-      request(1, '/home?a=b') + request(2, '/logo.png') + 'nonsense\n' + request(3, '/buy', 'Googlebot') + request(4, '/buy'),
+      `${request(1, '/home?a=b') + request(2, '/logo.png')}nonsense\n${request(3, '/buy', 'Googlebot')}${request(4, '/buy')}`,
     )
     write('beside.jsonl', event({ eventId: 'beside' }))
     const some = packmill(folder, ['import', 'access.log', 'beside.jsonl', '--org', 'acme', '--skip', 'bots', '--data', 'web', '--json'])

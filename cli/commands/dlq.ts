@@ -1,6 +1,7 @@
 // packmill dlq: dead letters: counted, looked at, and put in again after a fix. Owns what is printed; which were replayed is services/process's.
 import { type Command, InvalidArgumentError } from 'commander'
 import type { DeadLetter, DeadLetterList, Place, ReplayResult } from '../../services/process/dead-letters.ts'
+import type { Stats } from '../../services/process/embedded.ts'
 import { addDataOptions, addExamples, addJsonOption, type DataOptions, resolveConfig } from '../common-options.ts'
 import { EXIT_FAILURE } from '../errors.ts'
 import { interrupt } from '../interrupt.ts'
@@ -9,6 +10,7 @@ import { openFolder, withFolder } from '../open-folder.ts'
 import { formatCount, formatTable } from '../print.ts'
 import { requireData } from '../require-data.ts'
 import { settle } from '../settle.ts'
+import { waiting } from '../waiting.ts'
 
 interface DlqOptions extends DataOptions {
   json?: boolean
@@ -55,7 +57,7 @@ function place(text: string): Place {
 async function runList(options: DlqOptions): Promise<void> {
   const { config } = await resolveConfig(options)
   requireData(config)
-  const found = await withFolder(config, {}, (folder) => folder.deadLetters({ ask: 'list', limit: options.limit }))
+  const found = await withFolder(config, {}, (folder) => waiting('counting', folder.deadLetters({ ask: 'list', limit: options.limit })))
   console.log(options.json ? JSON.stringify(found, null, 2) : asText(found))
 }
 
@@ -74,15 +76,16 @@ async function runReplay(places: Place[] | undefined, options: DlqOptions, comma
   const stopping = interrupt((name) => console.error(`${name}: finishing what is under way (again: stop at once)`))
   const folder = await openFolder(config, { stopping })
   let result: ReplayResult
-  let after: Awaited<ReturnType<typeof folder.stats>>
-  const before = await folder.stats()
+  let before: Stats
+  let after: Stats
   try {
+    before = await folder.stats()
     const asked = folder.deadLetters({
       ask: 'replay',
       ...(places && places.length > 0 ? { places } : {}),
       ...(options.code ? { code: options.code } : {}),
     })
-    result = await stopping.race(asked)
+    result = await stopping.race(waiting('replaying', asked))
     await settle(folder, { snapshots: false, close: false, stopping })
     after = await folder.stats()
   } finally {

@@ -4,6 +4,7 @@ import { addDataOptions, addExamples, addJsonOption, type DataOptions, resolveCo
 import { withFolder } from '../open-folder.ts'
 import { requireData } from '../require-data.ts'
 import { sqlError } from '../sql-error.ts'
+import { waiting } from '../waiting.ts'
 
 interface SqlOptions extends DataOptions {
   format?: string
@@ -34,7 +35,10 @@ async function run(statement: string, options: SqlOptions, command: Command): Pr
   const format = options.format ?? (process.stdout.isTTY ? 'PrettyCompact' : 'PrettyCompactMonoBlock')
   const text = await withFolder(config, {}, async (folder) => {
     try {
-      return options.json ? JSON.stringify(await folder.query(statement), null, 2) : await folder.queryText(statement, format)
+      const asked = options.json
+        ? folder.query(statement).then((rows) => JSON.stringify(rows, null, 2))
+        : folder.queryText(statement, format)
+      return await waiting('query', asked)
     } catch (error) {
       throw sqlError(error, statement)
     }
