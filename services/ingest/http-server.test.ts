@@ -260,6 +260,7 @@ test('/metrics: the running process in the words of Prometheus', async () => {
   }
   const rest = {
     duplicates: 4,
+    filtered: 0,
     late: 3,
     deadLettered: 2,
     invalid: 0,
