@@ -286,6 +286,38 @@ describe('rows', () => {
   })
 })
 
+test('sessions have an id of their way through the screens: the same way, the same id', async () => {
+  const lineage = uniqueLineage()
+  const ways = [['/a', '/b'], ['/a', '/b'], ['/b', '/a'], ['/a/b'], []]
+  const zeros = Object.fromEntries(
+    FACT_SESSIONS.columns.map(([name, type]) => [name, type === 'String' || type.startsWith('Low') ? '' : 0]),
+  )
+  const rows = ways.map((screen_sequence, i) => ({
+    ...zeros,
+    session_id: `way-${i}`,
+    org_id: lineage,
+    version: 1,
+    received_at: Date.UTC(2026, 10, 21),
+    screen_sequence,
+  }))
+  const records = recordsOf(
+    rows.map((row) => JSON.stringify(row)),
+    9,
+    0,
+  )
+  const encoder = rowEncoder(FACT_SESSIONS, lineage)
+  encoder.add(1, records, 0, records.next, [])
+  await insert(FACT_SESSIONS, encoder.finish(), lineage)
+  const found = await store.query<{ variant: string }>('SELECT variant FROM sessions WHERE org_id = {lineage:String} ORDER BY session_id', {
+    lineage,
+  })
+  const [first, again, back, one, none] = found.map(({ variant }) => variant)
+  expect(first).toMatch(/^[0-9a-f]{32}$/)
+  expect(again).toBe(first)
+  expect(new Set([first, back, one, none]).size).toBe(4)
+  expect(none).toBe('')
+})
+
 describe('LowCardinality', () => {
   // The indexes are 1, 2 or 4 bytes wide: the dictionary's size decides.
   test.each([255, 256, 300, 65_535, 65_536, 70_000])('%i distinct values come back', async (distinct) => {
