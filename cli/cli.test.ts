@@ -192,6 +192,19 @@ describe('traffic', () => {
     expect(gunzipSync(readFileSync(join(folder, 't.jsonl.gz'))).toString()).toBe(out)
   })
 
+  test('--truth writes what was put into the events, a line for each thing, and changes no event', () => {
+    const options = ['--events', '2500', '--seed', '4', '--users', '60']
+    const plain = packmill(['traffic', '--out', '-', ...options]).out
+    const { code, out } = packmill(['traffic', '--out', '-', '--truth', 'truth.jsonl', ...options])
+    expect([code, out === plain]).toEqual([0, true])
+    const things = readFileSync(join(folder, 'truth.jsonl'), 'utf8').trimEnd().split('\n')
+    const whats = new Set(things.map((line) => (JSON.parse(line) as { what: string }).what))
+    expect([...whats].sort()).toEqual(['backtrack', 'dead_click', 'rage_click', 'task', 'visit'])
+    const refused = packmill(['traffic', '--out', '-', '--truth', 'no/such/truth.jsonl', ...options])
+    expect([refused.code, refused.out]).toEqual([1, ''])
+    expect(refused.err).toContain('no/such/truth.jsonl')
+  })
+
   test('a path that cannot be written is an error with a code', () => {
     const { code, err } = packmill(['traffic', '--out', 'no/such/folder.jsonl'])
     expect(code).toBe(1)
