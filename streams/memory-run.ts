@@ -3,7 +3,7 @@
 // The computers, their order and the form of records are the product's; log, lane and clock are not there. What a process does after a crash is
 // `restart`: state through the real codec, out of the last checkpoint, and the epochs since computed again and compared with their receipts.
 import type { Computer } from '../engine/lane/computer.ts'
-import { difference, type EpochInputs, type Receipt } from '../engine/lane/receipt.ts'
+import { difference, type Receipt } from '../engine/lane/receipt.ts'
 import { MemoryStore } from './memory-store.ts'
 import { recordStages } from './record-computer.ts'
 import type { Topology } from './stream.ts'
@@ -16,6 +16,16 @@ interface Running {
   epoch: number
   /** Since the beginning. */
   receipts: Receipt[]
+}
+
+/** What an epoch begins with beside records. */
+export interface StepInputs {
+  /** The clock, ms since epoch, in a process that stays. */
+  now?: number
+  /** There was no more to read. */
+  atEnd?: true
+  /** The input has ended. */
+  close?: true
 }
 
 const SLACK = 64
@@ -48,7 +58,7 @@ export class MemoryRun {
   }
 
   /** One epoch of a stage, of at most `rows` records. */
-  step(stage: number, rows: number, inputs: EpochInputs = {}): Receipt {
+  step(stage: number, rows: number, inputs: StepInputs = {}): void {
     const own = this.stages[stage]
     const from = own.position
     const to = Math.min(from + rows, this.lines(own.topic).length)
@@ -58,11 +68,10 @@ export class MemoryRun {
     own.epoch++
     own.position = to
     own.receipts.push(receipt)
-    return receipt
   }
 
   /** Every stage reads all there is, `rows` at a time. */
-  settle(rows = 1000, inputs: EpochInputs = {}): void {
+  settle(rows = 1000, inputs: StepInputs = {}): void {
     for (let stage = 0; stage < this.stageCount; stage++) while (this.waiting(stage) > 0) this.step(stage, rows, inputs)
   }
 
@@ -116,10 +125,6 @@ export class MemoryRun {
   /** When the clock alone would make something happen, ms since epoch; Infinity for never. */
   get nextIdleMs(): number {
     return Math.min(...this.stages.map(({ computer }) => computer.nextIdleMs()))
-  }
-
-  get stats() {
-    return this.stages.map(({ computer }) => computer.stats)
   }
 
   lines(topic: string): string[] {

@@ -1,6 +1,6 @@
 // The published package: packed from this checkout, installed in a folder of its own, and used there as a stranger would.
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -23,6 +23,14 @@ function run(command: string, args: string[], cwd = folder) {
 }
 const packmill = (...args: string[]) => run(join(folder, 'node_modules', '.bin', 'packmill'), args)
 
+/** Each example in a folder of its own, as a stranger copies it. */
+const examples: Record<string, { input: string[]; out: RegExp; records: number }> = {
+  'word-count': { input: ['words.txt'], out: /^\{"word":"to","count":2\}$/m, records: 6 },
+  'cart-abandonment': { input: ['data/carts.jsonl'], out: /^\{"user":"ann","items":\["tent","mat","lamp"\]/m, records: 2 },
+  join: { input: ['orders=data/orders.jsonl', 'payments=data/payments.jsonl'], out: /"o2","user":"bob","status":"unpaid"/, records: 3 },
+  clickstream: { input: ['events.jsonl'], out: /^sessions \{"user":/m, records: 2 },
+}
+
 test('npm pack builds it: JavaScript, types and SQL, no sources and no tests', () => {
   const { code, out, all } = run('npm', ['pack', '--json', '--pack-destination', folder], root)
   expect(code, all).toBe(0)
@@ -30,7 +38,12 @@ test('npm pack builds it: JavaScript, types and SQL, no sources and no tests', (
   const paths = files.map((file) => file.path)
   expect(paths).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'cli/packmill.mjs', 'dist/cli/main.js', 'dist/config/index.d.ts']))
   expect(paths.filter((path) => path.endsWith('.sql')).length).toBeGreaterThan(0)
-  expect(paths.filter((path) => /(?<!\.d)\.ts$|\.(test|fake)\.|conformance/.test(path))).toEqual([])
+  const sources = paths.filter((path) => /(?<!\.d)\.ts$|\.(test|fake)\.|conformance/.test(path))
+  expect(sources.sort()).toEqual(
+    Object.keys(examples)
+      .map((name) => `examples/${name}.ts`)
+      .sort(),
+  )
 }, 180_000)
 
 test('it installs without its install scripts', ({ skip }) => {
@@ -59,12 +72,40 @@ test('its command works', ({ skip }) => {
   expect(traffic.code, traffic.all).toBe(0)
 })
 
+test.for(Object.entries(examples))('the example %s runs', ([name, { input, out, records }], { skip }) => {
+  if (!installed) skip()
+  const shipped = join(folder, 'node_modules', 'packmill', 'examples')
+  cpSync(join(shipped, `${name}.ts`), join(folder, `${name}.ts`))
+  cpSync(join(shipped, 'data'), join(folder, 'data'), { recursive: true })
+  writeFileSync(join(folder, 'words.txt'), 'to be or not\nto be\n')
+  const done = packmill('run', `${name}.ts`, ...input.flatMap((one) => ['--input', one]))
+  expect(done.code, done.all).toBe(0)
+  expect(done.out).toMatch(out)
+  expect(done.out.trim().split('\n').length).toBeGreaterThanOrEqual(records)
+})
+
+test('a topology’s own test runs against packmill/testing', ({ skip }) => {
+  if (!installed) skip()
+  writeFileSync(
+    join(folder, 'own-test.ts'),
+    `import { resumeLaw, runTable } from 'packmill/testing'
+    import words from './word-count.ts'
+    const input = { text: ['a b', 'a'] }
+    console.log(JSON.stringify(runTable(words, input)['word-counts'].at(-1)))
+    await resumeLaw(() => words, input)`,
+  )
+  const done = run(process.execPath, ['own-test.ts'])
+  expect(done.code, done.all).toBe(0)
+  expect(done.out.trim()).toBe('{"word":"a","count":2}')
+})
+
 test('TypeScript finds the types of its doors', ({ skip }) => {
   if (!installed) skip()
   const program = `import { type Config, loadConfig } from 'packmill/config'\nconst config: Config = loadConfig().config\nconst gap: number = config.clickstream.gapMs\nexport { gap }\n`
   writeFileSync(join(folder, 'use.ts'), program)
-  const compilerOptions = { noEmit: true, strict: true, module: 'nodenext', target: 'es2024', types: [] }
-  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['use.ts'] }))
+  const compilerOptions = { noEmit: true, strict: true, module: 'nodenext', target: 'es2024', types: [], allowImportingTsExtensions: true }
+  const files = ['use.ts', 'own-test.ts', ...Object.keys(examples).map((name) => `${name}.ts`)]
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
   const { code, all } = run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', '.'])
   expect(code, all).toBe(0)
-}, 60_000)
+}, 180_000)
