@@ -8,7 +8,6 @@ import type { Question } from './harness/report.ts'
 const EVENTS = 3_000_000
 const QUICK_EVENTS = 500_000
 const ROUNDS = 3
-const QUICK_ROUNDS = 2
 /** With everything running beside it: reported only, and it takes its time. */
 const UP_EVENTS = 1_000_000
 const QUICK_UP_EVENTS = 100_000
@@ -18,12 +17,11 @@ export const ingest: Question = {
   asks: `batches of ${BATCH_EVENTS} over HTTP on 64 connections, on the disk before each answer, clickstream off`,
   async run({ quick, folder, note }) {
     const batches = (quick ? QUICK_EVENTS : EVENTS) / BATCH_EVENTS
-    const count = quick ? QUICK_ROUNDS : ROUNDS
-    note(`${(batches * BATCH_EVENTS).toLocaleString('en-GB')} events, ${count} rounds`)
+    note(`${(batches * BATCH_EVENTS).toLocaleString('en-GB')} events, ${ROUNDS} rounds`)
     const data = join(folder, 'data')
     const rounds: IngestAnswer[] = []
     const bare: IngestAnswer[] = []
-    for (let round = 1; round <= count; round++) {
+    for (let round = 1; round <= ROUNDS; round++) {
       const bareFirst = round % 2 === 0
       if (bareFirst) bare.push(await bareOnce(batches))
       rmSync(data, { recursive: true, force: true })

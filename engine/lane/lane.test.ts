@@ -54,6 +54,23 @@ test('a drain resolves when all input is committed, with an epoch of its own for
   await until(node.lane.drain(new Map(), { snapshots: true, close: false }))
 })
 
+test('time of epochs and of checkpoints is counted, and the watermark told', async () => {
+  const { node, until, scheduler } = start({ checkpointBytes: 5_000 })
+  await until(node.start())
+  const startMs = scheduler.nowMs
+  await until(node.produce())
+  await until(node.lane.drain(await positions(node), nothing))
+  const elapsedMs = scheduler.nowMs - startMs
+  for (const { epochMs, watermark } of node.lane.stats) {
+    expect(epochMs).toBeGreaterThan(0)
+    expect(watermark).toBeLessThan(Math.max(...log.events.map(({ ts }) => Number(ts))))
+  }
+  // Small ones begin and end between two moments of virtual time.
+  const checkpointMs = node.lane.stats.reduce((sum, task) => sum + task.checkpointMs, 0)
+  expect(checkpointMs).toBeGreaterThan(0)
+  expect(checkpointMs).toBeLessThan(elapsedMs)
+})
+
 test('a drain is not starved by what comes after it', async () => {
   const { world, node, until, scheduler } = start({ live: false })
   await until(node.start())

@@ -90,8 +90,10 @@ export class Lane {
           : undefined
       let busy = false
       for (const task of [...this.active]) {
+        const tendedMs = clock.now()
+        const finished = task.checkpoints
         busy = (await this.guard(task, () => task.tend())) || busy
-        this.clockCheckpoint(task)
+        this.clockCheckpoint(task, tendedMs, finished)
         if (this.committing.has(task) && !task.isCheckpointing) this.resumed(task)
       }
       const full = round.some(([, { receipt }]) => receipt.to > receipt.from && !receipt.inputs.atEnd)
@@ -132,15 +134,12 @@ export class Lane {
     return [...this.active].map((task) => task.stats)
   }
 
-  private clockCheckpoint(task: PartitionTask): void {
-    const beganMs = this.checkpointing.get(task)
-    if (task.isCheckpointing === (beganMs !== undefined)) return
-    const nowMs = this.options.clock.now()
-    if (beganMs === undefined) this.checkpointing.set(task, nowMs)
-    else {
-      task.checkpointMs += nowMs - beganMs
-      this.checkpointing.delete(task)
-    }
+  /** After the task was tended from tendedMs on, when it had finished so many checkpoints. */
+  private clockCheckpoint(task: PartitionTask, tendedMs: number, finished: number): void {
+    const beganMs = this.checkpointing.get(task) ?? tendedMs
+    if (task.checkpoints > finished) task.checkpointMs += this.options.clock.now() - beganMs
+    if (task.isCheckpointing) this.checkpointing.set(task, beganMs)
+    else this.checkpointing.delete(task)
   }
 
   private nudge(): void {
