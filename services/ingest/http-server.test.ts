@@ -298,4 +298,15 @@ test('/metrics: the running process in the words of Prometheus', async () => {
   ])
     expect(text.split('\n')).toContain(`packmill_${line}`)
   expect((await get(http, '/metrics')).text).toContain('packmill_http_requests_total{route="/metrics",status="200"} 1')
+  expect(await metric(http, 'observed')).toBe(1)
+})
+
+test('/metrics of a process whose lanes answer no more has the door’s own numbers', async () => {
+  const http = await listenHttp({ port: 0, nowMs: () => NOW })
+  left.push(() => http.stop())
+  http.open(await openIngest({ log: heldLog().log, lineage: 'main', partitions: 2, nowMs: () => NOW, newId: newEventId }), {
+    ...observed,
+    stats: () => Promise.reject(new Error('the lane is gone')),
+  })
+  expect([await metric(http, 'observed'), await metric(http, 'ingest_events_total')]).toEqual([0, 0])
 })

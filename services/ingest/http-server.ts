@@ -221,7 +221,7 @@ function refuse(reply: FastifyReply, { status, code, message, retryAfter, closes
 }
 
 /** Whatever went wrong, as the sender shall hear it. */
-function refusalOf(error: unknown, { headers }: FastifyRequest): Refusal {
+function refusalOf(error: unknown, { headers, routeOptions }: FastifyRequest): Refusal {
   if (error instanceof HttpError) return error
   const { code, message, retryable, statusCode } = error as Error & { code?: string; retryable?: boolean; statusCode?: number }
   // Nobody reads it.
@@ -232,10 +232,11 @@ function refusalOf(error: unknown, { headers }: FastifyRequest): Refusal {
       code: 'UNSUPPORTED_TYPE',
       message: `the content-type is ${headers['content-type']?.slice(0, 100) ?? 'missing'}: it must be application/json`,
     }
-  // The log's: nothing of the batch was taken.
-  if (retryable) return { status: 503, code: code ?? 'UNAVAILABLE', message: `nothing of this batch was taken: ${message}`, retryAfter: 5 }
+  const what = routeOptions.url === BATCH_PATH ? `nothing of this batch was taken: ${message}` : message
+  // The log's.
+  if (retryable) return { status: 503, code: code ?? 'UNAVAILABLE', message: what, retryAfter: 5 }
   if (statusCode !== undefined && statusCode < 500) return { status: statusCode, code: code ?? 'BAD_REQUEST', message }
-  return { status: 500, code: code ?? 'INTERNAL', message: `nothing of this batch was taken: ${message}` }
+  return { status: 500, code: code ?? 'INTERNAL', message: what }
 }
 
 const ALL_ACCEPTED = (accepted: number) => `{"accepted":${accepted},"rejected":0,"errors":[]}`

@@ -57,7 +57,11 @@ export class IngestMetrics {
   async text(observed: Observed | undefined, state: { ready: boolean; waitingBytes: number }, nowMs: number): Promise<string> {
     this.set('ready', 'Whether events are accepted.', {}, state.ready ? 1 : 0)
     this.set('ingest_waiting_bytes', 'Bodies and events that wait to be written.', {}, state.waitingBytes)
-    if (observed) await this.observe(observed, nowMs)
+    if (observed) {
+      // A thread that has failed answers no more: the door's own numbers are worth having then.
+      const [looked] = await Promise.allSettled([this.observe(observed, nowMs)])
+      this.set('observed', 'Whether the lanes and sinks answered.', {}, looked.status === 'fulfilled' ? 1 : 0)
+    }
     return this.registry.metrics()
   }
 
