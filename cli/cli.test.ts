@@ -92,6 +92,24 @@ describe('completion', () => {
     if (shell === 'bash') expect(spawnSync('bash', ['-n'], { input: out }).status).toBe(0)
   })
 
+  test('bash completes with it, also without the package bash-completion', () => {
+    const program = [process.execPath, join(import.meta.dirname, 'packmill.mjs')].map((path) => `'${path}'`).join(' ')
+    const input = `packmill() { ${program} "$@"; }
+      source <(packmill completion bash)
+      completed() {
+        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+        __packmill_complete
+        echo "$*: \${COMPREPLY[*]}"
+      }
+      completed packmill im
+      completed packmill dlq re
+      completed packmill import --set clickstream.gap`
+    const { stdout } = spawnSync('bash', ['--norc'], { cwd: folder, input, encoding: 'utf8' })
+    expect(stdout).toMatch(/^packmill im: import *$/m)
+    expect(stdout).toMatch(/^packmill dlq re: replay *$/m)
+    expect(stdout).toMatch(/^packmill import --set clickstream\.gap: clickstream\.gapMs= *$/m)
+  })
+
   test('commands, and commands of commands', () => {
     expect(following('im').found).toEqual(['import'])
     expect(following('').found).toEqual(expect.arrayContaining(commands.map(({ name }) => name)))
