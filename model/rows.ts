@@ -1,4 +1,4 @@
-// What leaves the clickstream topology: session and incident versions, late events, dead letters. One JSON record each
+// What leaves the clickstream topology: session and incident versions, what they change of sums, late events, dead letters. One JSON record each
 // on its topic; times are ms since epoch; ids are 32 lower-case hex digits. Field order is fixed (engine/actor/rows writes
 // by these lists). The sinks add lineage, partition and offset: the record's position in its topic.
 
@@ -42,6 +42,8 @@ export interface SessionRow {
   /** 0 … 1, to four decimals. */
   frustration_score: number
   efficiency_score: number
+  /** Type, start and end (0: not seen, or not yet), outcome: open, completed, failed, abandoned. */
+  tasks: readonly (readonly [string, number, number, string])[]
   /** The largest receivedAt of the events seen for it. */
   received_at: number
 }
@@ -71,6 +73,15 @@ export interface IncidentRow {
   received_at: number
 }
 
+/** What the versions that left in one epoch change of one cell, on `events.tiles`: the columns that name the cell, and integers to add. */
+export interface TileRow {
+  /** overview, hotspots, flows, task_types. */
+  tile: string
+  org_id: string
+  product_id: string
+  [column: string]: string | number | readonly string[]
+}
+
 /**
  * An event that came too late, on `events.late`: the record as it was, with the reason. `old`: too far behind the time at which the HTTP door received it; it
  * is not on `events.raw`, so its offset is NO_OFFSET, its partition the one that it would have had, and `watermark` what it was behind.
@@ -98,6 +109,7 @@ export const TOPICS = {
   raw: 'events.raw',
   sessions: 'events.sessionized',
   incidents: 'events.incidents',
+  tiles: 'events.tiles',
   deadLetters: 'events.dlq',
   late: 'events.late',
 } as const

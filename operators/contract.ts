@@ -97,6 +97,39 @@ export interface SessionFold<R> {
   run(events: Walk<SessionEvent>, text: (symbol: Sym) => string, incidents: (kind: string) => number): R
 }
 
+/** What names a cell of a tile: texts, times in ms, lists of texts. */
+export type CellValue = string | number | readonly string[]
+/** Adds integers (one per column of `sums`) to a cell (one value per column of `cell`). */
+export type AddToCell = (cell: readonly CellValue[], sums: readonly number[]) => void
+
+/** A session's row, of a closed session only. */
+export interface TileSession {
+  readonly started_at: number
+  readonly ended_at: number
+  readonly event_count: number
+}
+/** An incident's row, open or not. */
+export interface TileIncident {
+  readonly kind: string
+  readonly profile: string
+  readonly screen: string
+  readonly element: string
+  readonly count: number
+  readonly first_at: number
+  readonly last_at: number
+}
+
+/** Sums over sessions and incidents, by cells. The engine calls this for each version that leaves, and with the signs turned for the one before
+ *  it: what is added must be a function of the row alone. */
+export interface Tile<R> {
+  /** Its word in the records on the topic of tiles. */
+  readonly name: string
+  readonly cell: readonly string[]
+  readonly sums: readonly string[]
+  onSession?(row: R & TileSession, add: AddToCell): void
+  onIncident?(row: TileIncident, add: AddToCell): void
+}
+
 /** forEach over the one moving accessor. */
 export interface Walk<T> {
   readonly length: number

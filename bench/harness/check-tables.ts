@@ -2,6 +2,7 @@
 import { loadConfig } from '../../config/index.ts'
 import { openEmbedded } from '../../services/process/embedded.ts'
 import { compareIncidents, compareSessions } from '../../tests/oracle/compare.ts'
+import { compareTiles, sessionsSql, tileRows } from '../../tests/oracle/tiles.ts'
 import { readAnswer, readCounts } from './answer-file.ts'
 import type { CheckAnswer, CheckOrder } from './check-topics.ts'
 import { answer } from './in-child.ts'
@@ -24,12 +25,13 @@ await answer(async (order: CheckOrder): Promise<CheckAnswer> => {
   if (raw !== events || places !== events) differences.push(`events_raw has ${raw} rows from ${places} places, ${events} were accepted`)
   if (unique !== events - duplicates) differences.push(`the view events has ${unique} rows, expected ${events - duplicates}`)
   // All versions: compare.ts keeps the last of each.
-  const sessions = await embedded.query<object>(`SELECT * REPLACE (${ms('started_at')}, ${ms('ended_at')}) FROM fact_sessions`)
+  const sessions = await embedded.query<object>(sessionsSql)
   differences.push(...compareSessions(sessions, expected.sessions))
   const incidents = await embedded.query<object>(
     `SELECT * REPLACE (${ms('first_at')}, ${ms('last_at')}, arrayMap(at -> [toUInt64(at.1), at.2], evidence) AS evidence) FROM fact_incidents`,
   )
   differences.push(...compareIncidents(incidents, expected.incidents))
+  differences.push(...compareTiles(await tileRows((sql) => embedded.query(sql)), expected))
   await embedded.stop()
   return { differences, sessions: expected.sessions.size, incidents: expected.incidents.size }
 })

@@ -1,6 +1,7 @@
 // Whether a folder's topics hold what the batch evaluator (tests/oracle) says of the same events: all versions, once each, and the last of
 // them field by field. In a process of its own.
 import { compareIncidents, compareSessions } from '../../tests/oracle/compare.ts'
+import { compareTiles } from '../../tests/oracle/tiles.ts'
 import { readAnswer } from './answer-file.ts'
 import { answer } from './in-child.ts'
 import { openLog, recordsOf } from './workload.ts'
@@ -30,6 +31,7 @@ await answer(async (order: CheckOrder): Promise<CheckAnswer> => {
   const differences = [
     ...compareSessions(await rowsOf('events.sessionized'), expected.sessions, { allVersions: true }),
     ...compareIncidents(await rowsOf('events.incidents'), expected.incidents, { allVersions: true }),
+    ...compareTiles(await rowsOf('events.tiles'), expected),
   ]
   await log.close()
   return { differences, sessions: expected.sessions.size, incidents: expected.incidents.size }

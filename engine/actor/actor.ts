@@ -29,6 +29,8 @@ export class Actor {
   private readonly prefixView: DataView
   /** What its outputs begin with: `{"org_id":…,"product_id":…,"user_id":`. */
   readonly head: Piece
+  /** Its org and product in records of cells: `,"org_id":…,"product_id":…`. */
+  readonly scope: Piece
   readonly symbols = new Symbols()
   readonly timers = new TimerHeap()
   counters = noCounters()
@@ -49,7 +51,9 @@ export class Actor {
     this.product = product
     this.prefix = new TextEncoder().encode(`${org}\0${product}\0`)
     this.prefixView = viewOf(this.prefix)
-    this.head = piece(`{"org_id":${JSON.stringify(org)},"product_id":${JSON.stringify(product)},"user_id":`)
+    const scope = `"org_id":${JSON.stringify(org)},"product_id":${JSON.stringify(product)}`
+    this.head = piece(`{${scope},"user_id":`)
+    this.scope = piece(`,${scope}`)
   }
 
   /** Whether org and product are these bytes. */

@@ -9,6 +9,7 @@ import type { Actor } from './actor.ts'
 import type { DraftEmit } from './lift.ts'
 import type { TopicOutput } from './outputs.ts'
 import { Publisher } from './publisher.ts'
+import type { TileSums } from './tile-sums.ts'
 import type { Draft, Orphan, Turn } from './turn.ts'
 import { uncount } from './window.ts'
 
@@ -28,12 +29,13 @@ export class Fire {
     emit: DraftEmit,
     sessionsOut: TopicOutput,
     incidentsOut: TopicOutput,
+    tiles: TileSums,
     partition: number,
   ) {
     this.state = state
     this.settings = settings
     this.emit = emit
-    this.publisher = new Publisher(state, settings, sessionFold, sessionsOut, incidentsOut, partition)
+    this.publisher = new Publisher(state, settings, sessionFold, sessionsOut, incidentsOut, tiles, partition)
   }
 
   /** Touches the users whose timers the watermark has reached; returns them with the times they had, to be put back if the turn fails. */

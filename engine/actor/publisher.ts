@@ -14,6 +14,7 @@ import { USER } from '../state/users.ts'
 import type { Actor } from './actor.ts'
 import { JsonWriter, type Piece, piece } from './json-writer.ts'
 import type { TopicOutput } from './outputs.ts'
+import { CLOSED_CONTENT, type TileSums } from './tile-sums.ts'
 import type { Draft, Orphan, Turn } from './turn.ts'
 
 export const EVIDENCE_MAX = 64
@@ -50,6 +51,7 @@ export class Publisher {
   private readonly sessionFold: SessionFold<object>
   private readonly sessionsOut: TopicOutput
   private readonly incidentsOut: TopicOutput
+  private readonly tiles: TileSums
   private readonly evidenceHead: Piece
   /** What ids are hashes of. */
   private readonly scratch = new JsonWriter()
@@ -64,6 +66,7 @@ export class Publisher {
     sessionFold: SessionFold<object>,
     sessionsOut: TopicOutput,
     incidentsOut: TopicOutput,
+    tiles: TileSums,
     partition: number,
   ) {
     this.state = state
@@ -71,6 +74,7 @@ export class Publisher {
     this.sessionFold = sessionFold
     this.sessionsOut = sessionsOut
     this.incidentsOut = incidentsOut
+    this.tiles = tiles
     this.evidenceHead = piece(`[${partition},`)
     this.walk = new SessionWalk(state)
   }
@@ -109,9 +113,9 @@ export class Publisher {
     }
     const received = state.time(session, S.RECEIVED)
     const side = state.sessions.side[session] ?? NONE
-    if (own.length > 0) state.sessions.side[session] = this.ownIncidents(actor, user, session, received, own, side, orphans)
+    if (own.length > 0) state.sessions.side[session] = this.ownIncidents(turn, user, session, received, own, side, orphans)
     if (!whole) return
-    this.ownSession(actor, user, session, received, orphans)
+    this.ownSession(turn, user, session, received, orphans)
     f64[(at >> 1) + S.SNAPSHOT] = last
     u32[at + S.FLAGS] &= ~SESSION_FLAG.CORRECTS
   }
@@ -123,6 +127,7 @@ export class Publisher {
     const firstMs = Number(kind === 'gone' ? content : /"(?:started|first)_at":(\d+)/.exec(content)?.[1])
     if (kind !== 'gone') {
       const out = kind === 'session' ? this.sessionsOut : this.incidentsOut
+      this.tiles.take(turn, kind, content)
       this.begin(out, turn.actor, user)
       out.latin1(id)
       this.version(out, version, 1, kind === 'session' ? this.holderOf(turn.actor, user, id, firstMs) : '')
@@ -132,8 +137,9 @@ export class Publisher {
     this.remember(user, firstMs, { id, version, content: `${firstMs}` })
   }
 
-  private ownSession(actor: Actor, user: number, session: number, received: number, orphans: Map<string, Orphan>): void {
+  private ownSession(turn: Turn, user: number, session: number, received: number, orphans: Map<string, Orphan>): void {
     const { state } = this
+    const { actor } = turn
     const out = this.sessionsOut
     this.actor = actor
     state.cursor.symbols = actor.symbols
@@ -167,6 +173,14 @@ export class Publisher {
     writeColumns(out, metrics)
     const length = out.end - from
     const same = orphan ? orphan.content === out.buffer.toString('latin1', from, out.end) : this.isContent(session, from, length)
+    if (!same && this.tiles.isOn) {
+      if (orphan) this.tiles.take(turn, 'session', orphan.content)
+      else if (before > 0) this.takeSession(turn, session)
+      if (flags & SESSION_FLAG.CLOSED) {
+        const row = { started_at: first, ended_at: last, event_count: state.word(session, S.COUNT) }
+        this.tiles.session(turn, Object.assign(metrics, row), 1)
+      }
+    }
     if (!same || orphan) {
       state.unpublish(session)
       u32[at + S.VERSION] = same ? before : before + 1
@@ -188,6 +202,14 @@ export class Publisher {
     return orphan
   }
 
+  /** Takes what its last version added to tiles away again: closed sessions have. */
+  private takeSession(turn: Turn, session: number): void {
+    const { texts } = this.state
+    const content = this.state.word(session, S.CONTENT)
+    if (texts.latin1(content, CLOSED_CONTENT.length) === CLOSED_CONTENT)
+      this.tiles.take(turn, 'session', texts.latin1(content, this.state.word(session, S.CONTENT_LENGTH)))
+  }
+
   private isContent(session: number, from: number, length: number): boolean {
     const { state } = this
     if (state.word(session, S.VERSION) === 0 || state.word(session, S.CONTENT_LENGTH) !== length) return false
@@ -200,7 +222,7 @@ export class Publisher {
   }
 
   private ownIncidents(
-    actor: Actor,
+    turn: Turn,
     user: number,
     session: number,
     received: number,
@@ -208,6 +230,7 @@ export class Publisher {
     { incidents, gone }: SessionSide,
     orphans: Map<string, Orphan>,
   ): SessionSide {
+    const { actor } = turn
     const out = this.incidentsOut
     for (const draft of lastOfEach(own)) {
       const id = this.idOfIncident(actor, user, session, draft)
@@ -226,12 +249,23 @@ export class Publisher {
       if (before !== undefined && before.content === content) {
         out.end = start
         version = before.version
-      } else this.end(out, received)
+      } else {
+        this.end(out, received)
+        if (this.tiles.isOn) this.countIncident(turn, draft, before)
+      }
       const published = { id, version, content, kind: draft.kind }
       incidents = at < 0 ? [...incidents, published] : incidents.with(at, published)
       if (gone.length > 0) gone = gone.filter((one) => one.id !== id)
     }
     return { incidents, gone }
+  }
+
+  private countIncident(turn: Turn, draft: Draft, before: Published | undefined): void {
+    if (before !== undefined) this.tiles.take(turn, 'incident', before.content)
+    const { kind, profile, count, firstMs, lastMs } = draft
+    const screen = turn.actor.symbols.text(draft.screen)
+    const element = turn.actor.symbols.text(draft.element)
+    this.tiles.incident(turn, { kind, profile, screen, element, count, first_at: firstMs, last_at: lastMs }, 1)
   }
 
   private writeIncident(actor: Actor, session: number, draft: Draft): void {

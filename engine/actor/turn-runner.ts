@@ -12,6 +12,7 @@ import type { Fire } from './fire.ts'
 import { type DraftEmit, folded, gather, lift } from './lift.ts'
 import type { Outputs } from './outputs.ts'
 import type { Routed } from './routed.ts'
+import type { TileSums } from './tile-sums.ts'
 import { type Draft, markTurn, type Orphan, rollbackTurn, type Turn } from './turn.ts'
 import { orphan, type SessionWindow } from './window.ts'
 
@@ -47,16 +48,18 @@ export class TurnRunner {
   private readonly fire: Fire
   private readonly emit: DraftEmit
   private readonly outputs: Outputs
+  private readonly tiles: TileSums
   private readonly pipelines: (Pipeline | undefined)[] = []
   /** Turns that were undone and run again. */
   restarts = 0
 
-  constructor(state: KeyedState, window: SessionWindow, fire: Fire, emit: DraftEmit, outputs: Outputs) {
+  constructor(state: KeyedState, window: SessionWindow, fire: Fire, emit: DraftEmit, outputs: Outputs, tiles: TileSums) {
     this.state = state
     this.window = window
     this.fire = fire
     this.emit = emit
     this.outputs = outputs
+    this.tiles = tiles
   }
 
   /** The actor's turn at its waiting rows (none: timers and snapshots only). Settled when it returns. */
@@ -73,6 +76,7 @@ export class TurnRunner {
       drafts: [],
       refolded: [],
       orphans: [],
+      tiles: [],
     }
     if (actor.rowCount === 0) turn.rows = NO_ROWS
     const undo = this.savepoint(turn)
@@ -90,6 +94,7 @@ export class TurnRunner {
       this.restarts++
       failures = this.rowByRow(turn, inputs)
     }
+    this.tiles.write(turn)
     this.state.settle()
     actor.dirty = true
     actor.rowCount = 0

@@ -5,6 +5,7 @@ import type { Incident } from '../../operators/contract.ts'
 import type { Published } from '../state/keyed-state.ts'
 import type { Actor, Counters } from './actor.ts'
 import type { Routed } from './routed.ts'
+import type { TilePart } from './tile-sums.ts'
 
 /** An incident that a fold emitted in this turn; the last one of the same (session, kind, profile, first) counts. */
 export interface Draft extends Incident {
@@ -33,12 +34,15 @@ export interface Turn {
   /** Where a session was folded from its start although this turn had folded it before (row by row): its drafts before that are void. */
   refolded: { session: number; drafts: number }[]
   orphans: Orphan[]
+  /** What the versions that leave add to cells of tiles. */
+  tiles: TilePart[]
 }
 
 export interface TurnMark {
   drafts: number
   refolded: number
   orphans: number
+  tiles: number
   counters: Counters
   maxMs: number
   watermark: number
@@ -48,6 +52,7 @@ export const markTurn = (turn: Turn): TurnMark => ({
   drafts: turn.drafts.length,
   refolded: turn.refolded.length,
   orphans: turn.orphans.length,
+  tiles: turn.tiles.length,
   counters: { ...turn.actor.counters },
   maxMs: turn.actor.maxMs,
   watermark: turn.actor.watermark,
@@ -57,6 +62,7 @@ export function rollbackTurn(turn: Turn, mark: TurnMark): void {
   turn.drafts.length = mark.drafts
   turn.refolded.length = mark.refolded
   turn.orphans.length = mark.orphans
+  turn.tiles.length = mark.tiles
   turn.sessions.length = 0
   turn.actor.counters = { ...mark.counters }
   turn.actor.maxMs = mark.maxMs

@@ -10,6 +10,7 @@ import { Fire } from '../actor/fire.ts'
 import { DraftEmit } from '../actor/lift.ts'
 import { addTo, BufferPool, hex128, Outputs } from '../actor/outputs.ts'
 import { Routed } from '../actor/routed.ts'
+import { TileSums } from '../actor/tile-sums.ts'
 import type { Turn } from '../actor/turn.ts'
 import { keyText, TurnRunner } from '../actor/turn-runner.ts'
 import { SessionWindow } from '../actor/window.ts'
@@ -51,8 +52,9 @@ export class EpochComputer {
     const sessionsOut = this.outputs.to(pipeline.outputs.sessions)
     const incidentsOut = this.outputs.to(pipeline.outputs.incidents)
     this.outputs.to(pipeline.outputs.deadLetters)
-    const fire = new Fire(this.state, pipeline.window, pipeline.sessionFold, emit, sessionsOut, incidentsOut, scope.partition)
-    this.runner = new TurnRunner(this.state, window, fire, emit, this.outputs)
+    const tiles = new TileSums(pipeline.tiles, pipeline.outputs.tiles === undefined ? undefined : this.outputs.to(pipeline.outputs.tiles))
+    const fire = new Fire(this.state, pipeline.window, pipeline.sessionFold, emit, sessionsOut, incidentsOut, tiles, scope.partition)
+    this.runner = new TurnRunner(this.state, window, fire, emit, this.outputs, tiles)
   }
 
   /** Turns that were undone and run again, since the start. */

@@ -22,20 +22,20 @@ export interface SealedRows {
   discard(): void
 }
 
-/** A table, as one sink fills it. */
-export interface SinkTarget {
+/** A table, as one sink fills it. `P`: how it says what it holds, to itself; mostly ranges of offsets. */
+export interface SinkTarget<P = OffsetRange> {
   /** Names the very store behind the target, so that an emptied or exchanged one is noticed. */
   readonly identity: string
   /** Rejects unless the table can be written exactly once. */
   check(): Promise<void>
-  /** Adds the records of `read` with from ≤ offset < to that are in none of the `present` ranges. They are copied. */
-  add(partition: number, read: ReadResult, from: number, to: number, present: readonly OffsetRange[]): void
+  /** Adds the records of `read` with from ≤ offset < to that are not `present`. They are copied. */
+  add(partition: number, read: ReadResult, from: number, to: number, present: readonly P[]): void
   /** What has been added since the last seal. */
   readonly rows: number
   readonly bytes: number
   seal(): SealedRows
-  /** Which offsets of the range the table holds, as sorted, disjoint ranges. */
-  present(partition: number, from: number, to: number): Promise<OffsetRange[]>
+  /** What of the offsets from … to the table holds, as sorted, disjoint ranges; nothing: none of it. */
+  present(partition: number, from: number, to: number): Promise<P[]>
 }
 
 /** A batch that is about to be written, or is being written, or was and nobody knows. */

@@ -16,7 +16,7 @@
 import { EngineError } from '../errors.ts'
 import type { Claim, Log, Reader } from '../log/contract.ts'
 import type { Clock } from '../time/clock.ts'
-import type { OffsetRange, PartitionRange, PendingBatch, SealedRows, SinkRecord, SinkSettings, SinkTarget } from './contract.ts'
+import type { PartitionRange, PendingBatch, SealedRows, SinkRecord, SinkSettings, SinkTarget } from './contract.ts'
 
 export interface SinkTaskOptions {
   log: Log
@@ -25,7 +25,7 @@ export interface SinkTaskOptions {
   lineage: string
   topic: string
   partitions: number
-  target: SinkTarget
+  target: SinkTarget<unknown>
   clock: Clock
   settings: SinkSettings
   /** A pending batch is resolved by the version that recorded it (29, 31). */
@@ -374,7 +374,7 @@ export class SinkTask {
     await this.recordDone()
   }
 
-  private async addMissing({ partition, from, to }: PartitionRange, present: readonly OffsetRange[]): Promise<void> {
+  private async addMissing({ partition, from, to }: PartitionRange, present: readonly unknown[]): Promise<void> {
     const { target, settings, clock } = this.options
     for (let position = from; position < to; ) {
       const read = await this.readers[partition].read(position, settings.readBytes)

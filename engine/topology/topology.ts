@@ -1,7 +1,7 @@
 // A topology: sources → keyed pipelines → topics and sinks, as a value that one can describe, validate, draw and run.
 //
 // topology.ts owns the value and its checks. It runs nothing: lanes do (engine/lane), from the same value.
-import type { Fold, SessionFold, StateFields } from '../../operators/contract.ts'
+import type { Fold, SessionFold, StateFields, Tile } from '../../operators/contract.ts'
 import type { WindowSettings } from '../state/keyed-state.ts'
 
 export interface Source {
@@ -19,7 +19,9 @@ export interface SessionPipeline {
   folds: readonly Fold<StateFields>[]
   /** What a session amounts to, folded when it fires. */
   sessionFold: SessionFold<object>
-  outputs: { sessions: string; incidents: string; late: string; deadLetters: string }
+  /** Sums of what leaves. */
+  tiles: readonly Tile<object>[]
+  outputs: { sessions: string; incidents: string; late: string; deadLetters: string; tiles?: string }
 }
 
 /** A topic into a table of the analytics store. */
@@ -57,16 +59,20 @@ class SessionStage {
   }
 
   /** Folds each session when it fires: at its close, a snapshot, a correction. */
-  whenFired(sessionFold: SessionFold<object>) {
+  whenFired<R extends object>(sessionFold: SessionFold<R>) {
+    const to = (tiles: readonly Tile<R>[], outputs: SessionPipeline['outputs']): SessionPipeline => ({
+      name: 'sessions',
+      source: this.from,
+      window: this.window,
+      folds: this.folds,
+      sessionFold,
+      tiles: tiles as readonly Tile<object>[],
+      outputs,
+    })
     return {
-      to: (outputs: SessionPipeline['outputs']): SessionPipeline => ({
-        name: 'sessions',
-        source: this.from,
-        window: this.window,
-        folds: this.folds,
-        sessionFold,
-        outputs,
-      }),
+      to: (outputs: Omit<SessionPipeline['outputs'], 'tiles'>) => to([], outputs),
+      /** Sums over the sessions and incidents that leave, onto a topic of their own. */
+      sum: (...tiles: Tile<R>[]) => ({ to: (outputs: Required<SessionPipeline['outputs']>) => to(tiles, outputs) }),
     }
   }
 }

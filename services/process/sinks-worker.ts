@@ -19,12 +19,19 @@ const INSERT_DEADLINE_MS = 60_000
 const RETAIN_MS = 60_000
 
 /** Tables that a topology may name as a sink, and what fills them. */
-const ENCODERS: Readonly<Record<string, [analytics.TableSchema, (lineage: string) => analytics.BlockEncoder]>> = {
-  events_raw: [analytics.EVENTS_RAW, analytics.eventEncoder],
+const TARGETS: Readonly<Record<string, (store: analytics.AnalyticsStore, lineage: string) => SinkTarget<unknown>>> = {
+  events_raw: (store, lineage) => analytics.sinkTarget(store, analytics.EVENTS_RAW, lineage, analytics.eventEncoder(lineage)),
   ...Object.fromEntries(
     [analytics.FACT_SESSIONS, analytics.FACT_INCIDENTS, analytics.EVENTS_LATE, analytics.EVENTS_DLQ].map((schema) => [
       schema.table,
-      [schema, (lineage: string) => analytics.rowEncoder(schema, lineage)],
+      (store: analytics.AnalyticsStore, lineage: string) =>
+        analytics.sinkTarget(store, schema, lineage, analytics.rowEncoder(schema, lineage)),
+    ]),
+  ),
+  ...Object.fromEntries(
+    analytics.TILE_TABLES.map((schema) => [
+      schema.table,
+      (store: analytics.AnalyticsStore, lineage: string) => analytics.tileTarget(store, schema, lineage),
     ]),
   ),
 }
@@ -154,9 +161,8 @@ function newSink(
   table: string,
   say: (message: FromSinks) => void,
 ): SinkTask {
-  const [schema, encoderOf] = ENCODERS[table] ?? []
-  if (!schema || !encoderOf)
-    throw new EngineError('UNKNOWN_TABLE', `there is no sink into ${table}`, `Tables: ${Object.keys(ENCODERS).join(', ')}.`)
+  const targetOf = TARGETS[table]
+  if (!targetOf) throw new EngineError('UNKNOWN_TABLE', `there is no sink into ${table}`, `Tables: ${Object.keys(TARGETS).join(', ')}.`)
   const { lineage, partitions, code, sink } = setup
   return new SinkTask({
     log,
@@ -164,9 +170,7 @@ function newSink(
     lineage,
     topic,
     partitions: partitionsOf(topic, partitions),
-    target: heard(analytics.sinkTarget(store, schema, lineage, encoderOf(lineage)), (error) =>
-      say({ type: 'sink-failed', table, error: toData(error) }),
-    ),
+    target: heard(targetOf(store, lineage), (error) => say({ type: 'sink-failed', table, error: toData(error) })),
     clock: systemClock,
     settings: { ...sinkDefaults, intervalMs: sink.intervalMs, batchBytes: sink.batchBytes },
     codeVersion: code,
@@ -182,7 +186,7 @@ async function asked<T>(sql: string, query: () => Promise<T>): Promise<T> {
 }
 
 /** The target, whose failures to write are told: the sink tries again, and somebody should know. */
-function heard(target: SinkTarget, onFailed: (error: unknown) => void): SinkTarget {
+function heard(target: SinkTarget<unknown>, onFailed: (error: unknown) => void): SinkTarget<unknown> {
   return new Proxy(target, {
     get(of, name) {
       const value: unknown = Reflect.get(of, name, of)

@@ -9,7 +9,7 @@ import { openChdbStore } from './chdb-store.ts'
 import { chdbTestOptions } from './chdb-test-options.fake.ts'
 import type { AnalyticsStore, TableSchema } from './contract.ts'
 import { migrationFiles, runMigrations } from './migrator.ts'
-import { EVENTS_DLQ, EVENTS_LATE, EVENTS_RAW, FACT_INCIDENTS, FACT_SESSIONS } from './tables.ts'
+import { EVENTS_DLQ, EVENTS_LATE, EVENTS_RAW, FACT_INCIDENTS, FACT_SESSIONS, TILE_TABLES } from './tables.ts'
 
 let folder: string
 let store: AnalyticsStore
@@ -33,7 +33,7 @@ test('migrations are applied once, and again changes nothing', async () => {
   const steps: string[] = []
   await store.migrate((name) => steps.push(name))
   expect(steps).toEqual([])
-  expect((await store.query('SELECT name FROM _migrations ORDER BY name')).length).toBe(3)
+  expect((await store.query('SELECT name FROM _migrations ORDER BY name')).length).toBe(4)
   expect(store.identity).toMatch(/^[0-9a-f-]{36}$/)
 })
 
@@ -56,7 +56,8 @@ describe('the configuration', () => {
     await store.migrate()
     expect(await full('events_raw')).toMatch(/toIntervalDay\(30\).*fsync_after_insert = 1, fsync_part_directory = 1/)
     expect(await full('fact_incidents')).toContain('toIntervalDay(60)')
-    for (const schema of [EVENTS_RAW, FACT_SESSIONS, FACT_INCIDENTS, EVENTS_LATE, EVENTS_DLQ]) await store.checkTable(schema)
+    for (const schema of [EVENTS_RAW, FACT_SESSIONS, FACT_INCIDENTS, EVENTS_LATE, EVENTS_DLQ, ...TILE_TABLES])
+      await store.checkTable(schema)
   })
 })
 

@@ -224,6 +224,20 @@ export async function openChdbStore(options: ChdbOptions): Promise<AnalyticsStor
         GROUP BY island ORDER BY from`,
         { lineage, partition, from, to },
       ),
+    presentCells: async ({ table, cell }, lineage, partition, from, to) => {
+      const columns = cell.map(([name, type]) =>
+        type.startsWith('Date')
+          ? `toUnixTimestamp64Milli(toDateTime64(${quotedName(name)}, 3, 'UTC')) AS ${quotedName(`${name}_ms`)}`
+          : quotedName(name),
+      )
+      const rows = await rowsOf<Record<string, unknown>>(
+        sinkReader,
+        `SELECT DISTINCT ${columns.join(', ')} FROM ${quotedName(table)}
+        WHERE lineage = {lineage:String} AND partition = {partition:UInt16} AND through >= {from:UInt64} AND through < {to:UInt64}`,
+        { lineage, partition, from, to },
+      )
+      return rows.map((row) => Object.values(row))
+    },
     checkTable: async (schema) => {
       const wrong = (what: string) =>
         new AnalyticsError(

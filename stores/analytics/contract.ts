@@ -16,6 +16,14 @@ export interface TableSchema {
   columns: readonly (readonly [name: string, type: string])[]
 }
 
+/** A table of sums per cell, filled from the records of one tile. The columns begin with those that name the cell. */
+export interface TileSchema extends TableSchema {
+  /** The word that its records begin with. */
+  tile: string
+  cell: TableSchema['columns']
+  sums: readonly string[]
+}
+
 /** A Native block that the store holds until it is inserted; the bytes it came from may be reused. */
 export interface StagedBlock {
   readonly bytes: number
@@ -34,6 +42,8 @@ export interface AnalyticsStore {
   stageNative(schema: TableSchema, block: readonly Uint8Array[]): StagedBlock
   /** Which offsets of [from, to) the table holds, as sorted, disjoint ranges: the read-back of protocol 27. */
   present(table: string, lineage: string, partition: number, from: number, to: number): Promise<OffsetRange[]>
+  /** The cells to which something from offsets [from, to) has been added: values in the order of `cell`, times in ms. */
+  presentCells(schema: TileSchema, lineage: string, partition: number, from: number, to: number): Promise<unknown[][]>
   /** Rejects with TARGET_TABLE_WRONG unless the table can be written exactly once. */
   checkTable(schema: TableSchema): Promise<void>
   /** Applies the migrations that are missing, in order. */

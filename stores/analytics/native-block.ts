@@ -9,6 +9,7 @@ import {
   type NativeColumn,
   NullableColumn,
   StringColumn,
+  TimeUnitColumn,
 } from './native-columns.ts'
 
 /** Types that tables.ts uses. */
@@ -21,11 +22,17 @@ const MAKERS: Record<string, () => NativeColumn> = {
   UInt32: () => new IntColumn(4),
   UInt64: () => new IntColumn(8),
   Int32: () => new IntColumn(4, true),
+  Date32: () => new TimeUnitColumn(4, 86_400_000),
+  "DateTime64(0, 'UTC')": () => new TimeUnitColumn(8, 1000),
+  'SimpleAggregateFunction(sum, Int64)': () => new IntColumn(8, true),
+  'SimpleAggregateFunction(max, UInt64)': () => new IntColumn(8),
   "DateTime64(3, 'UTC')": () => new IntColumn(8, true),
   'Nullable(Int32)': () => new NullableColumn(new IntColumn(4, true)),
   'Nullable(Bool)': () => new NullableColumn(new IntColumn(1)),
   'Array(String)': () => new ArrayColumn([new StringColumn()], false),
   'Array(Tuple(partition UInt16, offset UInt64))': () => new ArrayColumn([new IntColumn(2), new IntColumn(8)], true),
+  "Array(Tuple(task_type String, started_at DateTime64(3, 'UTC'), ended_at DateTime64(3, 'UTC'), outcome String))": () =>
+    new ArrayColumn([new StringColumn(), new IntColumn(8, true), new IntColumn(8, true), new StringColumn()], true),
 }
 
 export class NativeBlock {

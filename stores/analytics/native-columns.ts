@@ -70,6 +70,20 @@ export class IntColumn implements NativeColumn {
   }
 }
 
+/** Times in ms as whole units of so many ms: days, seconds. */
+export class TimeUnitColumn extends IntColumn {
+  readonly #unitMs: number
+
+  constructor(width: 4 | 8, unitMs: number) {
+    super(width, true)
+    this.#unitMs = unitMs
+  }
+
+  override add(value: unknown): void {
+    super.add(typeof value === 'number' ? value / this.#unitMs : value)
+  }
+}
+
 /** Floating point numbers of 8 bytes. */
 export class FloatColumn implements NativeColumn {
   readonly #data = new Growable()

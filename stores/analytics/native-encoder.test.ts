@@ -214,6 +214,7 @@ describe('rows', () => {
       context_switches: u32,
       frustration_score: fc.double({ min: 0, max: 1, noNaN: true }),
       efficiency_score: fc.double({ min: 0, max: 1, noNaN: true }),
+      tasks: fc.array(fc.tuple(text, ms, ms, text), { maxLength: 5 }),
       received_at: received,
     }),
     of(FACT_INCIDENTS, {
@@ -257,7 +258,11 @@ describe('rows', () => {
         encoder.add(9, records, 0, records.next, [])
         await insert(schema, encoder.finish(), lineage)
         const selected = schema.columns.map(([name, type]) =>
-          type.startsWith('DateTime64') ? `toUnixTimestamp64Milli(${name}) AS ${name}` : name,
+          type.startsWith('DateTime64')
+            ? `toUnixTimestamp64Milli(${name}) AS ${name}`
+            : name === 'tasks'
+              ? 'arrayMap(t -> (t.1, toUnixTimestamp64Milli(t.2), toUnixTimestamp64Milli(t.3), t.4), tasks) AS tasks'
+              : name,
         )
         const got = await store.query<Record<string, unknown>>(
           `SELECT ${selected.join(', ')} FROM (SELECT * FROM ${schema.table} WHERE lineage = {lineage:String}) ORDER BY offset`,

@@ -1,5 +1,6 @@
 // What the configuration decides about tables: how long rows are kept, and whether an insert is flushed to the disk. Changed where it differs.
 import type { MigrationTarget } from './migrator.ts'
+import { TILE_TABLES } from './tables.ts'
 
 export interface TableSettings {
   /** Rows go this many days after received_at. */
@@ -19,6 +20,8 @@ export async function applyTableSettings(target: MigrationTarget, { ttlDays, fsy
     fact_incidents: ttlDays.facts,
     events_late: 0,
     events_dlq: 0,
+    // A plus must not expire before its minus.
+    ...Object.fromEntries(TILE_TABLES.map(({ table }) => [table, 0])),
   }
   for (const { name, full } of tables) {
     const days = daysOf[name]

@@ -1,5 +1,5 @@
 // The tables that sinks write, column by column in the order of the migrations, and where each value comes from.
-import type { TableSchema } from './contract.ts'
+import type { TableSchema, TileSchema } from './contract.ts'
 
 const TIME = "DateTime64(3, 'UTC')"
 const TEXT = 'String'
@@ -67,6 +67,7 @@ export const FACT_SESSIONS: TableSchema = {
     ['context_switches', 'UInt32'],
     ['frustration_score', 'Float64'],
     ['efficiency_score', 'Float64'],
+    ['tasks', "Array(Tuple(task_type String, started_at DateTime64(3, 'UTC'), ended_at DateTime64(3, 'UTC'), outcome String))"],
     ['received_at', TIME],
     ...PLACE,
   ],
@@ -105,6 +106,79 @@ export const EVENTS_DLQ: TableSchema = {
   table: 'events_dlq',
   columns: [['code', WORD], ['message', TEXT], ['source_partition', 'UInt16'], ['source_offset', 'UInt64'], ['record', TEXT], ...PLACE],
 }
+
+/** A table of sums: one row per cell, lineage and partition once merges are done. `through` is the last offset that is in it. */
+function tileTable(
+  table: string,
+  tile: string,
+  cell: readonly (readonly [name: string, type: string])[],
+  sums: readonly string[],
+): TileSchema {
+  const owned = [['org_id', WORD], ['product_id', WORD], ...cell] as const
+  return {
+    table,
+    tile,
+    cell: owned,
+    sums,
+    columns: [
+      ...owned,
+      ...sums.map((name) => [name, 'SimpleAggregateFunction(sum, Int64)'] as const),
+      ['lineage', WORD],
+      ['partition', 'UInt16'],
+      ['through', 'SimpleAggregateFunction(max, UInt64)'],
+    ],
+  }
+}
+
+const HOUR = ['hour', "DateTime64(0, 'UTC')"] as const
+const DAY = ['day', 'Date32'] as const
+
+export const FACT_OVERVIEW_HOURLY = tileTable(
+  'fact_overview_hourly',
+  'overview',
+  [HOUR],
+  [
+    'sessions',
+    'events',
+    'clicks',
+    'duration_ms',
+    'rage_clicks',
+    'backtracks',
+    'dead_clicks',
+    'tasks_started',
+    'tasks_completed',
+    'tasks_failed',
+    'tasks_abandoned',
+    'errors',
+    'context_switches',
+    'frustration',
+    'efficiency',
+  ],
+)
+
+export const FACT_SCREEN_HOTSPOTS = tileTable(
+  'fact_screen_hotspots',
+  'hotspots',
+  [DAY, ['screen', TEXT], ['element', TEXT], ['kind', WORD]],
+  ['sessions', 'views', 'incidents', 'events'],
+)
+
+export const FACT_FLOWS = tileTable(
+  'fact_flows',
+  'flows',
+  [DAY, ['task_type', TEXT], ['screens', 'Array(String)']],
+  ['sessions', 'completed', 'duration_ms'],
+)
+
+export const FACT_TASKS_HOURLY = tileTable(
+  'fact_tasks_hourly',
+  'task_types',
+  [HOUR, ['task_type', TEXT]],
+  ['started', 'completed', 'failed', 'abandoned', 'duration_ms'],
+)
+
+/** Tables that a tile sink fills. */
+export const TILE_TABLES: readonly TileSchema[] = [FACT_OVERVIEW_HOURLY, FACT_SCREEN_HOTSPOTS, FACT_FLOWS, FACT_TASKS_HOURLY]
 
 /** Columns that are not named like the record's field. */
 export const FIELD_OF: Readonly<Record<string, string>> = { source_partition: 'partition', source_offset: 'offset' }

@@ -127,6 +127,11 @@ describe('sessions', () => {
         tasks_completed: 2,
         tasks_failed: 1,
         tasks_abandoned: 0,
+        tasks: [
+          ['', 7, 8, 'completed'],
+          ['', 0, 9, 'completed'],
+          ['', 0, 10, 'failed'],
+        ],
         error_count: 1,
         screen_sequence: ['/a', '/b', '/a'],
         context_switches: 0,

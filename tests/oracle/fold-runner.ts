@@ -4,6 +4,7 @@ import type { ContextSwitches } from '../../operators/context-switches.ts'
 import type { Fold, Incident, SessionEvent, SessionFold, StateFields, StateOf } from '../../operators/contract.ts'
 import type { Scores } from '../../operators/scores.ts'
 import type { SessionMetrics } from '../../operators/session-metrics.ts'
+import type { SessionTasks } from '../../operators/tasks.ts'
 import type { RowsOf } from './evaluate.ts'
 import { type IncidentAnswer, incidentId, type Kept, type SessionAnswer, sessionId } from './session-rows.ts'
 
@@ -13,7 +14,7 @@ export interface Operators {
 }
 
 /** All columns that the topology's folds give a session. */
-export type SessionColumns = SessionMetrics & ContextSwitches & Scores
+export type SessionColumns = SessionMetrics & ContextSwitches & Scores & SessionTasks
 
 type PlainState = Record<string, unknown>
 

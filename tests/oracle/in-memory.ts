@@ -13,6 +13,7 @@ import { scoreDefaults } from '../../operators/scores.ts'
 import { type ClickstreamSettings, clickstream } from '../../topologies/clickstream.ts'
 import { compareIncidents, compareSessions } from './compare.ts'
 import { evaluate, type LogRecord } from './evaluate.ts'
+import { compareTiles } from './tiles.ts'
 
 export const settings: ClickstreamSettings = {
   gapMs: 1_800_000,
@@ -105,6 +106,7 @@ export function differences(events: readonly WireEvent[], options: InMemoryOptio
   const found = [
     ...compareSessions(recordsOf(epochs, 'events.sessionized') as never, expected.sessions, { allVersions: true }),
     ...compareIncidents(recordsOf(epochs, 'events.incidents') as never, expected.incidents, { allVersions: true }),
+    ...compareTiles(recordsOf(epochs, 'events.tiles'), expected),
   ]
   const late = recordsOf<{ offset: number; reason: string }>(epochs, 'events.late').map(({ offset, reason }) => `${offset} ${reason}`)
   const expectedLate = expected.late.map(({ offset, reason }) => `${offset} ${reason}`)

@@ -9,6 +9,7 @@ import { deadClicks } from '../../operators/dead-clicks.ts'
 import { rageClicks } from '../../operators/rage-clicks.ts'
 import { scores } from '../../operators/scores.ts'
 import { sessionMetrics } from '../../operators/session-metrics.ts'
+import { tasks } from '../../operators/tasks.ts'
 import type { Operators, SessionColumns } from './fold-runner.ts'
 import type { NastySettings } from './nasty.ts'
 
@@ -30,14 +31,14 @@ export type AnyState = any
 export type AnyFold = Fold<Record<string, never>>
 
 /** The operators as they are shipped. */
-export const productOperators = ({ rage, abandonMs, deadClicks: dead }: NastySettings): Operators => ({
+export const productOperators = ({ rage, abandonMs, gapMs, deadClicks: dead }: NastySettings): Operators => ({
   folds: [
     rageClicks(rage),
     backtracks(),
     abandonedTasks({ withinMs: abandonMs }),
     ...(dead.enabled ? [deadClicks(dead)] : []),
   ] as unknown as Fold[],
-  session: scores(contextSwitches(sessionMetrics())),
+  session: tasks(scores(contextSwitches(sessionMetrics())), { withinMs: abandonMs, gapMs }),
 })
 
 export const inFold = (name: string, bug: string, change: (fold: AnyFold, settings: NastySettings) => AnyFold): PlantedBug => ({

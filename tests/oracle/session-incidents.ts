@@ -26,23 +26,42 @@ export function backtracksOf(piece: Piece, withinMs: number): Found[] {
   return found
 }
 
-export function abandonedTasksOf({ events, closed, cut, overMs }: Piece, watermark: number, withinMs: number): Found[] {
-  const found: Found[] = []
+/** A task, and how it ended: at 0 where it has not. */
+export interface FoundTask {
+  start: Kept | undefined
+  type: string
+  endedAt: number
+  outcome: 'open' | 'completed' | 'failed' | 'abandoned'
+}
+
+export const abandonedTasksOf = (piece: Piece, watermark: number, withinMs: number): Found[] =>
+  tasksOf(piece, watermark, withinMs).flatMap(({ start, outcome, endedAt }) => {
+    if (outcome !== 'abandoned' || !start) return []
+    const { screen, taskType: element } = start
+    return [{ ...whole, kind: 'abandoned_task', screen, element, count: 1, first: start, last_at: endedAt, evidence: [start] }]
+  })
+
+/** In the order of their first events. A completion that meets no open task of its type is one whose start nobody saw. */
+export function tasksOf({ events, closed, cut, overMs }: Piece, watermark: number, withinMs: number): FoundTask[] {
+  const found: FoundTask[] = []
   let open: Kept[] = []
-  const abandon = (task: Kept, last_at: number) => {
-    open = open.filter((other) => other !== task)
-    const { screen, taskType: element } = task
-    found.push({ ...whole, kind: 'abandoned_task', screen, element, count: 1, first: task, last_at, evidence: [task] })
+  const end = (start: Kept, endedAt: number, outcome: FoundTask['outcome']) => {
+    open = open.filter((other) => other !== start)
+    Object.assign(found.find((task) => task.start === start)!, { endedAt, outcome })
   }
+  const abandon = (task: Kept, at: number) => end(task, at, 'abandoned')
   for (const event of events) {
     for (const task of open) if (task.ts + withinMs < event.ts) abandon(task, task.ts + withinMs)
     if (event.type === 'task_started') {
       if (open.length === OPEN_TASKS_MAX) abandon(open[0], event.ts)
       open.push(event)
+      found.push({ start: event, type: event.taskType, endedAt: 0, outcome: 'open' })
     }
     if (event.type === 'task_completed') {
       const done = open.findLast((task) => task.taskType === event.taskType)
-      open = open.filter((task) => task !== done)
+      const outcome = event.success === false ? 'failed' : 'completed'
+      if (done) end(done, event.ts, outcome)
+      else found.push({ start: undefined, type: event.taskType, endedAt: event.ts, outcome })
     }
   }
   for (const task of open) {

@@ -2,7 +2,7 @@
 // docs/events.md; shares no code with the operators.
 import type { IncidentRow, SessionRow } from '../../model/rows.ts'
 import { hashText } from './hash.ts'
-import { abandonedTasksOf, backtracksOf, deadClicksOf, type Found } from './session-incidents.ts'
+import { abandonedTasksOf, backtracksOf, deadClicksOf, type Found, tasksOf } from './session-incidents.ts'
 import { type RageSettings, rageClicksOf } from './session-rage.ts'
 
 export type SessionAnswer = Omit<SessionRow, 'version' | 'deleted' | 'replaced_by' | 'received_at'>
@@ -114,6 +114,12 @@ export function rowsOf(
     error_count: countOf('error'),
     screen_sequence: screens.filter((screen, at) => screen !== screens[at - 1]).slice(0, SEQUENCE_MAX),
     context_switches: areas.filter((area, at) => at > 0 && area !== areas[at - 1]).length,
+    tasks: tasksOf(piece, watermark, settings.abandonMs).map(({ start, type, endedAt, outcome }) => [
+      type,
+      start?.ts ?? 0,
+      endedAt,
+      outcome,
+    ]),
   }
   const ids = { org_id: user.orgId, product_id: user.productId, user_id: user.user }
   const incidents = found.map(({ first, evidence, ...rest }): IncidentAnswer => {

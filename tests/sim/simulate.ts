@@ -10,6 +10,7 @@ import { type ClickstreamSettings, clickstream } from '../../topologies/clickstr
 import { compareIncidents, compareSessions } from '../oracle/compare.ts'
 import { settings as defaults } from '../oracle/in-memory.ts'
 import { nasty } from '../oracle/nasty.ts'
+import { compareTiles } from '../oracle/tiles.ts'
 import { expected } from './expected.ts'
 import { Scheduler } from './scheduler.ts'
 import { seeded } from './seeded.ts'
@@ -207,6 +208,7 @@ async function run(seed: number): Promise<Faults> {
     const sessions = new Map([...answer.sessions].map(([id, row]) => [id, row.closed ? row : (whenAsked.get(id) ?? row)]))
     assert.deepEqual(compareSessions(rowsOf(TOPICS.sessions), sessions, { allVersions: true }), [])
     assert.deepEqual(compareIncidents(rowsOf(TOPICS.incidents), answer.incidents, { allVersions: true }), [])
+    assert.deepEqual(compareTiles(rowsOf(TOPICS.tiles), answer), [])
     const late = rowsOf<{ offset: number; partition: number; reason: string }>(TOPICS.late).map(
       (row) => `${row.partition} ${row.offset} ${row.reason}`,
     )

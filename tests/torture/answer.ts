@@ -1,7 +1,7 @@
 // Compares everything that a data folder's stores hold with what was sent: differences in words, none when all is exactly once and right.
 //
 // 1. Every line that was accepted is in events_raw once, and each actor's lines are there in the order in which they were sent.
-// 2. Sessions, incidents and late events are the batch evaluator's answer for that log; nothing is dead-lettered.
+// 2. Sessions, incidents, tiles and late events are the batch evaluator's answer for that log; nothing is dead-lettered.
 // 3. No row of any table is there twice, by its place in the log.
 // 4. Per org: accepted = in sessions + duplicates + late + dead-lettered, counted by SQL alone.
 // For logs without processing time (imports), whose open sessions have been asked for.
@@ -11,6 +11,7 @@ import type { Embedded } from '../../services/process/embedded.ts'
 import { compareIncidents, compareSessions } from '../oracle/compare.ts'
 import { type Evaluation, evaluate, type LogRecord, type OracleSettings } from '../oracle/evaluate.ts'
 import { hashText } from '../oracle/hash.ts'
+import { compareTiles, sessionsSql, tileRows } from '../oracle/tiles.ts'
 
 export interface Answer {
   differences: string[]
@@ -55,7 +56,7 @@ export async function answerOf(
   )
   const records = raw.map(({ partition, offset, record }) => ({ partition, offset, event: JSON.parse(record) as WireEvent }))
   const evaluation = evaluate(records, { ...oracleSettings(config), ...settings })
-  const sessions = await embedded.query(`SELECT * REPLACE (${ms('started_at')}, ${ms('ended_at')}) FROM fact_sessions`)
+  const sessions = await embedded.query(sessionsSql)
   const incidents = await embedded.query(
     `SELECT * REPLACE (${ms('first_at')}, ${ms('last_at')}, arrayMap(at -> [toUInt64(at.1), at.2], evidence) AS evidence) FROM fact_incidents`,
   )
@@ -64,6 +65,7 @@ export async function answerOf(
     ...orderDifferences(records, sent),
     ...compareSessions(sessions, evaluation.sessions),
     ...compareIncidents(incidents, evaluation.incidents),
+    ...compareTiles(await tileRows((sql) => embedded.query(sql)), evaluation),
     ...(await lateDifferences(embedded, evaluation)),
     ...(await doubled(embedded)),
     ...(await unaccounted(embedded)),

@@ -30,6 +30,7 @@ CREATE TABLE fact_sessions (
   context_switches UInt32,
   frustration_score Float64 COMMENT '0 = nothing was in the way, towards 1',
   efficiency_score Float64 COMMENT '1 = nothing was in the way, towards 0',
+  tasks Array(Tuple(task_type String, started_at DateTime64(3, 'UTC'), ended_at DateTime64(3, 'UTC'), outcome String)) COMMENT 'a time of 0: not seen, or not yet',
   received_at DateTime64(3, 'UTC'),
   lineage LowCardinality(String),
   partition UInt16,

@@ -1,0 +1,22 @@
+// Screen hotspots: how often screens are seen, and what goes wrong at which of their elements, by day. Definition: docs/events.md.
+import type { Tile } from './contract.ts'
+import type { SessionMetrics } from './session-metrics.ts'
+
+const DAY_MS = 86_400_000
+
+/** A screen's own cell has neither element nor kind; each kind of incident at an element has a cell of its own. */
+export const hotspots = (): Tile<SessionMetrics> => ({
+  name: 'hotspots',
+  cell: ['day', 'screen', 'element', 'kind'],
+  sums: ['sessions', 'views', 'incidents', 'events'],
+  onSession({ started_at, screen_sequence }, add) {
+    const day = Math.floor(started_at / DAY_MS) * DAY_MS
+    for (let i = 0; i < screen_sequence.length; i++) {
+      const screen = screen_sequence[i]
+      add([day, screen, '', ''], [screen_sequence.indexOf(screen) === i ? 1 : 0, 1, 0, 0])
+    }
+  },
+  onIncident({ first_at, screen, element, kind, count }, add) {
+    add([Math.floor(first_at / DAY_MS) * DAY_MS, screen, element, kind], [0, 0, 1, count])
+  },
+})
