@@ -7,6 +7,7 @@ import { compareIncidents, compareSessions } from '../../tests/oracle/compare.ts
 import { evaluate } from '../../tests/oracle/evaluate.ts'
 import { settings as defaults, recordsOf } from '../../tests/oracle/in-memory.ts'
 import { nasty } from '../../tests/oracle/nasty.ts'
+import { compareTiles } from '../../tests/oracle/tiles.ts'
 import { MemoryStateStore } from '../../tests/sim/memory-state-store.ts'
 import { seeded } from '../../tests/sim/seeded.ts'
 import { clickstream } from '../../topologies/clickstream.ts'
@@ -83,6 +84,7 @@ function differences({ events, settings }: ReturnType<typeof world>, epochs: rea
   return [
     ...compareSessions(recordsOf(epochs, 'events.sessionized'), answer.sessions, { allVersions: true }),
     ...compareIncidents(recordsOf(epochs, 'events.incidents'), answer.incidents, { allVersions: true }),
+    ...compareTiles(recordsOf(epochs, 'events.tiles'), answer),
   ]
 }
 

@@ -14,7 +14,7 @@ import { USER } from '../state/users.ts'
 import type { Actor } from './actor.ts'
 import { JsonWriter, type Piece, piece } from './json-writer.ts'
 import type { TopicOutput } from './outputs.ts'
-import { CLOSED_CONTENT, type TileSums } from './tile-sums.ts'
+import type { TileSums } from './tile-sums.ts'
 import type { Draft, Orphan, Turn } from './turn.ts'
 
 export const EVIDENCE_MAX = 64
@@ -174,8 +174,8 @@ export class Publisher {
     const length = out.end - from
     const same = orphan ? orphan.content === out.buffer.toString('latin1', from, out.end) : this.isContent(session, from, length)
     if (!same && this.tiles.isOn) {
+      // A closed session changes by a fold from its start only, for which it was given up: what is replaced in place was open.
       if (orphan) this.tiles.take(turn, 'session', orphan.content)
-      else if (before > 0) this.takeSession(turn, session)
       if (flags & SESSION_FLAG.CLOSED) {
         const row = { started_at: first, ended_at: last, event_count: state.word(session, S.COUNT) }
         this.tiles.session(turn, Object.assign(metrics, row), 1)
@@ -200,14 +200,6 @@ export class Publisher {
     const orphan = this.state.word(session, S.VERSION) === 0 ? orphans.get(id) : undefined
     orphans.delete(id)
     return orphan
-  }
-
-  /** Takes what its last version added to tiles away again: closed sessions have. */
-  private takeSession(turn: Turn, session: number): void {
-    const { texts } = this.state
-    const content = this.state.word(session, S.CONTENT)
-    if (texts.latin1(content, CLOSED_CONTENT.length) === CLOSED_CONTENT)
-      this.tiles.take(turn, 'session', texts.latin1(content, this.state.word(session, S.CONTENT_LENGTH)))
   }
 
   private isContent(session: number, from: number, length: number): boolean {

@@ -17,7 +17,7 @@ export interface TilePart {
 }
 
 /** Content of a closed session begins with it. */
-export const CLOSED_CONTENT = '"closed":1'
+const CLOSED_CONTENT = '"closed":1'
 
 interface Columns {
   head: Piece
