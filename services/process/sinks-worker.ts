@@ -79,8 +79,7 @@ async function work(
   store: analytics.AnalyticsStore,
   log: Log & { retain(): Promise<number> },
 ): Promise<void> {
-  const tasks = new Map<string, SinkTask>()
-  for (const { topic, table } of setup.sinks) tasks.set(topic, newSink(setup, store, log, topic, table, say))
+  const tasks = setup.sinks.map(({ topic, table }) => newSink(setup, store, log, topic, table, say))
   const stopping = new AbortController()
   const stopped = new Promise<void>((resolve) => stopping.signal.addEventListener('abort', () => resolve(), { once: true }))
 
@@ -89,8 +88,8 @@ async function work(
       Array.from({ length: partitionsOf(topic, setup.partitions) }, async (_, partition) => (await log.bounds({ topic, partition })).end),
     )
   const drain = async (to: Readonly<Record<string, readonly number[]>> | undefined) => {
-    const topics = to ? Object.keys(to) : [...tasks.keys()]
-    await Promise.all(topics.map(async (topic) => tasks.get(topic)?.drained(to?.[topic] ?? (await endsOf(topic)))))
+    const wanted = tasks.filter(({ stats }) => to === undefined || stats.topic in to)
+    await Promise.all(wanted.map(async (task) => task.drained(to?.[task.stats.topic] ?? (await endsOf(task.stats.topic)))))
   }
   const answer = (id: number, reply: Promise<FromSinks>) =>
     void reply.catch((error): FromSinks => ({ type: 'failed', id, error: toData(error) })).then(say)
@@ -118,7 +117,7 @@ async function work(
         )
       }
       case 'stats':
-        return say({ type: 'stats', id: message.id, sinks: [...tasks.values()].map(({ stats }) => stats) })
+        return say({ type: 'stats', id: message.id, sinks: tasks.map(({ stats }) => stats) })
       case 'stop':
         return stopping.abort()
     }
@@ -127,7 +126,7 @@ async function work(
   const running: Promise<void>[] = []
   let failure: unknown
   try {
-    for (const task of tasks.values()) {
+    for (const task of tasks) {
       // One after the other: they share the journal and the engine, and a first start declares what each needs.
       await task.open()
       running.push(
@@ -147,7 +146,7 @@ async function work(
     await stopped
   } finally {
     // Also where one could not be opened: the others must not go on over a log and a store that are being closed.
-    for (const task of tasks.values()) task.stop()
+    for (const task of tasks) task.stop()
     await Promise.all(running)
   }
   if (failure !== undefined) throw failure
