@@ -3,7 +3,7 @@
 // Outputs owns the buffers. Per topic: records (each ended by a newline), their count, and the sum modulo 2^128 over output keys of an
 // ordered hash of that key's records (protocol 6). Records of a key are written together, between `beginKey` and `endKey`.
 import { h128, hash128View } from '../../model/hash.ts'
-import { JsonWriter } from './json-writer.ts'
+import { JsonWriter } from '../../model/json-writer.ts'
 
 const POOL_BUFFERS_MAX = 16
 

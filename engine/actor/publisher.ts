@@ -7,12 +7,12 @@
 // 3. Fields are written by fixed lists (protocol 2): those below, and the columns of the session fold's first row.
 
 import { h128, hash128View } from '../../model/hash.ts'
+import { JsonWriter, type Piece, piece } from '../../model/json-writer.ts'
 import type { SessionEvent, SessionFold, Sym, Walk } from '../../operators/contract.ts'
 import { CHUNK_EVENTS } from '../state/kept.ts'
 import { type KeyedState, type Published, S, SESSION_FLAG, type SessionSide, type WindowSettings } from '../state/keyed-state.ts'
 import { USER } from '../state/users.ts'
 import type { Actor } from './actor.ts'
-import { JsonWriter, type Piece, piece } from './json-writer.ts'
 import type { TopicOutput } from './outputs.ts'
 import type { TileSums } from './tile-sums.ts'
 import type { Draft, Orphan, Turn } from './turn.ts'

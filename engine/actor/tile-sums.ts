@@ -3,8 +3,9 @@
 // TileSums owns what counts: a version adds its part, and the one before it is taken away by the same function (the content that was
 // published is parsed for that; it happens to corrections only). What a turn adds is a list, cut short where the turn is undone; at its end
 // it is summed per cell and written. A cell is an output key of its own: the order of cells proves nothing and is not part of the receipt.
+
+import { type Piece, piece } from '../../model/json-writer.ts'
 import type { AddToCell, CellValue, Tile, TileIncident, TileSession } from '../../operators/contract.ts'
-import { type Piece, piece } from './json-writer.ts'
 import type { TopicOutput } from './outputs.ts'
 import type { Turn } from './turn.ts'
 

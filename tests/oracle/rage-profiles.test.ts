@@ -9,6 +9,7 @@ import { type RageClickOptions, rageClicks, rageClicksBy } from '../../operators
 import { type RageProfile, type RageProfileName, rageProfiles } from '../../operators/rage-profiles.ts'
 import { scores } from '../../operators/scores.ts'
 import { sessionMetrics } from '../../operators/session-metrics.ts'
+import { tasks } from '../../operators/tasks.ts'
 import { Random } from '../../services/traffic/random.ts'
 import { compareIncidents } from './compare.ts'
 import { evaluate, type LogRecord } from './evaluate.ts'
@@ -37,7 +38,7 @@ const recordsOf = (clicks: readonly Click[]): LogRecord[] =>
     }
     return { partition: 0, offset, event }
   })
-const sessionFold = scores(contextSwitches(sessionMetrics()))
+const sessionFold = tasks(scores(contextSwitches(sessionMetrics())), { withinMs: 900_000, gapMs: 1_800_000 })
 const byFold = (fold: unknown) => rowsByFolds({ folds: [fold as Fold], session: sessionFold })
 
 function burstsOf(clicks: readonly Click[], options: Partial<RageClickOptions>, of: 'operator' | 'evaluator', closeAll: boolean): Burst[] {

@@ -3,7 +3,7 @@
 // JsonWriter owns the buffer and how values become JSON text (as JSON.stringify has them). What a record is made of is its caller's.
 // 1. Each method makes the room it needs; the buffer may be replaced, so hold positions, not the buffer.
 // 2. Short texts are copied by a loop: it is compiled into the caller, the built-in copies cost a call of 30 to 100 ns.
-import { HASH_SLACK } from '../../model/hash.ts'
+import { HASH_SLACK } from './hash.ts'
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
