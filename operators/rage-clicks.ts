@@ -23,6 +23,8 @@ export function rageClicks(options: Partial<RageClickOptions> = {}) {
 export function rageClicksBy({ name, clicks, gapMs, withinMs, oneElement, place, onFire }: RageProfile, ignore: IgnoreList) {
   const isIgnored = ignoredElements(ignore)
   const measures = place !== undefined
+  /** Kept by the profiles that ask for them; the others never touch them. */
+  const places = { xs: ['f64', clicks], ys: ['f64', clicks] } as const
 
   /** Whether the click is of the chain, times apart. */
   const isNear = (burst: Chain, event: SessionEvent, element: number): boolean => {
@@ -76,8 +78,7 @@ export function rageClicksBy({ name, clicks, gapMs, withinMs, oneElement, place,
       ms: ['time', clicks],
       index: ['index', clicks],
       screens: ['symbol', clicks],
-      xs: ['f64', measures ? clicks : 1],
-      ys: ['f64', measures ? clicks : 1],
+      ...(measures ? places : ({} as typeof places)),
       /** The incident, once it has fired (count > 0). */
       count: 'u32',
       firstMs: 'time',
