@@ -99,8 +99,8 @@ export interface SessionFold<R> {
 
 /** What names a cell of a tile: texts, times in ms, lists of texts. */
 export type CellValue = string | number | readonly string[]
-/** Adds integers (one per column of `sums`) to a cell (one value per column of `cell`). */
-export type AddToCell = (cell: readonly CellValue[], sums: readonly number[]) => void
+/** Adds integers (one per column of `sums`) to a cell (one value per column of `cell`, a list only as the last). Both lists are given away. */
+export type AddToCell = (cell: readonly CellValue[], sums: number[]) => void
 
 /** A session's row, of a closed session only. */
 export interface TileSession {

@@ -13,7 +13,10 @@ export const hotspots = (): Tile<SessionMetrics> => ({
     const day = Math.floor(started_at / DAY_MS) * DAY_MS
     for (let i = 0; i < screen_sequence.length; i++) {
       const screen = screen_sequence[i]
-      add([day, screen, '', ''], [screen_sequence.indexOf(screen) === i ? 1 : 0, 1, 0, 0])
+      if (screen_sequence.indexOf(screen) < i) continue
+      let views = 1
+      for (let next = i + 1; next < screen_sequence.length; next++) if (screen_sequence[next] === screen) views++
+      add([day, screen, '', ''], [1, views, 0, 0])
     }
   },
   onIncident({ first_at, screen, element, kind, count }, add) {

@@ -39,15 +39,20 @@ export const tasks = <R extends SessionMetrics>(to: SessionFold<R>, { withinMs, 
       abandoned++
     }
     events.forEach((event) => {
+      const type = event.type
+      if (type !== 'task_started' && type !== 'task_completed') {
+        if (open.length > 0) lastMs = event.timeMs
+        return
+      }
       const at = event.timeMs
       while (open.length > 0 && open[0].task[1] + withinMs < at) abandon(open[0].task[1] + withinMs)
       lastMs = at
-      if (event.type === 'task_started') {
+      if (type === 'task_started') {
         if (open.length === OPEN_TASKS_MAX) abandon(at)
         const task: Task = [text(event.taskType), at, 0, 'open']
         all.push(task)
         open.push({ type: event.taskType, task })
-      } else if (event.type === 'task_completed') {
+      } else {
         const outcome = event.success === false ? 'failed' : 'completed'
         const found = open.findLastIndex(({ type }) => type === event.taskType)
         if (found < 0) all.push([text(event.taskType), 0, at, outcome])

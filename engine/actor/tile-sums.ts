@@ -13,8 +13,7 @@ import type { Turn } from './turn.ts'
 export interface TilePart {
   tile: number
   cell: readonly CellValue[]
-  sums: readonly number[]
-  sign: 1 | -1
+  sums: number[]
 }
 
 /** Content of a closed session begins with it. */
@@ -73,26 +72,28 @@ export class TileSums {
   write({ actor, tiles }: Turn): void {
     const { out } = this
     if (out === undefined || tiles.length === 0) return
-    const cells = new Map<string, { part: TilePart; sums: number[] }>()
+    const roots: Level[] = this.tiles.map(() => new Map())
+    const cells: TilePart[] = []
     for (const part of tiles) {
-      const key = keyOf(part)
-      const known = cells.get(key)
-      if (known === undefined) cells.set(key, { part, sums: part.sums.map((sum) => sum * part.sign) })
-      else for (let i = 0; i < part.sums.length; i++) known.sums[i] += part.sums[i] * part.sign
+      const known = sameCell(roots[part.tile], part)
+      const { sums } = known
+      if (known === part) cells.push(part)
+      // Its numbers are its own from here on: the turn cannot be undone any more.
+      else for (let i = 0; i < sums.length; i++) sums[i] += part.sums[i]
     }
-    for (const { part, sums } of cells.values()) {
-      if (sums.every((sum) => sum === 0)) continue
-      const columns = this.columns[part.tile]
+    for (const { tile, cell, sums } of cells) {
+      if (isZero(sums)) continue
+      const columns = this.columns[tile]
       out.beginKey()
       out.raw(columns.head)
       out.raw(actor.scope)
       for (let i = 0; i < columns.cell.length; i++) {
         out.raw(columns.cell[i])
-        out.json(part.cell[i])
+        out.json(cell[i])
       }
       for (let i = 0; i < columns.sums.length; i++) {
         out.raw(columns.sums[i])
-        out.number(sums[i] + 0)
+        out.number(sums[i])
       }
       out.byte(0x7d)
       out.endRecord()
@@ -105,19 +106,45 @@ export class TileSums {
     this.sign = sign
   }
 
-  private readonly add: AddToCell = (cell, sums) => void this.parts.push({ tile: this.tile, cell, sums, sign: this.sign })
+  private readonly add: AddToCell = (cell, sums) => {
+    // 0 − 0 is 0, and −0 would be written as such.
+    if (this.sign < 0) for (let i = 0; i < sums.length; i++) sums[i] = 0 - sums[i]
+    this.parts.push({ tile: this.tile, cell, sums })
+  }
 }
 
-/** Equal for the same cell only: texts are preceded by their length. */
-function keyOf({ tile, cell }: TilePart): string {
-  let key = `${tile}`
-  for (const value of cell) {
-    if (typeof value === 'number') key += ` ${value}`
-    else if (typeof value === 'string') key += ` ${value.length}:${value}`
-    else {
-      key += ` [${value.length}`
-      for (const text of value) key += ` ${text.length}:${text}`
-    }
+type Level = Map<CellValue, Level | TilePart>
+
+/** The first part of the same cell, from now on this one where there is none. By the values one after the other: a text for all of them would
+ *  have to be made and hashed for each part. */
+function sameCell(root: Level, part: TilePart): TilePart {
+  const { cell } = part
+  let level = root
+  for (let i = 0; i < cell.length - 1; i++) {
+    let next = level.get(cell[i]) as Level | undefined
+    if (next === undefined) level.set(cell[i], (next = new Map()))
+    level = next
   }
-  return key
+  const last = cell[cell.length - 1]
+  let key: CellValue = typeof last === 'object' ? last.join('\0') : last
+  let known = level.get(key) as TilePart | undefined
+  // Texts may hold what joins them: such lists get another key.
+  for (; known !== undefined && typeof last === 'object' && !sameTexts(last, known.cell[cell.length - 1] as readonly string[]); ) {
+    key = `\0${JSON.stringify(last)}${key}`
+    known = level.get(key) as TilePart | undefined
+  }
+  if (known !== undefined) return known
+  level.set(key, part)
+  return part
+}
+
+function sameTexts(a: readonly string[], b: readonly string[]): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false
+  return true
+}
+
+function isZero(sums: readonly number[]): boolean {
+  for (let i = 0; i < sums.length; i++) if (sums[i] !== 0) return false
+  return true
 }
