@@ -16,8 +16,10 @@ import type { EpochInputs, Receipt } from '../engine/lane/receipt.ts'
 import type { OutputBlock, ReadResult } from '../engine/log/contract.ts'
 import type { StateStore } from '../engine/state/store.ts'
 import type { AnyOperator, At } from './operator.ts'
-import type { Pipeline, Step } from './pipelines.ts'
+import type { Pipeline } from './pipelines.ts'
+import { type Fields, restored, saved } from './record-fields.ts'
 import { type Entry, type Pending, RecordState, unknownVersion } from './record-state.ts'
+import { type HopRecord, type Next, stepFunctions } from './step-functions.ts'
 import type { Topology } from './stream.ts'
 
 /** The stages of a topology, in the order in which records pass them. */
@@ -27,32 +29,6 @@ export const recordStages = ({ name, pipelines }: Topology): Stage[] =>
     topic: pipeline.topic,
     computer: (scope, store) => new RecordComputer(pipeline, scope, store),
   }))
-
-/** What a topic of the topology's own holds: a record (k key, t time, s upstream, v record), or how far an upstream has come (t, s). */
-interface HopRecord {
-  k?: string
-  t: number
-  s: number
-  v?: unknown
-}
-
-type Next = (record: unknown) => void
-
-/** What an epoch that is undone goes back to, and what a checkpoint's header holds. */
-interface Fields {
-  watermark: number
-  /** Largest event time; of a topology's own topic per upstream: nothing older comes from it. */
-  maxMs: number[]
-  lastRowMs: number
-  claimedAt: number
-  /** How far the topics that it writes for itself have been told. */
-  toldMs: number
-  accepted: number
-  processed: number
-  late: number
-  deadLettered: number
-  invalid: number
-}
 
 const NEVER = Number.POSITIVE_INFINITY
 
@@ -90,18 +66,26 @@ export class RecordComputer implements Computer {
     this.pipeline = pipeline
     this.scope = scope
     this.checkpoints = new RecordState(pipeline.operators, store)
-    this.fields = restored(store.header?.fields, pipeline)
+    this.fields = restored(store.header?.fields, pipeline.input.kind === 'hop' ? pipeline.input.from.length : 1)
     const forget = () => {
       this.entry!.slots![this.slot] = undefined
     }
     this.at = { key: '', timeMs: 0, forget }
     for (const topic of [pipeline.late, pipeline.deadLetters]) this.outputs.to(topic)
-    this.first = this.build(pipeline.root)
+    this.first = stepFunctions(pipeline.root, {
+      now: () => this.nowMs,
+      key: () => this.key,
+      output: (topic) => this.outputs.to(topic),
+      fold: (slot, operator, record) => this.fold(slot, operator, record),
+      onOperator: (slot, next) => {
+        this.nexts[slot] = next
+      },
+      onHop: (hop) => this.hopTopics.push(hop),
+    })
   }
 
   get header() {
-    const { watermark, maxMs, ...rest } = this.fields
-    return { fields: { ...rest, watermark: finite(watermark), maxMs: maxMs.map(finite) } }
+    return { fields: saved(this.fields) }
   }
 
   get layout(): string {
@@ -391,39 +375,7 @@ export class RecordComputer implements Computer {
     this.thrown.to(this.pipeline.deadLetters).write(this.letter('PROCESS_KILLED', message, offset, text))
   }
 
-  // ---- the pipeline's steps, as functions ----
-
-  private build(step: Step): Next {
-    const nexts = [
-      ...step.steps.map((own) => this.build(own)),
-      ...step.outputs.map((topic) => this.outputTo(topic)),
-      ...step.hops.map((hop) => this.hopTo(hop)),
-    ]
-    const next: Next =
-      nexts.length === 1
-        ? nexts[0]
-        : (record) => {
-            for (const one of nexts) one(record)
-          }
-    const { node } = step
-    switch (node?.kind) {
-      case undefined:
-        return next
-      case 'filter':
-        return (record) => {
-          if (node.test(record)) next(record)
-        }
-      case 'map':
-        return (record) => next(node.map(record))
-      case 'flatMap':
-        return (record) => {
-          for (const one of node.flatMap(record)) next(one)
-        }
-      case 'operator':
-        this.nexts[step.slot] = next
-        return (record) => this.fold(step.slot, node.operator, record)
-    }
-  }
+  // ---- operators ----
 
   private readonly nexts: Next[] = []
 
@@ -445,21 +397,6 @@ export class RecordComputer implements Computer {
     const next = this.nexts[slot]
     if (Array.isArray(emitted)) for (const record of emitted) next(record)
     else next(emitted)
-  }
-
-  private outputTo(topic: string): Next {
-    const output = this.outputs.to(topic)
-    return (record) => output.write(jsonOf(record))
-  }
-
-  private hopTo({ topic, upstream, key }: Step['hops'][number]): Next {
-    const output = this.outputs.to(topic)
-    this.hopTopics.push({ topic, upstream })
-    return (record) => {
-      const k = key ? key(record) : this.key
-      if (typeof k !== 'string') throw new TypeError(`the key for ${topic} is ${k}; it must be a string`)
-      output.write(`{"k":${JSON.stringify(k)},"t":${this.nowMs},"s":${upstream},"v":${jsonOf(record)}}`)
-    }
   }
 
   /** Whoever reads on goes on too: nothing older than the watermark comes from here. */
@@ -546,36 +483,10 @@ export class RecordComputer implements Computer {
   }
 }
 
-function restored(saved: unknown, { input }: Pipeline): Fields {
-  const fields = (saved ?? {}) as { [K in keyof Fields]?: K extends 'maxMs' ? (number | null)[] : number | null }
-  const upstreams = input.kind === 'hop' ? input.from.length : 1
-  const time = (ms: number | null | undefined) => ms ?? Number.NEGATIVE_INFINITY
-  return {
-    watermark: time(fields.watermark),
-    maxMs: Array.from({ length: upstreams }, (_, i) => time(fields.maxMs?.[i])),
-    lastRowMs: fields.lastRowMs ?? 0,
-    claimedAt: fields.claimedAt ?? 0,
-    toldMs: time(fields.toldMs),
-    accepted: fields.accepted ?? 0,
-    processed: fields.processed ?? 0,
-    late: fields.late ?? 0,
-    deadLettered: fields.deadLettered ?? 0,
-    invalid: fields.invalid ?? 0,
-  }
-}
-
 function lastOf<T>(items: Iterable<T>, timeOf: (item: T) => number): number {
   let last = Number.NEGATIVE_INFINITY
   for (const item of items) last = Math.max(last, timeOf(item))
   return last
 }
 
-const finite = (ms: number) => (Number.isFinite(ms) ? ms : null)
 const messageOf = (error: unknown) => (error instanceof Error ? `${error.name}: ${error.message}` : String(error))
-
-/** Throws where a record cannot be one of a topic. */
-function jsonOf(record: unknown): string {
-  const text = JSON.stringify(record) as string | undefined
-  if (text === undefined) throw new TypeError(`a record of a topic must be JSON, and this is ${typeof record}`)
-  return text
-}
