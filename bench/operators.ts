@@ -8,7 +8,7 @@ import { checkpointBytesFor, inputs, RUN_IN_EVENTS, roundFolder } from './harnes
 const EVENTS = 2_000_000
 const QUICK_EVENTS = 500_000
 const ROUNDS = 5
-const QUICK_ROUNDS = 2
+const QUICK_ROUNDS = 1
 
 /** Figure → the topology of harness/fewer-operators.ts that lacks it, or has it where the defaults do not. */
 const WITHOUT = {
