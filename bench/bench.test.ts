@@ -109,6 +109,7 @@ test('every question is a file of bench/ with its name', () => {
     'ingest',
     'lane',
     'lanes',
+    'nexmark',
     'operators',
     'scan',
     'startup',

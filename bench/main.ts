@@ -11,12 +11,13 @@ import { importFile } from './import.ts'
 import { ingest } from './ingest.ts'
 import { lane } from './lane.ts'
 import { lanes } from './lanes.ts'
+import { nexmark } from './nexmark.ts'
 import { operators } from './operators.ts'
 import { scan } from './scan.ts'
 import { startup } from './startup.ts'
 import { stores } from './stores.ts'
 
-export const questions: readonly Question[] = [lane, lanes, importFile, ingest, exactlyOnce, operators, scan, stores, startup]
+export const questions: readonly Question[] = [lane, lanes, importFile, ingest, exactlyOnce, operators, nexmark, scan, stores, startup]
 
 export interface MainOptions {
   known?: readonly Question[]

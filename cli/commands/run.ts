@@ -62,7 +62,7 @@ async function action(file: string, options: RunOptions): Promise<void> {
   const streams = await openStreams({ file, topology, config: { ...config, data }, asked, version: version(), live, onNotice })
   const shown = await Shown.of(streams, options)
   try {
-    const printing = shown.follow(stopping.signal)
+    const printing = shown.follow()
     let records = 0
     for (const { source, path } of inputs) {
       const input = await openInput(path, path === '-' ? stdin : undefined)
@@ -135,18 +135,21 @@ class Shown {
     return shown
   }
 
-  async follow(signal: AbortSignal): Promise<void> {
-    while (!this.isOver && !signal.aborted) {
+  /** Prints what comes, until `stop`; the last look is the caller's. */
+  async follow(): Promise<void> {
+    while (!this.isOver) {
       await this.print()
-      // A commit of somebody wakes it; the last look is the caller's.
-      await Promise.race([this.streams.changed(), new Promise((resolve) => setTimeout(resolve, 200))])
+      // A commit of somebody wakes it.
+      await Promise.race([this.streams.changed(), this.over.promise])
     }
   }
 
   stop(): void {
     this.isOver = true
+    this.over.resolve()
   }
 
+  private readonly over = Promise.withResolvers<void>()
   private printing: Promise<void> = Promise.resolve()
 
   print(): Promise<void> {

@@ -131,3 +131,74 @@ test('crashes, checkpoints and evictions at any step leave every topic as it is 
   expect(recomputed).toBeGreaterThan(100)
   expect(checkpoints).toBeGreaterThan(20)
 }, 120_000)
+
+test('an operator that is no function of its records is caught by who computes its epochs again, and publishes nothing', async () => {
+  let clock = 0
+  const nondeterministic = () =>
+    topology(
+      'clock',
+      source('orders', read)
+        .map(({ id }) => ({ id, now: clock++ }))
+        .to('out'),
+    )
+  const world = new TaskWorld()
+  let process = await world.open()
+  const [stage] = recordStages(nondeterministic())
+  await produce(
+    process,
+    'orders',
+    [1, 2, 3].map((id) => ({ id, user: 'a', at: id * 10 })),
+  )
+  const task = await process.task({ stage, store: new MemoryStore() })
+  await task.recover(0)
+  await task.commit((await task.next(undefined))!)
+  process = await world.open()
+  const again = await process.task({ stage: recordStages(nondeterministic())[0], store: new MemoryStore() })
+  await expect(again.recover(0)).rejects.toMatchObject({
+    code: 'REPLAY_DIVERGED',
+    message: expect.stringContaining('topic out: 2 records of other content'),
+  })
+  expect(await process.records('out')).toEqual([
+    { id: 1, now: 0 },
+    { id: 2, now: 1 },
+  ])
+})
+
+test('a row that kills the process, alone and again, is a dead letter; the others are processed', async () => {
+  const world = new TaskWorld()
+  const store = new MemoryStore()
+  let isDead = false
+  const deadly = () =>
+    topology(
+      'deadly',
+      source('orders', { ...read, allowedDisorderMs: 0 })
+        .map((row) => {
+          if (row.id === 2) isDead = true
+          return row
+        })
+        .to('out'),
+    )
+  let process = await world.open()
+  await produce(
+    process,
+    'orders',
+    [0, 1, 2, 3].map((id) => ({ id, user: 'a', at: id * 10 })),
+  )
+  for (let start = 0; ; start++) {
+    expect(start).toBeLessThan(40)
+    process = await world.open()
+    isDead = false
+    const task = await process.task({ stage: recordStages(deadly())[0], store })
+    await task.recover(0)
+    while (!isDead) {
+      const epoch = (await task.next(undefined)) ?? (await task.next(undefined, { close: true }))!
+      // What the row does to a process: nothing of its epoch is committed.
+      if (isDead) break
+      await task.commit(epoch)
+      if (epoch.receipt.inputs.close) break
+    }
+    if (!isDead) break
+  }
+  expect((await process.records<Row>('out')).map(({ id }) => id)).toEqual([0, 1, 3])
+  expect(await process.records('deadly.dlq')).toMatchObject([{ code: 'PROCESS_KILLED', offset: 2 }])
+})
