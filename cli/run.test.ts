@@ -1,5 +1,5 @@
 // packmill run as its users meet it: a file of theirs, a process, kill -9, a change while it runs.
-import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -80,7 +80,8 @@ test('kill -9 in the middle, again and again: what is there in the end is what i
   const settings = ['--set', 'engine.epochBytes=65536', '--set', 'engine.checkpointBytes=1048576']
   let recovered = 0
   for (const seen of [/"sum":/, /"key":"k5","sum"/, /epochs again[\s\S]*"sum":/]) {
-    const running = startPackmill(folder, ['run', 'sums.ts', '--input', 'rows.jsonl', '--data', 'killed', ...settings])
+    const args = ['run', 'sums.ts', '--input', 'rows.jsonl', '--data', 'killed', ...settings]
+    const running = startPackmill(folder, args)
     // A later round may find everything done.
     await Promise.race([running.says(seen).catch(() => undefined), running.ended])
     running.child.kill('SIGKILL')
@@ -90,6 +91,33 @@ test('kill -9 in the middle, again and again: what is there in the end is what i
   const last = packmill(folder, ['run', 'sums.ts', '--input', 'rows.jsonl', '--data', 'killed', '--quiet', ...settings])
   expect(last.code, last.err).toBe(0)
   expect(everything('sums.ts', '--data', 'killed')).toEqual(recordsOf(whole.out))
+}, 120_000)
+
+test('--out: each result is in the file once, also where kill -9 came between writing and counting', async () => {
+  put('sums.ts', sums())
+  const pad = 'x'.repeat(400)
+  const rows = Array.from({ length: 8000 }, (_, n) => `${JSON.stringify({ key: `k${n % 31}`, n: n % 10, at: n >> 3, pad })}\n`)
+  put('rows.jsonl', rows.join(''))
+  const whole = packmill(folder, ['run', 'sums.ts', '--input', 'rows.jsonl', '--data', 'whole'])
+  const args = ['run', 'sums.ts', '--input', 'rows.jsonl', '--data', 'killed', '--out', 'out.jsonl', '--set', 'engine.epochBytes=65536']
+  for (const size of [1, 30_000, 90_000]) {
+    const running = startPackmill(folder, args)
+    const timer = setInterval(() => {
+      if (existsSync(join(folder, 'out.jsonl')) && statSync(join(folder, 'out.jsonl')).size >= size) running.child.kill('SIGKILL')
+    }, 1)
+    await running.ended
+    clearInterval(timer)
+    // Half a line, as a power loss would leave it.
+    appendFileSync(join(folder, 'out.jsonl'), '{"key":"k')
+  }
+  const last = packmill(folder, args)
+  expect(last.code, last.err).toBe(0)
+  expect(last.out).toBe('')
+  expect(readFileSync(join(folder, 'out.jsonl'), 'utf8')).toBe(whole.out)
+  put('other.jsonl', 'mine\n')
+  expect(packmill(folder, ['run', 'sums.ts', '--data', 'killed', '--out', 'other.jsonl']).err).toContain('OUT_EXISTS')
+  put('out.jsonl', '')
+  expect(packmill(folder, args).err).toContain('OUT_CHANGED')
 }, 120_000)
 
 test('--watch starts it again when its file changes, and keeps its state', async () => {
@@ -154,6 +182,7 @@ test('stdin, and lines that go on: results come while it runs', async () => {
   cpSync(join(examples, 'word-count.ts'), join(folder, 'words.ts'))
   const running = startPackmill(folder, ['run', 'words.ts', '--input', '-', '--follow'])
   running.child.stdin!.write('to be or not\n')
+  await running.says(/"word":"not","count":1/)
   running.child.stdin!.end('to be\n')
   await running.says(/"word":"be","count":2/)
   running.child.kill('SIGINT')

@@ -2,6 +2,7 @@
 import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { checkInput, InputError, openInput } from '../../services/process/open-input.ts'
+import type { FileSink } from '../../services/streams/file-sink.ts'
 import { loadTopology } from '../../services/streams/load-topology.ts'
 import { openStreams, type StreamsNotice, type StreamsProcess } from '../../services/streams/open-streams.ts'
 import type { SourceNode, Topology } from '../../streams/stream.ts'
@@ -15,6 +16,7 @@ import { watch } from '../watch.ts'
 
 interface RunOptions extends DataOptions {
   input?: string[]
+  out?: string[]
   open?: boolean
   follow?: boolean
   watch?: boolean
@@ -34,6 +36,11 @@ export function run(command: Command): void {
       ...all,
       text,
     ])
+    .option(
+      '--out <[topic=]file>',
+      'write results to a file, each once whatever happens, in place of stdout; repeatable',
+      (text, all: string[] = []) => [...all, text],
+    )
     .option('--open', 'the input goes on in a later run: windows and timers wait for it')
     .option('--follow', 'stay when the input is read; time goes on by the clock; Ctrl-C ends it')
     .option('--watch', 'as --follow, and start again with the new code when the file, or one that it imports, changes; state is kept')
@@ -43,6 +50,7 @@ export function run(command: Command): void {
   addExamples(addDataOptions(command), [
     ['packmill run ./mine.ts --input events.jsonl', 'results as lines of JSON; the same input again adds nothing'],
     ['packmill run ./join.ts --input orders=o.jsonl --input payments=p.jsonl', 'of two sources'],
+    ['packmill run ./mine.ts --input events.jsonl --out results.jsonl', 'into a file, each result once'],
     ['packmill run ./mine.ts --input events.jsonl --watch', 'while you write it'],
     ['tail -f app.log | packmill run ./mine.ts --input - --follow', 'as it happens'],
   ])
@@ -60,9 +68,18 @@ async function action(file: string, options: RunOptions): Promise<void> {
   const asked = { partitions: origins.get('log.partitions') !== 'default', lanes: origins.get('engine.lanes') !== 'default' }
   const live = options.follow === true
   const streams = await openStreams({ file, topology, config: { ...config, data }, asked, version: version(), live, onNotice })
-  const shown = await Shown.of(streams, options)
+  let shown: Shown
+  try {
+    shown = await Shown.of(streams, options)
+  } catch (error) {
+    await streams.stop()
+    throw error
+  }
   try {
     const printing = shown.follow()
+    // A full disk ends the run, whatever is being waited for.
+    const broken = printing.then(() => new Promise<never>(() => undefined))
+    broken.catch(() => undefined)
     let records = 0
     for (const { source, path } of inputs) {
       const input = await openInput(path, path === '-' ? stdin : undefined)
@@ -71,9 +88,9 @@ async function action(file: string, options: RunOptions): Promise<void> {
       records += appended.records
       if (appended.tooLong > 0) console.error(`${path}: ${formatCount(appended.tooLong)} lines are longer than 64 KB, and were left out`)
     }
-    await stopping.race(streams.settle({ close: !options.open && !live }))
+    await stopping.race(Promise.race([streams.settle({ close: !options.open && !live }), broken]))
     await shown.print()
-    if (live) await stopping.race(new Promise<never>(() => undefined))
+    if (live) await stopping.race(broken)
     shown.stop()
     await printing
     await shown.print()
@@ -84,6 +101,7 @@ async function action(file: string, options: RunOptions): Promise<void> {
     if (!live) process.exitCode = (error as { exitCode?: number }).exitCode
   } finally {
     shown.stop()
+    await shown.close()
     await streams.stop()
   }
 }
@@ -109,6 +127,16 @@ function inputsOf({ name, pipelines }: Topology, inputs: readonly string[]): Inp
   })
 }
 
+/** Throws OUT_TOPIC. */
+function outsOf(topics: readonly string[], outs: readonly string[]): { topic: string; path: string }[] {
+  return outs.map((text) => {
+    const topic = topics.find((one) => text.startsWith(`${one}=`))
+    if (topic) return { topic, path: text.slice(topic.length + 1) }
+    if (topics.length === 1) return { topic: topics[0]!, path: text }
+    throw new InputError('OUT_TOPIC', `${text} is for which topic?`, `Say --out TOPIC=FILE; the results are ${topics.join(', ')}.`)
+  })
+}
+
 /** What the topology puts out, as it comes. */
 class Shown {
   private readonly streams: StreamsProcess
@@ -116,6 +144,9 @@ class Shown {
   private readonly quiet: boolean
   private readonly outputs: string[]
   private readonly counts = new Map<string, number>()
+  private readonly sinks: FileSink[] = []
+  /** Topics that go to a file. */
+  private readonly written = new Set<string>()
   private isOver = false
 
   private constructor(streams: StreamsProcess, { quiet }: RunOptions) {
@@ -132,6 +163,10 @@ class Shown {
       shown.from.set(topic, options.all ? ends.map(() => 0) : ends)
     }
     for (const topic of [late, deadLetters]) shown.from.set(topic, await streams.ends(topic))
+    for (const { topic, path } of outsOf(shown.outputs, options.out ?? [])) {
+      shown.sinks.push(await streams.sink(topic, path))
+      shown.written.add(topic)
+    }
     return shown
   }
 
@@ -156,14 +191,22 @@ class Shown {
     return (this.printing = this.printing.then(() => this.printNow()))
   }
 
+  /** After the last look. */
+  async close(): Promise<void> {
+    await this.printing.catch(() => undefined)
+    for (const sink of this.sinks) await sink.close()
+  }
+
   private async printNow(): Promise<void> {
+    for (const sink of this.sinks) await sink.drain()
     for (const [topic, from] of this.from) {
       const isResult = this.outputs.includes(topic)
       for await (const record of this.streams.records(topic, from)) {
         const count = (this.counts.get(topic) ?? 0) + 1
         this.counts.set(topic, count)
         if (!isResult) this.printAside(topic, record, count)
-        else if (!this.quiet) process.stdout.write(this.outputs.length === 1 ? `${record}\n` : `${topic} ${record}\n`)
+        else if (!this.quiet && !this.written.has(topic))
+          process.stdout.write(this.outputs.length === 1 ? `${record}\n` : `${topic} ${record}\n`)
       }
     }
   }

@@ -112,6 +112,8 @@ export async function appendLines(chunks: AsyncIterable<Uint8Array>, options: Ap
       take(found)
       if (waiting >= COMMIT_BYTES) await commit()
     }
+    // Somebody may be waiting for what just came; a file's chunks come at once.
+    if (name === undefined && waiting > 0) await commit()
   }
   if (seen < skip && !signal?.aborted) throw changed()
   if (!signal?.aborted) {

@@ -15,6 +15,7 @@ import { dataFolder } from '../process/data-folder.ts'
 import { LaneClient } from '../process/lane-client.ts'
 import type { TaskStats } from '../process/lane-protocol.ts'
 import { type Appended, appendLines } from './append-lines.ts'
+import { FileSink } from './file-sink.ts'
 import { topologyCode } from './load-topology.ts'
 
 export interface StreamsOptions {
@@ -139,6 +140,11 @@ export class StreamsProcess {
   /** Lines into a source's topic; durable when it resolves, not yet processed: see settle. */
   append(source: SourceNode, chunks: AsyncIterable<Uint8Array>, name: string | undefined, signal?: AbortSignal): Promise<Appended> {
     return appendLines(chunks, { log: this.log, lineage: this.lineage, source, partitions: this.partitions, name, signal })
+  }
+
+  /** A topic into a file, from its beginning. Errors: OUT_EXISTS, OUT_CHANGED. */
+  sink(topic: string, path: string): Promise<FileSink> {
+    return FileSink.open({ log: this.log, lineage: this.lineage, topic, partitions: this.partitions, path: resolve(path) })
   }
 
   /** Resolves when all that is in the log has been processed. `close`: the input is at its end, and what waits for time to pass happens. */
