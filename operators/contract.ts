@@ -4,6 +4,7 @@
 // event-time order, once each, and may be asked to fold the session again from its start. No clock, no randomness, no I/O.
 // State is a declared record in packed memory; it reads like an object. Nothing else is kept between events: the resume law finds a closure variable.
 import type { EventType } from '../model/event.ts'
+import type { CellValue } from '../model/tile.ts'
 
 /** A string as the engine holds it: equal strings of one actor are equal symbols; 0 is the empty string. Only equality means anything. */
 export type Sym = number
@@ -97,8 +98,6 @@ export interface SessionFold<R> {
   run(events: Walk<SessionEvent>, text: (symbol: Sym) => string, incidents: (kind: string) => number): R
 }
 
-/** What names a cell of a tile: texts, times in ms, lists of texts. */
-export type CellValue = string | number | readonly string[]
 /** Adds integers (one per column of `sums`) to a cell (one value per column of `cell`, a list only as the last). Both lists are given away. */
 export type AddToCell = (cell: readonly CellValue[], sums: number[]) => void
 

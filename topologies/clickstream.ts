@@ -31,14 +31,16 @@ export const clickstream = (settings: ClickstreamSettings): Topology =>
       .fold(abandonedTasks({ withinMs: settings.abandonMs }))
       .fold(settings.deadClicks.enabled && deadClicks(settings.deadClicks))
       .whenFired(tasks(scores(contextSwitches(sessionMetrics()), settings.scores), { withinMs: settings.abandonMs, gapMs: settings.gapMs }))
-      .sum(overview(), hotspots(), flows(), taskTypes())
-      .to({
-        sessions: 'events.sessionized',
-        incidents: 'events.incidents',
-        tiles: 'events.tiles',
-        late: 'events.late',
-        deadLetters: 'events.dlq',
-      }),
+      .to(
+        {
+          sessions: 'events.sessionized',
+          incidents: 'events.incidents',
+          tiles: 'events.tiles',
+          late: 'events.late',
+          deadLetters: 'events.dlq',
+        },
+        [overview(), hotspots(), flows(), taskTypes()],
+      ),
     [
       sink('events.raw', 'events_raw'),
       sink('events.sessionized', 'fact_sessions'),

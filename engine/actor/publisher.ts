@@ -127,7 +127,7 @@ export class Publisher {
     const firstMs = Number(kind === 'gone' ? content : /"(?:started|first)_at":(\d+)/.exec(content)?.[1])
     if (kind !== 'gone') {
       const out = kind === 'session' ? this.sessionsOut : this.incidentsOut
-      this.tiles.take(turn, kind, content)
+      this.tiles.take(turn, content)
       this.begin(out, turn.actor, user)
       out.latin1(id)
       this.version(out, version, 1, kind === 'session' ? this.holderOf(turn.actor, user, id, firstMs) : '')
@@ -173,13 +173,11 @@ export class Publisher {
     writeColumns(out, metrics)
     const length = out.end - from
     const same = orphan ? orphan.content === out.buffer.toString('latin1', from, out.end) : this.isContent(session, from, length)
-    if (!same && this.tiles.isOn) {
+    if (!same) {
       // A closed session changes by a fold from its start only, for which it was given up: what is replaced in place was open.
-      if (orphan) this.tiles.take(turn, 'session', orphan.content)
-      if (flags & SESSION_FLAG.CLOSED) {
-        const row = { started_at: first, ended_at: last, event_count: state.word(session, S.COUNT) }
-        this.tiles.session(turn, Object.assign(metrics, row), 1)
-      }
+      this.tiles.take(turn, orphan?.content)
+      const times = { started_at: first, ended_at: last, event_count: state.word(session, S.COUNT) }
+      if (flags & SESSION_FLAG.CLOSED) this.tiles.count(turn, Object.assign(metrics, times), 1)
     }
     if (!same || orphan) {
       state.unpublish(session)
@@ -243,21 +241,16 @@ export class Publisher {
         version = before.version
       } else {
         this.end(out, received)
-        if (this.tiles.isOn) this.countIncident(turn, draft, before)
+        this.tiles.take(turn, before?.content)
+        const { symbols } = actor
+        const texts = { screen: symbols.text(draft.screen), element: symbols.text(draft.element) }
+        this.tiles.count(turn, { ...draft, ...texts, first_at: draft.firstMs, last_at: draft.lastMs }, 1)
       }
       const published = { id, version, content, kind: draft.kind }
       incidents = at < 0 ? [...incidents, published] : incidents.with(at, published)
       if (gone.length > 0) gone = gone.filter((one) => one.id !== id)
     }
     return { incidents, gone }
-  }
-
-  private countIncident(turn: Turn, draft: Draft, before: Published | undefined): void {
-    if (before !== undefined) this.tiles.take(turn, 'incident', before.content)
-    const { kind, profile, count, firstMs, lastMs } = draft
-    const screen = turn.actor.symbols.text(draft.screen)
-    const element = turn.actor.symbols.text(draft.element)
-    this.tiles.incident(turn, { kind, profile, screen, element, count, first_at: firstMs, last_at: lastMs }, 1)
   }
 
   private writeIncident(actor: Actor, session: number, draft: Draft): void {

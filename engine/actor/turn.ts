@@ -1,11 +1,11 @@
 // What one actor's turn at its rows of the open epoch leaves behind before it is settled or undone. Data only.
 
 import type { EventBatch } from '../../model/batch.ts'
+import type { TilePart } from '../../model/tile.ts'
 import type { Incident } from '../../operators/contract.ts'
 import type { Published } from '../state/keyed-state.ts'
 import type { Actor, Counters } from './actor.ts'
 import type { Routed } from './routed.ts'
-import type { TilePart } from './tile-sums.ts'
 
 /** An incident that a fold emitted in this turn; the last one of the same (session, kind, profile, first) counts. */
 export interface Draft extends Incident {

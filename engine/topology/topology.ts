@@ -60,19 +60,17 @@ class SessionStage {
 
   /** Folds each session when it fires: at its close, a snapshot, a correction. */
   whenFired<R extends object>(sessionFold: SessionFold<R>) {
-    const to = (tiles: readonly Tile<R>[], outputs: SessionPipeline['outputs']): SessionPipeline => ({
-      name: 'sessions',
-      source: this.from,
-      window: this.window,
-      folds: this.folds,
-      sessionFold,
-      tiles: tiles as readonly Tile<object>[],
-      outputs,
-    })
     return {
-      to: (outputs: Omit<SessionPipeline['outputs'], 'tiles'>) => to([], outputs),
-      /** Sums over the sessions and incidents that leave, onto a topic of their own. */
-      sum: (...tiles: Tile<R>[]) => ({ to: (outputs: Required<SessionPipeline['outputs']>) => to(tiles, outputs) }),
+      /** `tiles`: sums over what leaves, onto the topic of that name. */
+      to: (outputs: SessionPipeline['outputs'], tiles: readonly Tile<R>[] = []): SessionPipeline => ({
+        name: 'sessions',
+        source: this.from,
+        window: this.window,
+        folds: this.folds,
+        sessionFold,
+        tiles: tiles as readonly Tile<object>[],
+        outputs,
+      }),
     }
   }
 }
