@@ -17,8 +17,10 @@ const WITHOUT = {
   'abandoned-tasks': 'withoutAbandonedTasks',
   'dead-clicks (off by default)': 'withDeadClicks',
   'context-switches': 'withoutContextSwitches',
-  scores: 'withoutScores',
-  'session columns, all three': 'withoutSessionMetrics',
+  'scores, with tiles': 'withoutScores',
+  tiles: 'withoutTiles',
+  'tasks, with tiles': 'withoutTasks',
+  'session columns, with tiles': 'withoutSessionMetrics',
   'all of them': 'withoutAny',
 }
 

@@ -1,6 +1,7 @@
 // What ClickHouse says of a statement, cut to what matters to the person who wrote it: the first sentence, and what there is instead.
 
-const TABLES = 'Tables: sessions, incidents, events; events_raw, fact_sessions, fact_incidents, events_late, events_dlq.'
+const TABLES =
+  'Tables: sessions, incidents, events, task_events, overview_hourly, overview_daily, screen_hotspots, flows, dim_task_types; `SHOW TABLES` lists all.'
 
 export class SqlError extends Error {
   override readonly name = 'SqlError'

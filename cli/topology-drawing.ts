@@ -9,7 +9,7 @@ export interface Drawing {
 }
 
 export function drawing({ name, pipeline, sinks }: Topology): Drawing {
-  const { source, window, folds, sessionFold, outputs } = pipeline
+  const { source, window, folds, sessionFold, tiles, outputs } = pipeline
   const nodes: Drawing['nodes'] = []
   const edges: Drawing['edges'] = []
   const node = (kind: Drawing['nodes'][number]['kind'], label: string, remark?: string): string => {
@@ -30,6 +30,12 @@ export function drawing({ name, pipeline, sinks }: Topology): Drawing {
   const fired = node('fold', sessionFold.name, 'when a session closes, changes afterwards, or is asked for')
   edges.push({ from: sessions, to: fired })
   output(fired, outputs.sessions)
+  for (const { name: tile, onSession, onIncident } of tiles) {
+    const id = node('fold', tile, 'sums of what leaves, by cells')
+    if (onSession) edges.push({ from: fired, to: id })
+    if (onIncident) for (const { name: fold } of folds) edges.push({ from: node('fold', fold), to: id })
+    if (outputs.tiles !== undefined) output(id, outputs.tiles)
+  }
   output(sessions, outputs.late, 'too late')
   output(sessions, outputs.deadLetters, 'failed')
   for (const { topic, table } of sinks) edges.push({ from: node('topic', topic), to: node('table', table) })

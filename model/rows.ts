@@ -42,7 +42,7 @@ export interface SessionRow {
   /** 0 … 1, to four decimals. */
   frustration_score: number
   efficiency_score: number
-  /** Type, start and end (0: not seen, or not yet), outcome: open, completed, failed, abandoned. */
+  /** In the order of their first events: type, start and end (0: not seen, or not yet), outcome: open, completed, failed, abandoned. */
   tasks: readonly (readonly [string, number, number, string])[]
   /** The largest receivedAt of the events seen for it. */
   received_at: number

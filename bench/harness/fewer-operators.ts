@@ -1,9 +1,10 @@
 // The clickstream without one of its operators each, or with one more, to see what that one costs. Windows, order, duplicates and timers are the engine's, and stay.
 import type { Topology } from '../../engine/index.ts'
-import { contextSwitches } from '../../operators/context-switches.ts'
+import { type ContextSwitches, contextSwitches } from '../../operators/context-switches.ts'
 import type { SessionFold } from '../../operators/contract.ts'
-import { scores } from '../../operators/scores.ts'
-import { sessionMetrics } from '../../operators/session-metrics.ts'
+import { type Scores, scores } from '../../operators/scores.ts'
+import { type SessionMetrics, sessionMetrics } from '../../operators/session-metrics.ts'
+import { tasks } from '../../operators/tasks.ts'
 import { type ClickstreamSettings, clickstream } from '../../topologies/clickstream.ts'
 
 type Make = (settings: ClickstreamSettings) => Topology
@@ -25,13 +26,25 @@ const noSwitches: typeof contextSwitches = (to) => ({
   ...to,
   run: (events, text, incidents) => Object.assign(to.run(events, text, incidents), { context_switches: 0 }),
 })
+/** Tiles need the columns: where those are missing their price is in the figure, too. */
+const noTiles = ({ outputs: { tiles, ...outputs } }: Topology['pipeline']) => ({ tiles: [], outputs })
 const nothing: SessionFold<object> = { name: 'nothing', reads: [], run: () => ({}) }
 
 export const withoutRageClicks = withoutFold('rage-clicks')
 export const withoutBacktracks = withoutFold('backtracks')
 export const withoutAbandonedTasks = withoutFold('abandoned-tasks')
 export const withDeadClicks: Make = (settings) => clickstream({ ...settings, deadClicks: { ...settings.deadClicks, enabled: true } })
-export const withoutContextSwitches = changed((_, settings) => ({ sessionFold: scores(noSwitches(sessionMetrics()), settings.scores) }))
-export const withoutScores = changed(() => ({ sessionFold: contextSwitches(sessionMetrics()) }))
-export const withoutSessionMetrics = changed(() => ({ sessionFold: nothing }))
-export const withoutAny = changed(() => ({ folds: [], sessionFold: nothing }))
+const withTasks = (to: SessionFold<SessionMetrics & ContextSwitches & Scores>, { abandonMs, gapMs }: ClickstreamSettings) =>
+  tasks(to, { withinMs: abandonMs, gapMs })
+
+export const withoutContextSwitches = changed((_, settings) => ({
+  sessionFold: withTasks(scores(noSwitches(sessionMetrics()), settings.scores), settings),
+}))
+export const withoutTasks = changed((pipeline, settings) => ({
+  ...noTiles(pipeline),
+  sessionFold: scores(contextSwitches(sessionMetrics()), settings.scores),
+}))
+export const withoutTiles = changed(noTiles)
+export const withoutScores = changed((pipeline) => ({ ...noTiles(pipeline), sessionFold: contextSwitches(sessionMetrics()) }))
+export const withoutSessionMetrics = changed((pipeline) => ({ ...noTiles(pipeline), sessionFold: nothing }))
+export const withoutAny = changed((pipeline) => ({ ...noTiles(pipeline), folds: [], sessionFold: nothing }))

@@ -108,7 +108,7 @@ async function run(seed: number): Promise<Faults> {
 
   for (let life = 1, lives = below(LIVES_MAX); life <= lives; life++) {
     const node = newNode()
-    await live(node, below(pick([40, 300, 1500])))
+    await live(node, below(pick([40, 350, 1800])))
     node.kill()
     faults.kills++
     world.disk.freeBytes = Infinity
