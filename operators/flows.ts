@@ -13,7 +13,11 @@ export const flows = (): Tile<SessionMetrics & SessionTasks> => ({
   onSession({ started_at, ended_at, screen_sequence, tasks }, add) {
     const day = Math.floor(started_at / DAY_MS) * DAY_MS
     const durationMs = ended_at - started_at
-    if (tasks.length === 0) add([day, '', screen_sequence], [1, 0, durationMs])
+    if (tasks.length < 2) {
+      const [type, , , outcome] = tasks[0] ?? ['']
+      add([day, type, screen_sequence], [1, outcome === 'completed' ? 1 : 0, durationMs])
+      return
+    }
     const types = new Map<string, boolean>()
     for (const [type, , , outcome] of tasks) types.set(type, outcome === 'completed' || types.get(type) === true)
     for (const [type, isCompleted] of types) add([day, type, screen_sequence], [1, isCompleted ? 1 : 0, durationMs])
