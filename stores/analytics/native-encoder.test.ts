@@ -295,7 +295,10 @@ test('sessions have an id of their way through the screens: the same way, the sa
   const lineage = uniqueLineage()
   const ways = [['/a', '/b'], ['/a', '/b'], ['/b', '/a'], ['/a/b'], []]
   const zeros = Object.fromEntries(
-    FACT_SESSIONS.columns.map(([name, type]) => [name, type === 'String' || type.startsWith('Low') ? '' : 0]),
+    FACT_SESSIONS.columns.map(([name, type]) => [
+      name,
+      type === 'String' || type.startsWith('Low') ? '' : type.startsWith('Array') ? [] : 0,
+    ]),
   )
   const rows = ways.map((screen_sequence, i) => ({
     ...zeros,
