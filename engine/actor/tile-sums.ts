@@ -2,10 +2,10 @@
 //
 // A version adds its part, and the one before it is taken away by the same function (its content is parsed for that: corrections only).
 // What a turn adds is a list, cut short where the turn is undone; at its end it is summed and written. A cell is an output key of its own.
+
+import { type Piece, piece } from '../../model/json-writer.ts'
 import { sumCells, type TilePart } from '../../model/tile.ts'
 import type { AddToCell, Tile, TileIncident, TileSession } from '../../operators/contract.ts'
-import { type Piece, piece } from '../../model/json-writer.ts'
-
 
 import type { TopicOutput } from './outputs.ts'
 import type { Turn } from './turn.ts'
