@@ -240,8 +240,7 @@ const recovering = new Set<number>()
 function onNotice(notice: StreamsNotice): void {
   switch (notice.type) {
     case 'recovering':
-      if (!recovering.has(notice.partition))
-        console.error(`computing ${formatCount(notice.of - notice.done + 1)} epochs again after a stop`)
+      if (!recovering.has(notice.partition)) console.error(`computing ${formatCount(notice.of)} epochs again after a stop`)
       recovering.add(notice.partition)
       return
     case 'partition-resumed':

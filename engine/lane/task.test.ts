@@ -222,6 +222,16 @@ describe('A task refuses to go on', () => {
   })
 })
 
+test('a recovery tells how many epochs it computes again, from 0 on', async () => {
+  const world = new TaskWorld()
+  let process = await produced(world)
+  await run(await process.recovered({ settings }), { epochs: 3 })
+  process = await world.open()
+  const told: number[][] = []
+  await (await process.task({ settings })).recover(0, (...progress) => told.push(progress))
+  expect(told).toEqual([0, 1, 2, 3].map((done) => [done, 3]))
+})
+
 describe('Rows that kill the process', () => {
   /** The process dies whenever it computes the row. */
   async function killedBy(world: TaskWorld, eventId: string): Promise<{ kills: number; process: TaskProcess }> {

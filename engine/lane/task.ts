@@ -95,7 +95,7 @@ export class PartitionTask {
     return this.computer.watermark
   }
 
-  /** Claims, loads the last finished checkpoint, and computes again to the end of the last committed epoch. */
+  /** Claims, loads the last finished checkpoint, and computes again to the end of the last committed epoch. Progress: in epochs, the first time with 0 done. */
   async recover(nowMs: number, onProgress?: (done: number, of: number) => void): Promise<void> {
     const { stage, lineage, code, partition } = this.options
     const at = { topic: stage.topic, partition }
@@ -126,10 +126,12 @@ export class PartitionTask {
     if (last && last.to > bounds.end) throw await this.missing(bounds)
     if (last && this.epoch < last.epoch) {
       if (this.position < bounds.start && last.to > this.position) throw await this.missing(bounds)
-      for await (const receipt of this.claim.receipts(this.epoch)) {
+      const first = this.epoch
+      onProgress?.(0, last.epoch - first)
+      for await (const receipt of this.claim.receipts(first)) {
         if (receipt.epoch !== this.epoch + 1) throw await this.missing(bounds, receipt.epoch)
         await this.recompute(receipt)
-        onProgress?.(receipt.epoch, last.epoch)
+        onProgress?.(receipt.epoch - first, last.epoch - first)
       }
       if (this.epoch !== last.epoch) throw await this.missing(bounds)
     }
