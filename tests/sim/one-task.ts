@@ -108,7 +108,7 @@ export class TaskProcess {
   async recovered(options: OneTaskOptions = {}, nowMs = 0): Promise<PartitionTask> {
     const task = await this.task(options)
     this.recomputed = 0
-    await task.recover(nowMs, () => this.recomputed++)
+    await task.recover(nowMs, (done) => void (done > 0 && this.recomputed++))
     return task
   }
 

@@ -126,7 +126,7 @@ export class SimNode {
     const onWaiting = (partition: number, error: unknown) => world.waits.push(`${partition} ${(error as { code: string }).code}`)
     const onResumed = (partition: number) => world.waits.push(`${partition} goes on`)
     const onStopped = (partition: number, error: unknown) => world.stopped.push({ what: `partition ${partition}`, error })
-    const onRecovering = () => void this.recomputed++
+    const onRecovering = (_: number, done: number) => void (done > 0 && this.recomputed++)
     this.lane = new Lane({
       tasks,
       log,
