@@ -74,6 +74,7 @@ const sessionLine = (partition: number, offset: number) =>
     context_switches: 0,
     frustration_score: 0.25,
     efficiency_score: 1,
+    tasks: [],
     received_at: 1.79e12,
   })
 
