@@ -10,7 +10,7 @@ import { replaceValue } from './replace-value.ts'
 import { type LateRow, NO_OFFSET } from './rows.ts'
 import { INVALID, newBatch, resetBatch, scanBlock, scanPlainBlock } from './scan.ts'
 import { SLACK } from './scan-plain.ts'
-import { skipSpace } from './skip-value.ts'
+import { skipSpace } from './skip-space.ts'
 
 export interface DoorOptions {
   /** Partitions of the topic. */

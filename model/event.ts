@@ -47,3 +47,5 @@ export const NESTING_MAX = 32
 /** Event times accepted: 1970-01-01 … 2200-01-01 (exclusive), ms since epoch. Year 0 and year 9999 are rejected. */
 export const TS_MIN = 0
 export const TS_MAX = 7_258_118_400_000
+/** Keys that no object of an event may have: parsed and merged carelessly they reach the prototype of every object. */
+export const FORBIDDEN_KEYS: readonly string[] = ['__proto__', 'constructor', 'prototype']

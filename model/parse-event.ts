@@ -8,6 +8,7 @@ import {
   EVENT_BYTES_MAX,
   EVENT_ID_CHARS_MAX,
   EVENT_TYPES,
+  FORBIDDEN_KEYS,
   KEY_STRING_BYTES_MAX,
   NESTING_MAX,
   PROPERTIES_BYTES_MAX,
@@ -15,7 +16,7 @@ import {
   TS_MAX,
   TS_MIN,
 } from './event.ts'
-import { FORBIDDEN_KEYS, skipSpace } from './skip-value.ts'
+import { skipSpace } from './skip-space.ts'
 
 /** The values of a record's columns. Absent strings are '', absent numbers as in EventBatch. */
 export interface ParsedEvent {

@@ -1,5 +1,5 @@
 // The text of a field's value in a record, replaced. For the few events that the door must change; never looks at what a value is.
-import { skipSpace } from './skip-value.ts'
+import { skipSpace } from './skip-space.ts'
 
 /**
  * A copy of the record (the text of a valid event, braces included) in which the value of its field `name`, of several the last, is `value`.

@@ -9,7 +9,7 @@ import { FALLBACK_REASONS, fallbackReason } from './fallback-reasons.ts'
 import { h128, hash32, hash128 } from './hash.ts'
 import { isTooLarge, type ParsedEvent, parseEvent } from './parse-event.ts'
 import { HASHED, PlainScanner, SLACK } from './scan-plain.ts'
-import { skipSpace } from './skip-value.ts'
+import { skipSpace } from './skip-space.ts'
 
 const UNTERMINATED = fallbackReason('unterminated')
 const UTF8 = fallbackReason('utf8')

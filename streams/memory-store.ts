@@ -1,4 +1,4 @@
-// A state store in memory: the contract of engine/state/store.ts and nothing else. For laws that need many stores.
+// A state store in memory: the contract of engine/state/store.ts and nothing else. For laws that need many stores, and forks of one.
 import type { CheckpointHeader, Namespace, OpenCheckpoint, StateStore } from '../engine/state/store.ts'
 
 const text = (key: Uint8Array) => Buffer.from(key).toString('latin1')
@@ -6,8 +6,9 @@ const text = (key: Uint8Array) => Buffer.from(key).toString('latin1')
 export class MemoryStore implements StateStore {
   header: CheckpointHeader | undefined
   private spaces: Record<Namespace, Map<string, Uint8Array>> = { state: new Map(), index: new Map() }
+  private isOpen = false
 
-  /** A store of its own that holds the same. */
+  /** A store of its own that holds the same finished checkpoint. */
   fork(): MemoryStore {
     const fork = new MemoryStore()
     fork.header = this.header
@@ -24,6 +25,8 @@ export class MemoryStore implements StateStore {
   }
 
   begin(header: CheckpointHeader): OpenCheckpoint {
+    if (this.isOpen) throw new Error('A checkpoint is open already.')
+    this.isOpen = true
     const changes: [Namespace, string, Uint8Array | undefined][] = []
     let bytes = 0
     return {
@@ -43,10 +46,13 @@ export class MemoryStore implements StateStore {
         for (const [space, key, value] of changes)
           if (value) this.spaces[space].set(key, value)
           else this.spaces[space].delete(key)
+        this.isOpen = false
         // As a file would give it back.
         this.header = JSON.parse(JSON.stringify(header)) as CheckpointHeader
       },
-      abort: () => Promise.resolve(),
+      abort: async () => {
+        this.isOpen = false
+      },
     }
   }
 

@@ -2,13 +2,13 @@
 import { describe, expect, test } from 'vitest'
 import type { DeadLetterRow } from '../../model/rows.ts'
 import { type Fold, fold, type SessionFold } from '../../operators/contract.ts'
+import { MemoryStore } from '../../streams/memory-store.ts'
 import { EngineRun, essence, planEpochs } from '../../tests/laws/engine-run.ts'
 import { compareIncidents, compareSessions } from '../../tests/oracle/compare.ts'
 import { evaluate } from '../../tests/oracle/evaluate.ts'
 import { settings as defaults, recordsOf } from '../../tests/oracle/in-memory.ts'
 import { nasty } from '../../tests/oracle/nasty.ts'
 import { compareTiles } from '../../tests/oracle/tiles.ts'
-import { MemoryStateStore } from '../../tests/sim/memory-state-store.ts'
 import { seeded } from '../../tests/sim/seeded.ts'
 import { clickstream } from '../../topologies/clickstream.ts'
 import type { Epoch } from '../lane/computer.ts'
@@ -48,13 +48,13 @@ interface Ran {
 }
 
 function runAll({ events, plans }: ReturnType<typeof world>, pipeline: SessionPipeline): Ran {
-  const run = new EngineRun(pipeline, events, new MemoryStateStore())
+  const run = new EngineRun(pipeline, events, new MemoryStore())
   return { run, epochs: plans.map((plan) => run.compute(plan)) }
 }
 
 /** Every epoch computed again from its receipt, from the start and from a checkpoint in the middle. */
 async function expectReplays({ events, plans }: ReturnType<typeof world>, pipeline: () => SessionPipeline, epochs: Epoch[]): Promise<void> {
-  const store = new MemoryStateStore()
+  const store = new MemoryStore()
   const again = new EngineRun(pipeline(), events, store)
   for (const [n, plan] of plans.entries()) {
     expect(again.compute(plan, epochs[n].receipt).receipt).toEqual(epochs[n].receipt)

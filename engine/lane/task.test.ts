@@ -4,11 +4,11 @@ import type { WireEvent } from '../../model/event.ts'
 import { type DeadLetterRow, TOPICS } from '../../model/rows.ts'
 import { backtracks } from '../../operators/backtracks.ts'
 import type { Fold } from '../../operators/contract.ts'
+import { MemoryStore } from '../../streams/memory-store.ts'
 import { compareIncidents, compareSessions } from '../../tests/oracle/compare.ts'
 import { settings as defaults } from '../../tests/oracle/in-memory.ts'
 import { nasty } from '../../tests/oracle/nasty.ts'
 import { expected } from '../../tests/sim/expected.ts'
-import { MemoryStateStore } from '../../tests/sim/memory-state-store.ts'
 import { ask, type OneTaskOptions, RAW, run, TASK, type TaskProcess, TaskWorld } from '../../tests/sim/one-task.ts'
 import type { SessionPipeline } from '../topology/topology.ts'
 import type { Receipt } from './receipt.ts'
@@ -157,7 +157,7 @@ describe('A task refuses to go on', () => {
   test('with STATE_CORRUPT where a user’s state is of another format, and blames no row for it', async () => {
     const world = new TaskWorld()
     const process = await produced(world)
-    const store = new MemoryStateStore()
+    const store = new MemoryStore()
     const first = await process.recovered({ settings, store })
     await run(first, { epochs: 10 })
     await first.stop()

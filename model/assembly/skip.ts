@@ -1,5 +1,6 @@
-// Steps over one JSON value without making anything of it, and proves on the way that it is valid JSON: model/skip-value.ts in
-// AssemblyScript (see scan.ts), where the rules are explained.
+// Steps over one JSON value without making anything of it, and proves on the way that it is valid JSON: the grammar of numbers, literals,
+// strings and escapes, nesting up to NESTING_MAX, no forbidden key (model/event.ts) at any depth. AssemblyScript: see scan.ts.
+// Owns why it gives up; never decides what that means for the record.
 import { DEEP, ESCAPE, FORBIDDEN_KEY, NESTED } from './reasons'
 import { BACKSLASH, endOfText, isDigit, QUOTE, skipSpace } from './text'
 

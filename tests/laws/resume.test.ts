@@ -11,10 +11,10 @@ import { type Fold, fold } from '../../operators/contract.ts'
 import { deadClicks } from '../../operators/dead-clicks.ts'
 import { rageClicks } from '../../operators/rage-clicks.ts'
 import { rageProfiles } from '../../operators/rage-profiles.ts'
+import { MemoryStore } from '../../streams/memory-store.ts'
 import { clickstream } from '../../topologies/clickstream.ts'
 import { settings as defaults } from '../oracle/in-memory.ts'
 import { nasty } from '../oracle/nasty.ts'
-import { MemoryStateStore } from '../sim/memory-state-store.ts'
 import { EngineRun, type EpochPlan, essence, planEpochs } from './engine-run.ts'
 import { smallWorld } from './small-worlds.ts'
 
@@ -27,7 +27,7 @@ interface World {
 }
 
 function runAll({ pipeline, events, plans }: World): Epoch[] {
-  const run = new EngineRun(pipeline, events, new MemoryStateStore())
+  const run = new EngineRun(pipeline, events, new MemoryStore())
   return plans.map((plan) => run.compute(plan))
 }
 
@@ -35,7 +35,7 @@ function runAll({ pipeline, events, plans }: World): Epoch[] {
 async function firstDifference(world: World): Promise<string | undefined> {
   const { pipeline, events, plans } = world
   const all = runAll(world).map(essence)
-  const store = new MemoryStateStore()
+  const store = new MemoryStore()
   const prefix = new EngineRun(pipeline, events, store)
   for (const [cut, plan] of plans.entries()) {
     prefix.compute(plan)
@@ -116,7 +116,7 @@ describe('the resume law at every cut', () => {
     const world = nastyWorld(3, 100)
     const fresh = (): World => ({ ...world, pipeline: { ...world.pipeline, folds: [make()] } })
     const all = runAll(fresh()).map(essence)
-    const store = new MemoryStateStore()
+    const store = new MemoryStore()
     const prefix = new EngineRun(fresh().pipeline, world.events, store)
     const [plan, ...rest] = world.plans.slice(10)
     for (const before of world.plans.slice(0, 11)) prefix.compute(before)
@@ -129,7 +129,7 @@ describe('the resume law at every cut', () => {
 /** Takes checkpoints over many epochs in slices of `sliceBytes`, aborts some, evicts everybody that may be evicted, and dies now and then. */
 async function runTossed(world: World, seed: number): Promise<{ epochs: Epoch[]; loads: number; aborted: number; spanning: number }> {
   const { pipeline, events, plans } = world
-  const store = new MemoryStateStore()
+  const store = new MemoryStore()
   let state = seed
   const below = (n: number) => (state = (Math.imul(state, 1103515245) + 12345) >>> 0) % n
   const epochs: Epoch[] = []
