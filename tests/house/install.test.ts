@@ -1,12 +1,15 @@
 // What a fresh clone needs to install without a warning and without a refusal.
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import semver from 'semver'
 import { expect, test } from 'vitest'
 import { root, runTool } from './project.ts'
 
 interface LockedPackage {
   version?: string
   hasInstallScript?: boolean
+  optional?: boolean
+  engines?: { node?: string }
 }
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 const locked: Record<string, LockedPackage> = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')).packages
@@ -26,4 +29,15 @@ test('the lock file names every platform’s packages', () => {
 
 test('the lock file names no registry of its own', () => {
   expect(Object.values(locked).filter((entry) => 'resolved' in entry)).toEqual([])
+})
+
+test('no package is too new for the Nodes that may install it: the newest 20, and 24', () => {
+  // npm warns of each; `engines` allows them, and what runs is the Node of node_modules.
+  for (const node of ['20.20.2', '24.21.0']) {
+    expect(semver.satisfies(node, manifest.engines.node)).toBe(true)
+    const refusing = Object.entries(locked).filter(
+      ([, { optional, engines }]) => !optional && engines?.node && !semver.satisfies(node, engines.node),
+    )
+    expect(refusing.map(([path]) => path)).toEqual([])
+  }
 })
