@@ -6,7 +6,6 @@
 import { type Piece, piece } from '../../model/json-writer.ts'
 import { sumCells, type TilePart } from '../../model/tile.ts'
 import type { AddToCell, Tile, TileIncident, TileSession } from '../../operators/contract.ts'
-
 import type { TopicOutput } from './outputs.ts'
 import type { Turn } from './turn.ts'
 
