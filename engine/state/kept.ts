@@ -2,10 +2,9 @@
 //
 // Kept owns the chunks' layout. A session's chain is append-only past its count (so copies of the session's record stay good: they know
 // their head and their count); an insertion shifts what is behind it in place, and is only for chains of which no checkpoint has copies.
-// A chunk is columns, because folds read a few words of each event, mostly long after they were written: one column is one or two lines
-// of memory where whole events would be six. An event is named by `chunk * words + CHUNK_HEAD + slot`, its word of a column is that far
-// behind the column's start.
-//   next, –×7 · type and success ×8 · time ×8 · offset ×8 · id words ×8 ×4 · declared fields ×8 each
+// An event is one line of memory, because its user is a random one: where each of its words lay in a column of its own, putting it in place
+// fetched one line for each. An event is named by its first word.
+//   next chunk (of a chunk's first event) · type and success · time ×2 · offset ×2 · id ×4 · declared fields · nothing
 import { type EventBatch, FIELD, NO_INT, SUCCESS_ABSENT, SUCCESS_TRUE } from '../../model/batch.ts'
 import { EVENT_TYPES, type EventType } from '../../model/event.ts'
 import type { ReadableField, SessionEvent } from '../../operators/contract.ts'
@@ -14,14 +13,13 @@ import { Arena } from './arena.ts'
 export const CHUNK_EVENTS = 8
 /** Chunks of a chain of so many events. */
 export const chunksOf = (events: number) => Math.ceil(events / CHUNK_EVENTS)
-/** Words of a chunk before its columns: the next chunk, and what keeps the columns aligned. */
-const CHUNK_HEAD = 8
-/** Where columns start. Times and offsets are f64. */
-const META = 0
-const TIME = 8
-const OFFSET = 24
-const ID = 40
-const FIELDS = 72
+/** Words of an event. Times and offsets are f64. */
+const META = 1
+const TIME = 2
+const OFFSET = 4
+const ID = 6
+const FIELDS = 10
+const LINE_WORDS = 16
 const SLOT = CHUNK_EVENTS - 1
 
 const NO_SYMBOLS = { text: () => '' }
@@ -31,14 +29,11 @@ const TYPES: readonly EventType[] = EVENT_TYPES
 
 export class Kept {
   readonly arena: Arena
-  /** Columns of a chunk: their start, and words per event. */
-  readonly columns: { start: number; words: number }[] = [
-    { start: META, words: 1 },
-    { start: TIME, words: 2 },
-    { start: OFFSET, words: 2 },
-    ...[0, 1, 2, 3].map((word) => ({ start: ID + word * CHUNK_EVENTS, words: 1 })),
-  ]
-  /** Start of each declared field's column; absent where no operator reads it. */
+  /** From one event to the next: whole lines where that wastes little. */
+  readonly eventWords: number
+  /** Words of an event that mean something, from its META on. */
+  readonly dataWords: number
+  /** Where an event's declared fields are; absent where no operator reads them. */
   readonly words: Partial<Record<ReadableField, number>> = {}
   readonly symbolWords: number[] = []
   /** Fields of a batch (FIELD) that are kept as symbols. */
@@ -49,26 +44,23 @@ export class Kept {
   readonly signature: string
 
   constructor(reads: ReadonlySet<ReadableField>) {
-    let start = FIELDS
-    const column = (field: ReadableField) => {
-      this.words[field] = start
-      this.columns.push({ start, words: 1 })
-      start += CHUNK_EVENTS
-    }
+    let end = FIELDS
     for (const field of SYMBOL_FIELDS)
       if (reads.has(field)) {
-        this.symbolWords.push(start)
+        this.symbolWords.push(end)
         this.symbolFields.push(FIELD[field])
-        column(field)
+        this.words[field] = end++
       }
-    for (const field of ['x', 'y'] as const) if (reads.has(field)) column(field)
-    this.arena = new Arena(CHUNK_HEAD + start)
+    for (const field of ['x', 'y'] as const) if (reads.has(field)) this.words[field] = end++
+    this.dataWords = end - META
+    this.eventWords = end <= LINE_WORDS ? LINE_WORDS : end + (end & 1)
+    this.arena = new Arena(CHUNK_EVENTS * this.eventWords)
     this.signature = Object.entries(this.words).join(';')
   }
 
   /** The event in a slot of a chunk. */
   at(chunk: number, slot: number): number {
-    return chunk * this.arena.words + CHUNK_HEAD + slot
+    return chunk * this.arena.words + slot * this.eventWords
   }
 
   next(chunk: number): number {
@@ -87,11 +79,11 @@ export class Kept {
   }
 
   time(at: number): number {
-    return this.arena.f64[timeOf(at)]
+    return this.arena.f64[(at + TIME) >> 1]
   }
 
   offset(at: number): number {
-    return this.arena.f64[timeOf(at) + ((OFFSET - TIME) >> 1)]
+    return this.arena.f64[(at + OFFSET) >> 1]
   }
 
   typeCode(at: number): number {
@@ -99,35 +91,29 @@ export class Kept {
   }
 
   idWord(at: number, word: number): number {
-    return this.arena.u32[at + ID + word * CHUNK_EVENTS]
+    return this.arena.u32[at + ID + word]
   }
 
   /** Writes row `row` of the batch as the event at `at`; `symbols` are the rows' strings (routed.ts), of each row one for each of symbolFields. */
   write(at: number, batch: EventBatch, row: number, symbols: Uint32Array): void {
     const { f64, u32 } = this.arena
-    const time = timeOf(at)
-    f64[time] = batch.ts[row]
-    f64[time + ((OFFSET - TIME) >> 1)] = batch.offset[row]
+    f64[(at + TIME) >> 1] = batch.ts[row]
+    f64[(at + OFFSET) >> 1] = batch.offset[row]
     const id = row * 4
     u32[at + ID] = batch.id[id]
-    u32[at + ID + CHUNK_EVENTS] = batch.id[id + 1]
-    u32[at + ID + 2 * CHUNK_EVENTS] = batch.id[id + 2]
-    u32[at + ID + 3 * CHUNK_EVENTS] = batch.id[id + 3]
+    u32[at + ID + 1] = batch.id[id + 1]
+    u32[at + ID + 2] = batch.id[id + 2]
+    u32[at + ID + 3] = batch.id[id + 3]
     u32[at + META] = batch.type[row] | (batch.success[row] << 8)
     const fields = this.symbolFields.length
-    for (let i = 0; i < fields; i++) u32[at + FIELDS + i * CHUNK_EVENTS] = symbols[row * fields + i]
+    for (let i = 0; i < fields; i++) u32[at + FIELDS + i] = symbols[row * fields + i]
     if (this.words.x !== undefined) u32[at + this.words.x] = batch.x[row]
     if (this.words.y !== undefined) u32[at + this.words.y] = batch.y[row]
   }
 
   copy(from: number, to: number): void {
-    const { f64, u32, words } = this.arena
-    u32[to + META] = u32[from + META]
-    const a = timeOf(from)
-    const b = timeOf(to)
-    f64[b] = f64[a]
-    f64[b + ((OFFSET - TIME) >> 1)] = f64[a + ((OFFSET - TIME) >> 1)]
-    for (let column = ID; column < words - CHUNK_HEAD; column += CHUNK_EVENTS) u32[to + column] = u32[from + column]
+    const { u32 } = this.arena
+    for (let word = META; word <= this.dataWords; word++) u32[to + word] = u32[from + word]
   }
 
   /** Puts a row in its place among the `count` events of a chain, from `head` on. Returns the chain's last chunk. */
@@ -167,24 +153,24 @@ export class Kept {
   /** The order of two kept events: time, rank of type, id. */
   compare(a: number, b: number): number {
     const { f64, u32 } = this.arena
-    const byTime = f64[timeOf(a)] - f64[timeOf(b)]
+    const byTime = f64[(a + TIME) >> 1] - f64[(b + TIME) >> 1]
     if (byTime !== 0) return byTime
     const byType = (u32[a + META] & 0xff) - (u32[b + META] & 0xff)
     if (byType !== 0) return byType
-    for (let w = ID; w < FIELDS; w += CHUNK_EVENTS) if (u32[a + w] !== u32[b + w]) return u32[a + w] < u32[b + w] ? -1 : 1
+    for (let w = ID; w < FIELDS; w++) if (u32[a + w] !== u32[b + w]) return u32[a + w] < u32[b + w] ? -1 : 1
     return 0
   }
 
   /** Whether row `row` of the batch sorts before the kept event. */
   rowBefore(batch: EventBatch, row: number, at: number): boolean {
     const { f64, u32 } = this.arena
-    const time = f64[timeOf(at)]
+    const time = f64[(at + TIME) >> 1]
     if (batch.ts[row] !== time) return batch.ts[row] < time
     const type = u32[at + META] & 0xff
     if (batch.type[row] !== type) return batch.type[row] < type
     for (let w = 0; w < 4; w++) {
       const word = batch.id[row * 4 + w]
-      const kept = u32[at + ID + w * CHUNK_EVENTS]
+      const kept = u32[at + ID + w]
       if (word !== kept) return word < kept
     }
     return false
@@ -192,17 +178,18 @@ export class Kept {
 
   /** Whether the first `count` events of the chain hold the row's id. */
   hasId(head: number, count: number, batch: EventBatch, row: number): boolean {
+    const { eventWords } = this
     const u32 = this.arena.u32
     const w0 = batch.id[row * 4]
     for (let chunk = head, left = count; left > 0; chunk = this.next(chunk), left -= CHUNK_EVENTS) {
       const first = this.at(chunk, 0) + ID
-      const end = first + Math.min(CHUNK_EVENTS, left)
-      for (let id = first; id < end; id++)
+      const end = first + Math.min(CHUNK_EVENTS, left) * eventWords
+      for (let id = first; id < end; id += eventWords)
         if (
           u32[id] === w0 &&
-          u32[id + CHUNK_EVENTS] === batch.id[row * 4 + 1] &&
-          u32[id + 2 * CHUNK_EVENTS] === batch.id[row * 4 + 2] &&
-          u32[id + 3 * CHUNK_EVENTS] === batch.id[row * 4 + 3]
+          u32[id + 1] === batch.id[row * 4 + 1] &&
+          u32[id + 2] === batch.id[row * 4 + 2] &&
+          u32[id + 3] === batch.id[row * 4 + 3]
         )
           return true
     }
@@ -216,15 +203,13 @@ export class Kept {
   }
 }
 
-/** Where an event's time is among the f64: chunks and columns begin at multiples of eight words. */
-const timeOf = (at: number) => (((at & ~SLOT) + TIME) >> 1) + (at & SLOT)
-
 /** The accessor that operators read events through: one object, moved along a chain. */
 export class EventCursor implements SessionEvent {
   index = 0
   /** Of the actor whose events are walked. */
   symbols: { text(symbol: number): string } = NO_SYMBOLS
   private at = 0
+  private eventWords = 0
   private chunk = 0
   private slot = 0
   /** The arena's views: it does not grow while events are folded. */
@@ -240,6 +225,7 @@ export class EventCursor implements SessionEvent {
 
   constructor(kept: Kept) {
     this.kept = kept
+    this.eventWords = kept.eventWords
     // A field that nobody declared reads as the event's own id would; `reads` is checked when the topology is made (checkReads).
     this.screenWord = kept.words.screen ?? 0
     this.elementWord = kept.words.element ?? 0
@@ -256,6 +242,7 @@ export class EventCursor implements SessionEvent {
     this.chunk = chunk
     this.index = index - 1
     this.slot = (index % CHUNK_EVENTS) - 1
+    this.at = this.kept.at(chunk, this.slot)
   }
 
   next(): void {
@@ -263,12 +250,12 @@ export class EventCursor implements SessionEvent {
     if (++this.slot === CHUNK_EVENTS) {
       this.slot = 0
       this.chunk = this.kept.next(this.chunk)
-    }
-    this.at = this.kept.at(this.chunk, this.slot)
+      this.at = this.kept.at(this.chunk, 0)
+    } else this.at += this.eventWords
   }
 
   get timeMs(): number {
-    return this.f64[timeOf(this.at)]
+    return this.f64[(this.at + TIME) >> 1]
   }
   get typeCode(): number {
     return this.u32[this.at + META] & 0xff

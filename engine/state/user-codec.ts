@@ -2,7 +2,7 @@
 //
 // Records and kept events are copied as they are; links are rebuilt; symbols travel with their strings, because a symbol
 // means nothing outside its actor's table in memory. Words are little-endian (every machine this runs on).
-//   [format, sessions, symbols] · per session: record, content, the columns of each chunk · per symbol: symbol, length, bytes · side values
+//   [format, sessions, symbols] · per session: record, content, each event · per symbol: symbol, length, bytes · side values
 // A side value is 0 for none; or 1, numbers of incidents and of retracted ids, and these: version, texts.
 import { EngineError } from '../errors.ts'
 import { shorten } from './arena.ts'
@@ -12,7 +12,7 @@ import type { Symbols } from './symbols.ts'
 import { USER } from './users.ts'
 
 /** Of the layout that a checkpoint names: another one is refused at a start, before a row meets it. */
-export const STATE_FORMAT = 4
+export const STATE_FORMAT = 5
 const HEAD_WORDS = 3
 /** Words of a session's record that mean something in memory only. */
 const LINKS: readonly number[] = [S.HEAD, S.TAIL, S.FOLD_CHUNK, S.OLDER, S.USER, S.CONTENT]
@@ -26,11 +26,11 @@ export class UserCodec {
   private seen = new Uint8Array(1 << 10)
   private readonly inOrder: number[] = []
   private readonly symbolWords: number[]
-  private readonly eventWords: number
+  private readonly dataWords: number
 
   constructor(state: KeyedState) {
     this.state = state
-    this.eventWords = state.kept.columns.reduce((sum, { words }) => sum + words, 0)
+    this.dataWords = state.kept.dataWords
     this.symbolWords = state.folds.flatMap(({ layout, base }) => layout.symbolWords.map((word) => base + word))
   }
 
@@ -45,7 +45,7 @@ export class UserCodec {
       const count = state.word(session, S.COUNT)
       const content = state.word(session, S.CONTENT)
       const contentLength = state.word(session, S.CONTENT_LENGTH)
-      this.room(own.words + ((contentLength + 3) >> 2) + count * this.eventWords)
+      this.room(own.words + ((contentLength + 3) >> 2) + count * this.dataWords)
       const { words } = this
       const at = this.end
       for (let i = 0, from = session * own.words; i < own.words; i++) words[at + i] = own.u32[from + i]
@@ -53,16 +53,14 @@ export class UserCodec {
       for (let i = 0; i < this.symbolWords.length; i++) this.mark(words[at + this.symbolWords[i]])
       let end = state.texts.copy(content, contentLength, words, at + own.words)
       const { u32 } = kept.arena
-      const { columns, symbolWords } = kept
+      const { symbolWords, eventWords } = kept
       for (let chunk = state.word(session, S.HEAD), left = count; left > 0; left -= CHUNK_EVENTS, chunk = kept.next(chunk)) {
-        const at = kept.at(chunk, 0)
-        // The columns of a full chunk lie one behind the other, as they are written.
-        if (left >= CHUNK_EVENTS) for (let i = at, to = at + CHUNK_EVENTS * this.eventWords; i < to; i++) words[end++] = u32[i]
-        else
-          for (let c = 0; c < columns.length; c++)
-            for (let i = at + columns[c].start, to = i + left * columns[c].words; i < to; i++) words[end++] = u32[i]
-        const events = Math.min(CHUNK_EVENTS, left)
-        for (let c = 0; c < symbolWords.length; c++) for (let i = at + symbolWords[c], to = i + events; i < to; i++) this.mark(u32[i])
+        const first = kept.at(chunk, 0)
+        const last = first + Math.min(CHUNK_EVENTS, left) * eventWords
+        for (let event = first; event < last; event += eventWords) {
+          for (let i = event + 1, to = event + this.dataWords; i <= to; i++) words[end++] = u32[i]
+          for (let c = 0; c < symbolWords.length; c++) this.mark(u32[event + symbolWords[c]])
+        }
       }
       this.end = end
     }
@@ -119,8 +117,8 @@ export class UserCodec {
         tail = chunk
         const first = kept.at(chunk, 0)
         const events = Math.min(CHUNK_EVENTS, count - i)
-        for (const { start, words: each } of kept.columns)
-          for (let i = first + start, to = i + events * each; i < to; i++) kept.arena.u32[i] = words[at++]
+        for (let event = first, last = first + events * kept.eventWords; event < last; event += kept.eventWords)
+          for (let i = event + 1, to = event + this.dataWords; i <= to; i++) kept.arena.u32[i] = words[at++]
         if (folded >= i) own.u32[base + S.FOLD_CHUNK] = chunk
       }
       own.u32[base + S.TAIL] = tail
