@@ -42,8 +42,14 @@ export interface LaneAnswer extends Cost {
   stateBytes: number
 }
 
-/** `onMeasured` is called when the measured part is over, before the rest. */
-export async function runLane(order: LaneOrder, onMeasured: (checkpoints: number) => void = () => {}): Promise<LaneAnswer> {
+export interface LaneMoments {
+  /** The unmeasured part is done: the measured one begins when this resolves. */
+  onRunIn?(): Promise<void>
+  /** The measured part is over; the rest follows. */
+  onMeasured?(checkpoints: number): void
+}
+
+export async function runLane(order: LaneOrder, { onRunIn, onMeasured }: LaneMoments = {}): Promise<LaneAnswer> {
   const { folder, partitions = allPartitions, member, topology: wanted, checkpointBytes, exactlyOnce, runIn = 0, settle } = order
   const { module, export: name } = wanted ?? { module: '../../topologies/clickstream.ts', export: 'clickstream' }
   const imported = (await import(new URL(module, import.meta.url).href)) as Record<string, (settings: ClickstreamSettings) => Topology>
@@ -79,13 +85,14 @@ export async function runLane(order: LaneOrder, onMeasured: (checkpoints: number
     tasks,
     log: {
       ...behindGate,
-      changed: () => {
+      changed: async () => {
         if (!isRunIn) {
           isRunIn = true
           before = totals()
+          await onRunIn?.()
           gate.open()
           end = measuring()
-          return Promise.resolve()
+          return
         }
         idle()
         return log.changed()
@@ -107,7 +114,7 @@ export async function runLane(order: LaneOrder, onMeasured: (checkpoints: number
   if (stopped !== undefined) throw stopped
   const { stats } = lane
   const sum = (of: (task: (typeof stats)[number]) => number) => stats.reduce((total, task) => total + of(task), 0)
-  onMeasured(sum(({ checkpoints }) => checkpoints))
+  onMeasured?.(sum(({ checkpoints }) => checkpoints))
   for (const { partition, position } of stats) {
     const { end } = await log.bounds({ topic: TOPIC, partition })
     if (position !== end) throw new Error(`partition ${partition} was committed to ${position} of ${end}`)

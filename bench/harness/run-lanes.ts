@@ -12,6 +12,8 @@ export interface LanesOrder {
   /** Partitions by thread. */
   shares: number[][]
   checkpointBytes: number
+  /** The share of the log (0 … 1) that is done before the measurement begins. */
+  runIn: number
   /** Lanes: open sessions as snapshots afterwards, so that all can be compared; not measured. */
   settle: boolean
 }
@@ -22,12 +24,12 @@ export interface LanesAnswer {
   checkpoints: number
 }
 
-await answer(async ({ does, folder, warmUps, shares, checkpointBytes, settle }: LanesOrder): Promise<LanesAnswer> => {
+await answer(async ({ does, folder, warmUps, shares, checkpointBytes, runIn, settle }: LanesOrder): Promise<LanesAnswer> => {
   const writers = shares.map((_, thread) => `lane-${thread}`)
   const shared = await shareLog(folder, writers)
   const workers = shares.map((partitions, thread) => {
     const member = { shared, writer: writers[thread] }
-    const workerData: ThreadOrder = { does, folder, warmUp: warmUps[thread], member, partitions, checkpointBytes, settle }
+    const workerData: ThreadOrder = { does, folder, warmUp: warmUps[thread], member, partitions, checkpointBytes, runIn, settle }
     return new Worker(new URL('./lanes-thread.ts', import.meta.url), { workerData, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } })
   })
   // Listened to from the beginning: one may say its last word while another is still waited for.

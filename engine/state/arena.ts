@@ -10,8 +10,7 @@
 // 6. A chain is records of which each names the next in its first word. It is freed as a whole, unread: nothing of it is in the core's
 //    cache by then, and whoever takes a record of it writes there anyway.
 
-/** Allocators put large blocks 16 bytes behind the start of a page: from here on, records of 64 bytes are lines of memory. */
-const SHIFT_BYTES = 48
+import { GrowingMemory } from './growing-memory.ts'
 
 export interface Mark {
   touched: number
@@ -32,6 +31,8 @@ export class Arena<Side = undefined> {
   readonly words: number
   readonly side: (Side | undefined)[] = []
   private stamps!: Uint32Array
+  private readonly memory = new GrowingMemory()
+  private readonly stampMemory = new GrowingMemory()
   private capacity = 0
   private top = 1
   private readonly free: number[] = []
@@ -211,14 +212,10 @@ export class Arena<Side = undefined> {
   }
 
   private grow(capacity: number): void {
-    const bytes = capacity * this.words * 4 + SHIFT_BYTES
-    // transfer() reallocates in place where the allocator can, and leaves untouched pages untouched.
-    const buffer = this.u32 ? (this.u32.buffer as ArrayBuffer).transfer(bytes) : new ArrayBuffer(bytes)
-    this.u32 = new Uint32Array(buffer, SHIFT_BYTES)
-    this.f64 = new Float64Array(buffer, SHIFT_BYTES)
-    const stamps = new Uint32Array(capacity)
-    if (this.stamps) stamps.set(this.stamps)
-    this.stamps = stamps
-    this.capacity = capacity
+    const buffer = this.memory.atLeast(capacity * this.words * 4)
+    this.capacity = Math.floor(buffer.byteLength / (this.words * 4))
+    this.u32 = new Uint32Array(buffer)
+    this.f64 = new Float64Array(buffer)
+    this.stamps = new Uint32Array(this.stampMemory.atLeast(this.capacity * 4))
   }
 }
