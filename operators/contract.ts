@@ -90,12 +90,17 @@ export interface Fold<F extends StateFields = StateFields> {
 /** Declares a fold. Only names the types; the engine lifts it. */
 export const fold = <const F extends StateFields>(definition: Fold<F>): Fold<F> => definition
 
-/** What one session amounts to: columns of its row, folded in one pass at the moment it fires (lazy), because nobody waits for it before. */
+/** What one session amounts to: columns of its row, folded in one pass at the moment it fires (lazy), because nobody waits for it before. A fold
+ *  that adds columns to those of another hands each call on to it: all of them together are one pass. */
 export interface SessionFold<R> {
   readonly name: string
   readonly reads: readonly ReadableField[]
-  /** Folds all events of a session, in order. `text` turns symbols into strings; `incidents` counts those of a kind. */
-  run(events: Walk<SessionEvent>, text: (symbol: Sym) => string, incidents: (kind: string) => number): R
+  /** Before a session's first event: nothing of another session is left. */
+  begin(): void
+  /** Every event of the session, in order. */
+  onEvent(event: SessionEvent): void
+  /** Behind the last event. `text` turns symbols into strings; `incidents` counts those of a kind. */
+  row(text: (symbol: Sym) => string, incidents: (kind: string) => number): R
 }
 
 /** Adds integers (one per column of `sums`) to a cell (one value per column of `cell`, a list only as the last). Both lists are given away. */
@@ -127,10 +132,4 @@ export interface Tile<R> {
   readonly sums: readonly string[]
   onSession?(row: R & TileSession, add: AddToCell): void
   onIncident?(row: TileIncident, add: AddToCell): void
-}
-
-/** forEach over the one moving accessor. */
-export interface Walk<T> {
-  readonly length: number
-  forEach(visit: (item: T) => void): void
 }

@@ -32,8 +32,10 @@ const SIGNALS = ['rage_clicks', 'dead_clicks', 'backtracks', 'context_switches',
 type Signals = Record<(typeof SIGNALS)[number], number>
 const none = Object.fromEntries(SIGNALS.map((name) => [name, 0])) as Signals
 const scored = (signals: Partial<Signals>, options: ScoreOptions = scoreDefaults) => {
-  const counted = { name: 'x', reads: [], run: () => ({ ...none, ...signals }) } as unknown as SessionFold<SessionMetrics & ContextSwitches>
-  const row = scores(counted, options).run({ length: 0, forEach: () => undefined }, String, () => 0)
+  const counted = { name: 'x', reads: [], begin() {}, onEvent() {}, row: () => ({ ...none, ...signals }) } as unknown as SessionFold<
+    SessionMetrics & ContextSwitches
+  >
+  const row = scores(counted, options).row(String, () => 0)
   return [row.frustration_score, row.efficiency_score]
 }
 
@@ -78,9 +80,9 @@ describe('scores', () => {
     )
   })
   test('columns are added to those of the fold inside, which reads what it read', () => {
-    const inner: SessionFold<{ own: number }> = { name: 'own', reads: ['x'], run: () => ({ own: 7 }) }
+    const inner: SessionFold<{ own: number }> = { name: 'own', reads: ['x'], begin() {}, onEvent() {}, row: () => ({ own: 7 }) }
     const outer = contextSwitches(inner)
     expect([outer.name, outer.reads]).toEqual(['own, context-switches', ['x', 'context']])
-    expect(outer.run({ length: 0, forEach: () => undefined }, String, () => 0)).toEqual({ own: 7, context_switches: 0 })
+    expect(outer.row(String, () => 0)).toEqual({ own: 7, context_switches: 0 })
   })
 })

@@ -43,16 +43,16 @@ export interface Scores {
   efficiency_score: number
 }
 
-/** Adds the scores to the columns of a fold that counts the signals. Keeps nothing. */
+/** Adds the scores to the columns of a fold that counts the signals. */
 export function scores<R extends SessionMetrics & ContextSwitches>(
   to: SessionFold<R>,
   { frustration, efficiency }: ScoreOptions = scoreDefaults,
 ): SessionFold<R & Scores> {
   return {
+    ...to,
     name: `${to.name}, scores`,
-    reads: to.reads,
-    run(events, text, incidents) {
-      const row = to.run(events, text, incidents) as R & Scores
+    row(text, incidents) {
+      const row = to.row(text, incidents) as R & Scores
       row.frustration_score = risen(weigh(row, frustration))
       row.efficiency_score = fallen(weigh(row, efficiency))
       return row

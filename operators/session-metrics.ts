@@ -17,50 +17,53 @@ export interface SessionMetrics {
 
 export const SCREEN_SEQUENCE_MAX = 64
 
-/** Counts of a session's events by what they mean, and its screens in order (repeats collapsed, the first 64). Keeps nothing. */
+/** Counts of a session's events by what they mean, and its screens in order (repeats collapsed, the first 64). */
 export function sessionMetrics(): SessionFold<SessionMetrics> {
-  // Written anew by each run: lists made for each session were most of what a run left to the collector.
+  let clicks = 0
+  let started = 0
+  let completed = 0
+  let failed = 0
+  let errors = 0
+  let lastScreen = 0
+  // Written anew by each session: lists made for each were most of what a run left to the collector.
   const known: Sym[] = []
+  let screens = 0
   const sequence: Sym[] = []
+  let steps = 0
   return {
     name: 'session-metrics',
     reads: ['screen', 'success'],
-    run(events, text, incidents) {
-      let clicks = 0
-      let started = 0
-      let completed = 0
-      let failed = 0
-      let errors = 0
-      let lastScreen = 0
-      let screens = 0
-      let steps = 0
-      events.forEach((event) => {
-        switch (event.type) {
-          case 'click':
-            clicks++
-            break
-          case 'screen_view': {
-            const screen = event.screen
-            if (screen === 0 || screen === lastScreen) break
-            lastScreen = screen
-            if (steps < SCREEN_SEQUENCE_MAX) sequence[steps++] = screen
-            let at = 0
-            while (at < screens && known[at] !== screen) at++
-            if (at === screens) known[screens++] = screen
-            break
-          }
-          case 'task_started':
-            started++
-            break
-          case 'task_completed':
-            if (event.success === false) failed++
-            else completed++
-            break
-          case 'error':
-            errors++
-            break
+    begin() {
+      clicks = started = completed = failed = errors = lastScreen = screens = steps = 0
+    },
+    onEvent(event) {
+      switch (event.type) {
+        case 'click':
+          clicks++
+          break
+        case 'screen_view': {
+          const screen = event.screen
+          if (screen === 0 || screen === lastScreen) break
+          lastScreen = screen
+          if (steps < SCREEN_SEQUENCE_MAX) sequence[steps++] = screen
+          let at = 0
+          while (at < screens && known[at] !== screen) at++
+          if (at === screens) known[screens++] = screen
+          break
         }
-      })
+        case 'task_started':
+          started++
+          break
+        case 'task_completed':
+          if (event.success === false) failed++
+          else completed++
+          break
+        case 'error':
+          errors++
+          break
+      }
+    },
+    row(text, incidents) {
       const texts = new Array<string>(steps)
       for (let i = 0; i < steps; i++) texts[i] = text(sequence[i])
       return {

@@ -19,26 +19,31 @@ export interface TaskOptions {
 
 const NONE: readonly Task[] = []
 
-/** Adds the session's tasks, in the order of their first events, to the columns of a fold that counts them. Keeps nothing. Which of the tasks
- *  that are open behind the last event have been abandoned, the number of those incidents tells: they are given up oldest first. */
-export const tasks = <R extends SessionMetrics>(to: SessionFold<R>, { withinMs, gapMs }: TaskOptions): SessionFold<R & SessionTasks> => ({
-  name: `${to.name}, tasks`,
-  reads: [...to.reads, 'taskType', 'success'],
-  run(events, text, incidents) {
-    const row = to.run(events, text, incidents) as R & SessionTasks
-    row.tasks = NONE
-    if (row.tasks_started + row.tasks_completed + row.tasks_failed === 0) return row
-    const all: Task[] = []
-    const open: { type: Sym; task: Task }[] = []
-    let abandoned = 0
-    let lastMs = 0
-    const abandon = (at: number) => {
-      const [{ task }] = open.splice(0, 1)
-      task[2] = at
-      task[3] = 'abandoned'
-      abandoned++
-    }
-    events.forEach((event) => {
+/** Adds the session's tasks, in the order of their first events, to the columns of a fold that counts them. Which of the tasks that are open
+ *  behind the last event have been abandoned, the number of those incidents tells: they are given up oldest first. */
+export function tasks<R extends SessionMetrics>(to: SessionFold<R>, { withinMs, gapMs }: TaskOptions): SessionFold<R & SessionTasks> {
+  let all: Task[] = []
+  const open: { type: Sym; task: Task }[] = []
+  let abandoned = 0
+  let lastMs = 0
+  const abandon = (at: number) => {
+    const [{ task }] = open.splice(0, 1)
+    task[2] = at
+    task[3] = 'abandoned'
+    abandoned++
+  }
+  return {
+    name: `${to.name}, tasks`,
+    reads: [...to.reads, 'taskType', 'success'],
+    begin() {
+      to.begin()
+      if (all.length === 0) return
+      all = []
+      open.length = 0
+      abandoned = 0
+    },
+    onEvent(event) {
+      to.onEvent(event)
       const type = event.type
       if (type !== 'task_started' && type !== 'task_completed') {
         if (open.length > 0) lastMs = event.timeMs
@@ -49,25 +54,28 @@ export const tasks = <R extends SessionMetrics>(to: SessionFold<R>, { withinMs, 
       lastMs = at
       if (type === 'task_started') {
         if (open.length === OPEN_TASKS_MAX) abandon(at)
-        const task: Task = [text(event.taskType), at, 0, 'open']
+        const task: Task = [event.text(event.taskType), at, 0, 'open']
         all.push(task)
         open.push({ type: event.taskType, task })
       } else {
         const outcome = event.success === false ? 'failed' : 'completed'
         const found = open.findLastIndex(({ type }) => type === event.taskType)
-        if (found < 0) all.push([text(event.taskType), 0, at, outcome])
+        if (found < 0) all.push([event.text(event.taskType), 0, at, outcome])
         else {
           const [{ task }] = open.splice(found, 1)
           task[2] = at
           task[3] = outcome
         }
       }
-    })
-    for (let left = incidents('abandoned_task') - abandoned; left > 0 && open.length > 0; left--) {
-      const dueMs = open[0].task[1] + withinMs
-      abandon(dueMs <= lastMs + gapMs ? dueMs : lastMs)
-    }
-    row.tasks = all
-    return row
-  },
-})
+    },
+    row(text, incidents) {
+      for (let left = open.length > 0 ? incidents('abandoned_task') - abandoned : 0; left > 0 && open.length > 0; left--) {
+        const dueMs = open[0].task[1] + withinMs
+        abandon(dueMs <= lastMs + gapMs ? dueMs : lastMs)
+      }
+      const row = to.row(text, incidents) as R & SessionTasks
+      row.tasks = all.length === 0 ? NONE : all
+      return row
+    },
+  }
+}

@@ -24,11 +24,11 @@ const withoutFold = (name: string): Make =>
 /** Its columns as constants: what is written stays the same. */
 const noSwitches: typeof contextSwitches = (to) => ({
   ...to,
-  run: (events, text, incidents) => Object.assign(to.run(events, text, incidents), { context_switches: 0 }),
+  row: (text, incidents) => Object.assign(to.row(text, incidents), { context_switches: 0 }),
 })
 /** Tiles need the columns: where those are missing their price is in the figure, too. */
 const noTiles = ({ outputs: { tiles, ...outputs } }: Topology['pipeline']) => ({ tiles: [], outputs })
-const nothing: SessionFold<object> = { name: 'nothing', reads: [], run: () => ({}) }
+const nothing: SessionFold<object> = { name: 'nothing', reads: [], begin() {}, onEvent() {}, row: () => ({}) }
 
 export const withoutRageClicks = withoutFold('rage-clicks')
 export const withoutBacktracks = withoutFold('backtracks')

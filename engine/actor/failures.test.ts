@@ -183,13 +183,9 @@ const late = (when: 'timer' | 'close' | 'stuck', fail: () => void): Fold =>
 const metricsThatFail = (shipped: SessionPipeline, fail: () => void): SessionFold<object> => ({
   ...shipped.sessionFold,
   reads: [...shipped.sessionFold.reads, 'x'],
-  run(events, text, incidents) {
-    let isPoisoned = false
-    events.forEach((event) => {
-      isPoisoned ||= event.x === POISON
-    })
-    if (isPoisoned) fail()
-    return shipped.sessionFold.run(events, text, incidents)
+  onEvent(event) {
+    if (event.x === POISON) fail()
+    shipped.sessionFold.onEvent(event)
   },
 })
 

@@ -8,7 +8,7 @@
 
 import { h128, hash128View } from '../../model/hash.ts'
 import { JsonWriter, type Piece, piece } from '../../model/json-writer.ts'
-import type { SessionEvent, SessionFold, Sym, Walk } from '../../operators/contract.ts'
+import type { SessionFold, Sym } from '../../operators/contract.ts'
 import { CHUNK_EVENTS } from '../state/kept.ts'
 import { type KeyedState, type Published, S, SESSION_FLAG, type SessionSide, type WindowSettings } from '../state/keyed-state.ts'
 import { USER } from '../state/users.ts'
@@ -55,7 +55,6 @@ export class Publisher {
   private readonly evidenceHead: Piece
   /** What ids are hashes of. */
   private readonly scratch = new JsonWriter()
-  private readonly walk: SessionWalk
   private writeColumns: ((out: JsonWriter, row: object) => void) | undefined
   private actor!: Actor
   private incidents: SessionSide['incidents'] = []
@@ -76,7 +75,6 @@ export class Publisher {
     this.incidentsOut = incidentsOut
     this.tiles = tiles
     this.evidenceHead = piece(`[${partition},`)
-    this.walk = new SessionWalk(state)
   }
 
   beginKey(): void {
@@ -144,7 +142,7 @@ export class Publisher {
     this.actor = actor
     state.cursor.symbols = actor.symbols
     this.incidents = state.sessions.side[session]?.incidents ?? NONE.incidents
-    const metrics = this.sessionFold.run(this.walk.over(session), this.textOf, this.countOf)
+    const metrics = this.foldSession(session)
     const flags = state.flags(session)
     const first = state.time(session, S.FIRST)
     const last = state.time(session, S.LAST)
@@ -187,6 +185,19 @@ export class Publisher {
     }
     if (same) out.end = start
     else this.end(out, received)
+  }
+
+  private foldSession(session: number): object {
+    const { sessionFold } = this
+    const { cursor } = this.state
+    const count = this.state.word(session, S.COUNT)
+    sessionFold.begin()
+    cursor.begin(this.state.word(session, S.HEAD), 0)
+    for (let i = 0; i < count; i++) {
+      cursor.next()
+      sessionFold.onEvent(cursor)
+    }
+    return sessionFold.row(this.textOf, this.countOf)
   }
 
   /** What a session that was not published adopts: what was published by its id. */
@@ -426,31 +437,3 @@ function lastOfEach(drafts: readonly Draft[]): readonly Draft[] {
 }
 
 const compareText = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
-
-class SessionWalk implements Walk<SessionEvent> {
-  private session = 0
-  private readonly state: KeyedState
-
-  constructor(state: KeyedState) {
-    this.state = state
-  }
-
-  get length(): number {
-    return this.state.word(this.session, S.COUNT)
-  }
-
-  over(session: number): this {
-    this.session = session
-    return this
-  }
-
-  forEach(visit: (event: SessionEvent) => void): void {
-    const { cursor } = this.state
-    const count = this.length
-    cursor.begin(this.state.word(this.session, S.HEAD), 0)
-    for (let i = 0; i < count; i++) {
-      cursor.next()
-      visit(cursor)
-    }
-  }
-}

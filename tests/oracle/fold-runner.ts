@@ -100,7 +100,8 @@ export const rowsByFolds =
       ended_at: last.ts,
       duration_ms: last.ts - first.ts,
       event_count: events.length,
-      ...metrics.run(
+      ...rowOf(
+        metrics,
         events,
         (one) => texts[one],
         (kind) => incidents.filter((incident) => incident.kind === kind).length,
@@ -122,3 +123,15 @@ const eventOf = (kept: Kept, index: number, symbol: (text: string) => number, te
   y: kept.y ?? Number.NaN,
   text,
 })
+
+/** A session's columns by a fold of it. */
+export function rowOf<R>(
+  fold: SessionFold<R>,
+  events: readonly SessionEvent[],
+  text: (symbol: number) => string,
+  incidents: (kind: string) => number,
+): R {
+  fold.begin()
+  for (const event of events) fold.onEvent(event)
+  return fold.row(text, incidents)
+}

@@ -10,7 +10,7 @@ import { rageClicks } from '../../operators/rage-clicks.ts'
 import { scores } from '../../operators/scores.ts'
 import { sessionMetrics } from '../../operators/session-metrics.ts'
 import { tasks } from '../../operators/tasks.ts'
-import type { Operators, SessionColumns } from './fold-runner.ts'
+import { type Operators, rowOf, type SessionColumns } from './fold-runner.ts'
 import type { NastySettings } from './nasty.ts'
 
 /** The operators and bounds that a run uses. */
@@ -119,16 +119,19 @@ export const metrics = (
   of: 'operator',
   apply: (right) => {
     const fold = right.operators.session
+    let events: SessionEvent[] = []
     const session: SessionFold<SessionColumns> = {
       ...fold,
       reads,
-      run(events, text, incidents) {
-        const list: SessionEvent[] = []
-        events.forEach((event) => {
-          list.push(copy(event, reads))
-        })
-        const rightAnswer = fold.run(list, text, incidents)
-        return { ...rightAnswer, ...change(rightAnswer, list, text) }
+      begin() {
+        events = []
+      },
+      onEvent(event) {
+        events.push(copy(event, reads))
+      },
+      row(text, incidents) {
+        const rightAnswer = rowOf(fold, events, text, incidents)
+        return { ...rightAnswer, ...change(rightAnswer, events, text) }
       },
     }
     return { ...right, operators: { ...right.operators, session } }
