@@ -11,12 +11,19 @@ export interface TilePart {
 }
 type Level = Map<CellValue, Level | TilePart>
 
+/** The way to the last cell of a tile: what is the same of the next one is not looked up again. */
+interface Way {
+  cell: readonly CellValue[]
+  /** Of each value but the last, where it leads. */
+  levels: Level[]
+}
+
 /** The parts summed per cell, without cells in which nothing is left. The numbers of the parts are the sums' from here on. */
 export function sumCells(parts: readonly TilePart[]): TilePart[] {
-  const tiles: Level = new Map()
+  const ways: Way[] = []
   const cells: TilePart[] = []
   for (const part of parts) {
-    const { sums } = firstOfCell(tiles, part)
+    const { sums } = firstOfCell((ways[part.tile] ??= { cell: [], levels: [new Map()] }), part)
     if (sums === part.sums) cells.push(part)
     else for (let i = 0; i < sums.length; i++) sums[i] += part.sums[i]
   }
@@ -26,11 +33,15 @@ export function sumCells(parts: readonly TilePart[]): TilePart[] {
 const isZero = (sum: number) => sum === 0
 
 /** By value after value: one text for all of them would have to be made and hashed for each part. */
-function firstOfCell(tiles: Level, part: TilePart): TilePart {
-  const { tile, cell } = part
-  let level = levelOf(tiles, tile)
+function firstOfCell(way: Way, part: TilePart): TilePart {
+  const { cell } = part
+  const { levels } = way
   const last = cell.length - 1
-  for (let i = 0; i < last; i++) level = levelOf(level, cell[i])
+  let at = 0
+  while (at < last && way.cell[at] === cell[at]) at++
+  for (; at < last; at++) levels[at + 1] = levelOf(levels[at], cell[at])
+  way.cell = cell
+  const level = levels[last]
   const value = cell[last]
   const key = typeof value === 'object' ? listKey(value) : value
   const known = level.get(key) as TilePart | undefined
