@@ -17,19 +17,38 @@ export interface TaskOptions {
   gapMs: number
 }
 
-const NONE: readonly Task[] = []
-
 /** Adds the session's tasks, in the order of their first events, to the columns of a fold that counts them. Which of the tasks that are open
  *  behind the last event have been abandoned, the number of those incidents tells: they are given up oldest first. */
 export function tasks<R extends SessionMetrics>(to: SessionFold<R>, { withinMs, gapMs }: TaskOptions): SessionFold<R & SessionTasks> {
-  let all: Task[] = []
-  const open: { type: Sym; task: Task }[] = []
+  // Written anew by each session, column by column: a list for each task was a quarter of what a lane left to the collector.
+  const types: Sym[] = []
+  const starts: number[] = []
+  const ends: number[] = []
+  const outcomes: TaskOutcome[] = []
+  let count = 0
+  /** Those under way, oldest first. */
+  const open: number[] = []
+  let opened = 0
   let abandoned = 0
-  let lastMs = 0
-  const abandon = (at: number) => {
-    const [{ task }] = open.splice(0, 1)
-    task[2] = at
-    task[3] = 'abandoned'
+  // Not a variable: each time in one would be an object.
+  const lastMs = new Float64Array(1)
+
+  const add = (type: Sym, startMs: number, endMs: number, outcome: TaskOutcome) => {
+    types[count] = type
+    starts[count] = startMs
+    ends[count] = endMs
+    outcomes[count] = outcome
+    return count++
+  }
+  /** Ends the task at a place among those under way. */
+  const end = (at: number, endMs: number, outcome: TaskOutcome) => {
+    ends[open[at]] = endMs
+    outcomes[open[at]] = outcome
+    opened--
+    for (; at < opened; at++) open[at] = open[at + 1]
+  }
+  const abandon = (endMs: number) => {
+    end(0, endMs, 'abandoned')
     abandoned++
   }
   return {
@@ -37,44 +56,38 @@ export function tasks<R extends SessionMetrics>(to: SessionFold<R>, { withinMs, 
     reads: [...to.reads, 'taskType', 'success'],
     begin() {
       to.begin()
-      if (all.length === 0) return
-      all = []
-      open.length = 0
-      abandoned = 0
+      count = opened = abandoned = 0
     },
     onEvent(event) {
       to.onEvent(event)
       const type = event.type
       if (type !== 'task_started' && type !== 'task_completed') {
-        if (open.length > 0) lastMs = event.timeMs
+        if (opened > 0) lastMs[0] = event.timeMs
         return
       }
       const at = event.timeMs
-      while (open.length > 0 && open[0].task[1] + withinMs < at) abandon(open[0].task[1] + withinMs)
-      lastMs = at
+      while (opened > 0 && starts[open[0]] + withinMs < at) abandon(starts[open[0]] + withinMs)
+      lastMs[0] = at
       if (type === 'task_started') {
-        if (open.length === OPEN_TASKS_MAX) abandon(at)
-        const task: Task = [event.text(event.taskType), at, 0, 'open']
-        all.push(task)
-        open.push({ type: event.taskType, task })
+        if (opened === OPEN_TASKS_MAX) abandon(at)
+        open[opened++] = add(event.taskType, at, 0, 'open')
       } else {
         const outcome = event.success === false ? 'failed' : 'completed'
-        const found = open.findLastIndex(({ type }) => type === event.taskType)
-        if (found < 0) all.push([event.text(event.taskType), 0, at, outcome])
-        else {
-          const [{ task }] = open.splice(found, 1)
-          task[2] = at
-          task[3] = outcome
-        }
+        let found = opened - 1
+        while (found >= 0 && types[open[found]] !== event.taskType) found--
+        if (found < 0) add(event.taskType, 0, at, outcome)
+        else end(found, at, outcome)
       }
     },
     row(text, incidents) {
-      for (let left = open.length > 0 ? incidents('abandoned_task') - abandoned : 0; left > 0 && open.length > 0; left--) {
-        const dueMs = open[0].task[1] + withinMs
-        abandon(dueMs <= lastMs + gapMs ? dueMs : lastMs)
+      for (let left = opened > 0 ? incidents('abandoned_task') - abandoned : 0; left > 0 && opened > 0; left--) {
+        const dueMs = starts[open[0]] + withinMs
+        abandon(dueMs <= lastMs[0] + gapMs ? dueMs : lastMs[0])
       }
       const row = to.row(text, incidents) as R & SessionTasks
-      row.tasks = all.length === 0 ? NONE : all
+      const all = new Array<Task>(count)
+      for (let i = 0; i < count; i++) all[i] = [text(types[i]), starts[i], ends[i], outcomes[i]]
+      row.tasks = all
       return row
     },
   }
