@@ -1,5 +1,5 @@
 // The bench's door: what it prints, saves and ends with. Questions are asked with sizes of no meaning, and nothing is timed.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
@@ -7,6 +7,7 @@ import { chart } from './harness/chart.ts'
 import { median } from './harness/median.ts'
 import type { Figure, Question } from './harness/report.ts'
 import { keptIn, type Result } from './harness/results.ts'
+import { shareOut } from './harness/share-out.ts'
 import { main, questions } from './main.ts'
 
 let folder: string
@@ -34,8 +35,7 @@ const asked = (name: string, figures: Figure[], seen: boolean[] = []): Question 
   },
 })
 const broken: Question = { name: 'broken', asks: 'nothing', run: () => Promise.reject(new Error('no disk')) }
-const ran = (args: string[], ...known: Question[]) =>
-  main(args, { known, kept: keptIn(join(folder, 'results'), join(folder, 'chart.svg')) })
+const ran = (args: string[], ...known: Question[]) => main(args, { known, kept: keptIn(join(folder, 'results'), folder) })
 
 const good: Figure = { name: 'rate', value: 123_456.789, unit: 'events/s', atLeast: 100_000 }
 const reported: Figure = { name: 'cost', value: 1.23456, unit: 'µs' }
@@ -114,6 +114,7 @@ test('every question is a file of bench/ with its name', () => {
     'scan',
     'startup',
     'stores',
+    'sweep',
   ])
   for (const { name } of questions) expect(readFileSync(join(import.meta.dirname, `${name}.ts`), 'utf8')).toContain(`name: '${name}'`)
 })
@@ -131,7 +132,7 @@ describe('--save', () => {
     expect(await ran(['lane', '--quick', '--save', '--json'], lane)).toBe(1)
     const kept = JSON.parse(readFileSync(join(folder, 'results', 'lane.json'), 'utf8')) as Result
     expect(kept).toEqual({ ...(JSON.parse(out[0]!) as object), quick: true, measuredAt: expect.stringMatching(/^20\d\d-.*Z$/) })
-    const drawn = readFileSync(join(folder, 'chart.svg'), 'utf8')
+    const drawn = readFileSync(join(folder, 'figures.svg'), 'utf8')
     expect(drawn).toContain('0.4 of at least 1')
     // What was measured elsewhere is said, not shown as if it were here.
     expect(drawn).toContain(kept.commit)
@@ -142,10 +143,10 @@ describe('--save', () => {
     expect(await ran(['chart'])).toBe(1)
     expect(err[0]).toContain('No results are saved')
     await ran(['lane', '--save'], asked('lane', [{ name: 'json-parse', value: 1.2, unit: 'µs CPU per event' }]))
-    const first = readFileSync(join(folder, 'chart.svg'), 'utf8')
-    rmSync(join(folder, 'chart.svg'))
+    const first = readFileSync(join(folder, 'figures.svg'), 'utf8')
+    rmSync(join(folder, 'figures.svg'))
     expect(await ran(['chart'])).toBe(0)
-    expect(readFileSync(join(folder, 'chart.svg'), 'utf8')).toBe(first)
+    expect(readFileSync(join(folder, 'figures.svg'), 'utf8')).toBe(first)
     expect(first).toContain('1.2 µs')
   })
 })
@@ -164,6 +165,41 @@ test('the chart has a bar for what is saved, none for what is not, and a colour 
   expect(rate(200_000, true)).not.toContain('JSON.parse')
   expect(rate(200_000, true).includes('#d1605e')).toBe(false)
   expect(rate(90_000, false).includes('#d1605e')).toBe(true)
+})
+
+describe('the sweep', () => {
+  const point = (name: string, value: number): Figure => ({ name, value, unit: 'events/s' })
+  const swept = (...figures: Figure[]) => asked('sweep', figures)
+
+  test('is drawn apart: a panel for each setting that was tried, with its default marked, and none for the others', async () => {
+    const rates = [1, 4, 16].map((mb) => point(`rate(epochBytes=${mb << 20})`, 100_000 + mb))
+    expect(await ran(['sweep', '--save'], swept(...rates))).toBe(0)
+    const drawn = readFileSync(join(folder, 'sweep.svg'), 'utf8')
+    for (const text of ['engine.epochBytes', '1 MB', '4 MB', '16 MB', 'default']) expect(drawn).toContain(text)
+    expect(drawn).not.toContain('engine.lanes')
+    expect(existsSync(join(folder, 'figures.svg'))).toBe(false)
+  })
+
+  test('says how many rows a batch of so many bytes has', async () => {
+    const batch = [point(`rate(batchBytes=${64 << 20})`, 1), { name: `rows(batchBytes=${64 << 20})`, value: 150_000.2, unit: 'rows' }]
+    await ran(['sweep', '--save'], swept(...batch))
+    expect(readFileSync(join(folder, 'sweep.svg'), 'utf8')).toContain('150,000 rows')
+  })
+
+  test('marks no default where it was not tried', async () => {
+    await ran(['sweep', '--save'], swept(point(`rate(epochBytes=${1 << 20})`, 1), point(`rate(epochBytes=${2 << 20})`, 2)))
+    expect(readFileSync(join(folder, 'sweep.svg'), 'utf8')).not.toContain('default')
+  })
+})
+
+test('partitions are shared out so that no share is larger than it must be, and none is left out', () => {
+  const bytes = [40, 10, 10, 10, 10, 10, 5, 5]
+  for (const threads of [1, 2, 4]) {
+    const shares = shareOut(bytes, threads)
+    expect(shares.flat().sort()).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
+    expect(shares).toHaveLength(threads)
+    expect(Math.max(...shares.map((share) => share.reduce((sum, at) => sum + bytes[at]!, 0)))).toBe(Math.max(40, 100 / threads))
+  }
 })
 
 test('the median is the middle, whatever the order, and the lower of two middles', () => {

@@ -5,6 +5,7 @@ import { inChild } from './harness/in-child.ts'
 import { median } from './harness/median.ts'
 import type { Question } from './harness/report.ts'
 import type { LanesAnswer, LanesOrder } from './harness/run-lanes.ts'
+import { shareOut } from './harness/share-out.ts'
 import { allPartitions, checkpointBytesFor, inputs, RUN_IN_EVENTS, roundFolder } from './harness/workload.ts'
 
 const EVENTS = 5_000_000
@@ -26,7 +27,7 @@ export const lanes: Question = {
       `${wanted.toLocaleString('en-GB')} events after ${runInEvents.toLocaleString('en-GB')} unmeasured ones, checkpointBytes ${checkpointBytes.toLocaleString('en-GB')}, ${ROUNDS} rounds`,
     )
     const [{ measured, short }, answer] = await Promise.all([inputs(events, note), cached('answer', events, note)])
-    const both = shareOut(measured.partitionBytes)
+    const both = shareOut(measured.partitionBytes, 2)
     const percent = (share: number[]) =>
       Math.round((100 * share.reduce((sum, at) => sum + measured.partitionBytes[at], 0)) / measured.bytes)
     note(`two threads: partitions ${both.map((share) => `${share.join(' ')} (${percent(share)} % of the bytes)`).join(' and ')}`)
@@ -57,15 +58,4 @@ export const lanes: Question = {
       { name: 'events', value: wanted, unit: 'events per round' },
     ]
   },
-}
-
-/** Two shares of about equal bytes: the largest partition first, each to the smaller share. */
-function shareOut(partitionBytes: readonly number[]): number[][] {
-  const shares = [0, 1].map(() => ({ bytes: 0, partitions: [] as number[] }))
-  for (const partition of [...allPartitions].sort((a, b) => partitionBytes[b] - partitionBytes[a])) {
-    const share = shares[0].bytes <= shares[1].bytes ? shares[0] : shares[1]
-    share.bytes += partitionBytes[partition]
-    share.partitions.push(partition)
-  }
-  return shares.map(({ partitions }) => partitions)
 }

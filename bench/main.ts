@@ -7,6 +7,7 @@ import { cacheFolder } from './harness/cache.ts'
 import { chart } from './harness/chart.ts'
 import { asTable, type Question, type Report, report } from './harness/report.ts'
 import { type Kept, results } from './harness/results.ts'
+import { sweepChart } from './harness/sweep-chart.ts'
 import { importFile } from './import.ts'
 import { ingest } from './ingest.ts'
 import { lane } from './lane.ts'
@@ -16,12 +17,25 @@ import { operators } from './operators.ts'
 import { scan } from './scan.ts'
 import { startup } from './startup.ts'
 import { stores } from './stores.ts'
+import { sweep } from './sweep.ts'
 
-export const questions: readonly Question[] = [lane, lanes, importFile, ingest, exactlyOnce, operators, nexmark, scan, stores, startup]
+export const questions: readonly Question[] = [
+  lane,
+  lanes,
+  importFile,
+  ingest,
+  exactlyOnce,
+  operators,
+  nexmark,
+  scan,
+  stores,
+  startup,
+  sweep,
+]
 
 export interface MainOptions {
   known?: readonly Question[]
-  /** Where results are kept and the chart is drawn. */
+  /** Where results are kept and the charts are drawn. */
   kept?: Kept
 }
 
@@ -33,12 +47,12 @@ Measures now and prints the figures; ends with 1 where one is out of its bounds.
 Questions:
 ${questions.map(({ name, asks }) => `  ${name.padEnd(14)}${asks}`).join('\n')}
   ${'all'.padEnd(14)}all of these, one after the other
-  ${'chart'.padEnd(14)}measures nothing: draws the README's chart from the results that were saved
+  ${'chart'.padEnd(14)}measures nothing: draws docs/figures.svg and docs/sweep.svg from the results that were saved
 
 Options:
   --quick       smaller sizes, which are printed, under 50 s each; the bounds stay
   --json        print JSON, a line per question: { question, commit, machine, figures: [{ name, value, unit, atLeast | atMost, holds }] }
-  --save        keep the result in bench/results and draw the chart anew
+  --save        keep the result in bench/results and draw the charts anew
   -h, --help    this text
 
 Examples:
@@ -100,8 +114,14 @@ function chartOf(kept: Kept): number {
     console.error('No results are saved: npm run bench -- all --save makes them.')
     return 1
   }
-  writeFileSync(kept.chart, chart(all))
-  console.error(`drawn: ${kept.chart}`)
+  const swept = all.find(({ question }) => question === sweep.name)
+  const others = all.filter((result) => result !== swept)
+  const draw = (path: string, svg: string) => {
+    writeFileSync(path, svg)
+    console.error(`drawn: ${path}`)
+  }
+  if (others.length > 0) draw(kept.chart, chart(others))
+  if (swept) draw(kept.sweepChart, sweepChart(swept))
   return 0
 }
 

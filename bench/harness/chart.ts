@@ -97,7 +97,7 @@ export function chart(results: readonly Result[]): string {
 }
 
 /** Machine and commit, each once with its questions where they are not all from the same. */
-function provenance(results: readonly Result[]): string[] {
+export function provenance(results: readonly Result[]): string[] {
   const of = ({ machine, commit, quick }: Report & { quick: boolean }) => `${machine}; commit ${commit}${quick ? '; quick sizes' : ''}`
   const groups = Map.groupBy(results, of)
   if (groups.size === 1) return [...groups.keys()]

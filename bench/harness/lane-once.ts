@@ -27,6 +27,8 @@ export interface LaneOrder {
   topology?: { module: string; export: string }
   checkpointBytes: number
   exactlyOnce: boolean
+  /** The default, where not given. */
+  epochBytes?: number
   /** The share of the log (0 … 1) that is done before the measurement begins. */
   runIn?: number
   /** Afterwards, unmeasured: open sessions as snapshots, as an import ends, so that all can be compared; and a clean stop. */
@@ -50,11 +52,7 @@ export interface LaneMoments {
 }
 
 export async function runLane(order: LaneOrder, { onRunIn, onMeasured }: LaneMoments = {}): Promise<LaneAnswer> {
-  const { folder, partitions = allPartitions, member, topology: wanted, checkpointBytes, exactlyOnce, runIn = 0, settle } = order
-  const { module, export: name } = wanted ?? { module: '../../topologies/clickstream.ts', export: 'clickstream' }
-  const imported = (await import(new URL(module, import.meta.url).href)) as Record<string, (settings: ClickstreamSettings) => Topology>
-  const topology = imported[name](clickstreamDefaults())
-  const { epochBytes, epochMs, cacheBytes } = defaults.engine
+  const { folder, member, runIn = 0, settle } = order
   global.gc?.()
 
   let end = measuring()
@@ -62,15 +60,7 @@ export async function runLane(order: LaneOrder, { onRunIn, onMeasured }: LaneMom
   const gate = await gated(log, runIn)
   if (runIn === 0) gate.open()
   const behindGate: Log = { ...bound(log), reader: gate.reader }
-  const stage = sessionStage(topology)
-  const tasks: PartitionTask[] = []
-  for (const partition of partitions) {
-    const state = join(folder, 'state', LINEAGE, `${topology.name}-${partition}`)
-    await realFiles.makeFolder(state)
-    const store = await openCheckpointStore({ files: realFiles, folder: state, keyValue: lmdbKeyValue(join(state, 'kv')) })
-    const options = { stage, lineage: LINEAGE, code: 'bench', partition, epochBytes, checkpointBytes, exactlyOnce }
-    tasks.push(new PartitionTask({ ...options, cacheBytes: cacheBytes / allPartitions.length }, behindGate, store))
-  }
+  const tasks = await openTasks(order, behindGate)
   let stopped: unknown
   let idle = () => {}
   // A lane waits for the log to change only when all it has read is committed, and its checkpoints and their upkeep are finished.
@@ -99,7 +89,7 @@ export async function runLane(order: LaneOrder, { onRunIn, onMeasured }: LaneMom
       },
     },
     clock: systemClock,
-    epochMs,
+    epochMs: defaults.engine.epochMs,
     live: false,
     onStopped: (_, error) => {
       stopped = error
@@ -136,7 +126,35 @@ export async function runLane(order: LaneOrder, { onRunIn, onMeasured }: LaneMom
   }
 }
 
-const bound = (log: Log): Log => ({
+/** The lane's tasks with their state stores. A warm-up before has the topology's module loaded. */
+export async function openTasks(
+  {
+    folder,
+    partitions = allPartitions,
+    topology: wanted,
+    checkpointBytes,
+    exactlyOnce,
+    epochBytes = defaults.engine.epochBytes,
+  }: Omit<LaneOrder, 'settle' | 'runIn'>,
+  log: Log,
+): Promise<PartitionTask[]> {
+  const { module, export: name } = wanted ?? { module: '../../topologies/clickstream.ts', export: 'clickstream' }
+  const imported = (await import(new URL(module, import.meta.url).href)) as Record<string, (settings: ClickstreamSettings) => Topology>
+  const topology = imported[name](clickstreamDefaults())
+  const stage = sessionStage(topology)
+  const cacheBytes = defaults.engine.cacheBytes / allPartitions.length
+  const tasks: PartitionTask[] = []
+  for (const partition of partitions) {
+    const state = join(folder, 'state', LINEAGE, `${topology.name}-${partition}`)
+    await realFiles.makeFolder(state)
+    const store = await openCheckpointStore({ files: realFiles, folder: state, keyValue: lmdbKeyValue(join(state, 'kv')) })
+    const options = { stage, lineage: LINEAGE, code: 'bench', partition, epochBytes, checkpointBytes, exactlyOnce }
+    tasks.push(new PartitionTask({ ...options, cacheBytes }, log, store))
+  }
+  return tasks
+}
+
+export const bound = (log: Log): Log => ({
   claim: log.claim.bind(log),
   reader: log.reader.bind(log),
   bounds: log.bounds.bind(log),

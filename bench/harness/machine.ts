@@ -20,7 +20,9 @@ function commit(): string {
   try {
     return (
       git('rev-parse', '--short', 'HEAD') +
-      (git('status', '--porcelain', '--untracked-files=no', '--', '.', ':!bench/results', ':!docs/figures.svg') === '' ? '' : '+')
+      (git('status', '--porcelain', '--untracked-files=no', '--', '.', ':!bench/results', ':!docs/figures.svg', ':!docs/sweep.svg') === ''
+        ? ''
+        : '+')
     )
   } catch {
     return 'unknown'

@@ -1,4 +1,4 @@
-// Results that are kept: QUESTION.json, a report and when it was made; and where the chart of them is.
+// Results that are kept: QUESTION.json, a report and when it was made; and where the charts of them are.
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Report } from './report.ts'
@@ -11,15 +11,17 @@ export interface Result extends Report {
 }
 
 export interface Kept {
-  /** Path of the SVG. */
+  /** Paths of the SVGs: of the figures with bounds, and of the sweep. */
   chart: string
+  sweepChart: string
   save(report: Report, quick: boolean): void
   /** All that are kept, by name. */
   read(): Result[]
 }
 
-export const keptIn = (folder: string, chart: string): Kept => ({
-  chart,
+export const keptIn = (folder: string, charts: string): Kept => ({
+  chart: join(charts, 'figures.svg'),
+  sweepChart: join(charts, 'sweep.svg'),
   save(report, quick) {
     mkdirSync(folder, { recursive: true })
     const result: Result = { ...report, measuredAt: new Date().toISOString(), quick }
@@ -33,4 +35,4 @@ export const keptIn = (folder: string, chart: string): Kept => ({
 })
 
 /** The project's own. */
-export const results = keptIn(join(root, 'bench', 'results'), join(root, 'docs', 'figures.svg'))
+export const results = keptIn(join(root, 'bench', 'results'), join(root, 'docs'))

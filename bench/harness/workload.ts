@@ -46,10 +46,11 @@ export async function inputs(events: number, note: (text: string) => void): Prom
 
 const inputOf = (folder: string): Input => ({ folder, ...(JSON.parse(readFileSync(join(folder, 'input.json'), 'utf8')) as InputMeta) })
 
-/** A new data folder with the input in its log and nothing else: no state, no outputs, no claims. The input's files are linked, not copied. */
-export function roundFolder(input: Input, folder: string): string {
+/** A new data folder with the input in its log (undefined: an empty log) and nothing else: no state, no outputs, no claims. The input's files are linked, not copied. */
+export function roundFolder(input: Input | undefined, folder: string): string {
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(join(folder, 'log'), { recursive: true })
+  if (input === undefined) return folder
   for (const file of readdirSync(join(input.folder, 'log'))) {
     linkSync(join(input.folder, 'log', file), join(folder, 'log', file))
     readThrough(join(folder, 'log', file))
