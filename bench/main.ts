@@ -12,6 +12,7 @@ import { importFile } from './import.ts'
 import { ingest } from './ingest.ts'
 import { lane } from './lane.ts'
 import { lanes } from './lanes.ts'
+import { memory } from './memory.ts'
 import { nexmark } from './nexmark.ts'
 import { operators } from './operators.ts'
 import { scan } from './scan.ts'
@@ -31,6 +32,7 @@ export const questions: readonly Question[] = [
   stores,
   startup,
   sweep,
+  memory,
 ]
 
 export interface MainOptions {

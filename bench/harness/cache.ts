@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { type CrowdShape, crowdName, eventsOf } from './crowd.ts'
 import { inChild } from './in-child.ts'
 
 const root = join(import.meta.dirname, '..', '..')
@@ -25,6 +26,16 @@ const SOURCES = {
     'config/defaults.ts',
     'bench/harness/prepare.ts',
   ],
+  /** `log/` and `input.json`: a crowd in the embedded log (see crowd.ts). */
+  crowd: [
+    'services/traffic/line-writer.ts',
+    'services/traffic/random.ts',
+    'model/hash.ts',
+    'engine/log',
+    'stores/log',
+    'bench/harness/prepare.ts',
+    'bench/harness/crowd.ts',
+  ],
   /** `events.jsonl`: the same events as `packmill traffic` writes them. */
   file: ['services/traffic', 'bench/harness/prepare.ts'],
   /** The evaluator's sessions, incidents and counts for these events (see answer-file.ts). */
@@ -36,11 +47,20 @@ export interface PrepareOrder {
   what: Cached
   events: number
   folder: string
+  /** Of a crowd. */
+  shape?: CrowdShape
 }
 
 /** The folder of it for so many events; what is missing is made first. */
-export async function cached(what: Cached, events: number, note: (text: string) => void): Promise<string> {
-  const stem = `${what}-${events}-`
+export const cached = (what: Exclude<Cached, 'crowd'>, events: number, note: (text: string) => void): Promise<string> =>
+  made({ what, events }, `${what}-${events}-`, note)
+
+/** The same for a crowd. */
+export const cachedCrowd = (shape: CrowdShape, note: (text: string) => void): Promise<string> =>
+  made({ what: 'crowd', events: eventsOf(shape), shape }, `crowd-${crowdName(shape)}-`, note)
+
+async function made(order: Omit<PrepareOrder, 'folder'>, stem: string, note: (text: string) => void): Promise<string> {
+  const { what, events } = order
   const name = stem + codeOf(SOURCES[what])
   const folder = join(cacheFolder, name)
   if (existsSync(folder)) return folder
@@ -49,7 +69,7 @@ export async function cached(what: Cached, events: number, note: (text: string) 
   for (const old of readdirSync(cacheFolder)) if (old.startsWith(stem)) rmSync(join(cacheFolder, old), { recursive: true })
   const unfinished = `${folder}.${process.pid}`
   mkdirSync(unfinished)
-  await inChild<PrepareOrder, unknown>('prepare', { what, events, folder: unfinished })
+  await inChild<PrepareOrder, unknown>('prepare', { ...order, folder: unfinished })
   renameSync(unfinished, folder)
   return folder
 }

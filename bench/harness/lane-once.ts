@@ -42,6 +42,11 @@ export interface LaneAnswer extends Cost {
   checkpoints: number
   users: number
   stateBytes: number
+  /** Events in sessions that are open. */
+  open: number
+  /** Users read back from the state store, and users that left memory. */
+  loads: number
+  evictions: number
 }
 
 export interface LaneMoments {
@@ -123,6 +128,9 @@ export async function runLane(order: LaneOrder, { onRunIn, onMeasured }: LaneMom
     checkpoints: sum(({ checkpoints }) => checkpoints) - before.checkpoints,
     users: sum(({ users }) => users),
     stateBytes: sum(({ stateBytes }) => stateBytes),
+    open: sum(({ open }) => open),
+    loads: sum(({ loads }) => loads),
+    evictions: sum(({ evictions }) => evictions),
   }
 }
 

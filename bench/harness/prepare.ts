@@ -5,19 +5,26 @@ import type { WireEvent } from '../../model/event.ts'
 import { kafkaPartition } from '../../model/hash.ts'
 import { importLines } from '../../services/process/importer.ts'
 import { traffic, trafficDefaults } from '../../services/traffic/traffic.ts'
+import type { JournalLog } from '../../stores/log/journal-log.ts'
 import { evaluator } from '../../tests/oracle/evaluate.ts'
 import { writeAnswer } from './answer-file.ts'
 import type { Cached, PrepareOrder } from './cache.ts'
+import { type CrowdShape, crowdBlocks, crowdDefaults } from './crowd.ts'
 import { answer } from './in-child.ts'
 import { allPartitions, type InputMeta, LINEAGE, openLog, PARTITIONS, TOPIC } from './workload.ts'
 
 /** Lines per chunk that the importer is given. */
 const CHUNK_EVENTS = 5_000
 
-const make: Record<Cached, (events: number, folder: string) => Promise<void> | void> = { log: makeLog, file: makeFile, answer: makeAnswer }
+const make: Record<Cached, (events: number, folder: string, shape: CrowdShape) => Promise<void> | void> = {
+  log: makeLog,
+  crowd: makeCrowd,
+  file: makeFile,
+  answer: makeAnswer,
+}
 
-await answer(async ({ what, events, folder }: PrepareOrder) => {
-  await make[what](events, folder)
+await answer(async ({ what, events, folder, shape = crowdDefaults }: PrepareOrder) => {
+  await make[what](events, folder, shape)
   return {}
 })
 
@@ -43,7 +50,25 @@ async function makeLog(events: number, folder: string): Promise<void> {
     },
   })
   if (result.accepted !== events) throw new Error(`${result.accepted} events were accepted, not ${events}`)
-  const partitionBytes = allPartitions.map((partition) => {
+  await finishLog(log, events, folder, allPartitions)
+}
+
+async function makeCrowd(events: number, folder: string, shape: CrowdShape): Promise<void> {
+  const log = await openLog(folder, 'input')
+  const claim = await log.claim('crowd')
+  let epoch = 0
+  for (const blocks of crowdBlocks(shape)) {
+    epoch++
+    const outputs = blocks.map((block) => ({ topic: TOPIC, ...block }))
+    await claim.commit({ outputs, receipt: { epoch, to: epoch }, release: { receiptsThrough: epoch - 1, inputBefore: 0 } })
+  }
+  await claim.release()
+  const partitions = Array.from({ length: shape.partitions }, (_, partition) => partition)
+  await finishLog(log, events, folder, partitions)
+}
+
+async function finishLog(log: JournalLog, events: number, folder: string, partitions: readonly number[]): Promise<void> {
+  const partitionBytes = partitions.map((partition) => {
     const index = log.index.partition(TOPIC, partition)
     return Array.from({ length: index.blocks }, (_, at) => index.block(at).length).reduce((sum, length) => sum + length, 0)
   })

@@ -9,7 +9,8 @@ import { type JournalLog, openJournalLog } from '../../stores/log/journal-log.ts
 import { prepareLog } from '../../stores/log/prepare-log.ts'
 import type { SharedLog } from '../../stores/log/shared-log.ts'
 import type { ClickstreamSettings } from '../../topologies/clickstream.ts'
-import { cached } from './cache.ts'
+import { cached, cachedCrowd } from './cache.ts'
+import type { CrowdShape } from './crowd.ts'
 
 export const TOPIC = 'events.raw'
 export const LINEAGE = 'bench'
@@ -43,6 +44,9 @@ export async function inputs(events: number, note: (text: string) => void): Prom
   const [measured, short] = await Promise.all([cached('log', events, note), cached('log', WARM_UP_EVENTS, note)])
   return { measured: inputOf(measured), short: inputOf(short) }
 }
+
+/** A crowd in a log. */
+export const crowdInput = async (shape: CrowdShape, note: (text: string) => void): Promise<Input> => inputOf(await cachedCrowd(shape, note))
 
 const inputOf = (folder: string): Input => ({ folder, ...(JSON.parse(readFileSync(join(folder, 'input.json'), 'utf8')) as InputMeta) })
 
