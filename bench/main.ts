@@ -12,6 +12,7 @@ import { importFile } from './import.ts'
 import { ingest } from './ingest.ts'
 import { lane } from './lane.ts'
 import { lanes } from './lanes.ts'
+import { latency } from './latency.ts'
 import { memory } from './memory.ts'
 import { nexmark } from './nexmark.ts'
 import { operators } from './operators.ts'
@@ -33,6 +34,8 @@ export const questions: readonly Question[] = [
   startup,
   sweep,
   memory,
+  memory,
+  latency,
 ]
 
 export interface MainOptions {

@@ -1,0 +1,143 @@
+// A thread that appends events to the log when they are due, whatever becomes of those before: an open loop. What could not be appended in
+// time goes as soon as it can, and keeps its due time, from which latency counts (no coordinated omission).
+//
+// Among the events of a stream are patterns: three clicks by one user on one element, 100 ms apart. Each completes a rage click, whose
+// `last_at` is the due time of its third click, so that whoever reads the incident knows when it was due.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parentPort, workerData } from 'node:worker_threads'
+import { LineWriter } from '../../services/traffic/line-writer.ts'
+import type { SharedLog } from '../../stores/log/shared-log.ts'
+import { Crowd, type CrowdShape } from './crowd.ts'
+import { preciseNow } from './live.ts'
+import { openLog, TOPIC } from './workload.ts'
+
+export interface LoadStream {
+  /** Events per second, patterns among them. */
+  rate: number
+  /** Organisations [from, to) of the crowd, each with as many events. */
+  orgs: readonly [from: number, to: number]
+  /** Patterns completed per second; 0 for none. */
+  patterns: number
+  /** Only in every second window of so many ms, the first one not; 0: always. */
+  everySecondMs: number
+}
+
+export interface LoadOrder {
+  shared: SharedLog
+  folder: string
+  shape: CrowdShape
+  streams: readonly LoadStream[]
+  /** Due time of each stream's first event, ms since epoch. */
+  fromMs: number
+  /** Event time minus due time. */
+  shiftMs: number
+  seed: number
+}
+
+const PATTERN_USERS = 1024
+const PATTERN_STEP_SECONDS = 0.1
+/** In one commit, of each stream. */
+const COMMIT_EVENTS = 20_000
+
+/** What a stream sends: event n is due at n / rate seconds. */
+export class StreamPlan {
+  readonly stream: LoadStream
+  private readonly orgs: number
+  private readonly perOrg: number
+  private readonly stride: number
+  private readonly lag: number
+  private readonly patternUsers: number
+
+  constructor(stream: LoadStream, { users, orgs }: CrowdShape) {
+    this.stream = stream
+    this.orgs = orgs
+    this.perOrg = Math.floor(users / orgs)
+    this.stride = stream.patterns > 0 ? Math.floor(stream.rate / stream.patterns) : 0
+    if (stream.patterns > 0 && this.stride < 3) throw new RangeError('a pattern has three events')
+    this.lag = Math.ceil((PATTERN_STEP_SECONDS * stream.rate) / Math.max(1, this.stride))
+    this.patternUsers = Math.min(PATTERN_USERS, this.perOrg >> 1)
+  }
+
+  /** Event n: its user, and for a click of a pattern which of three (1 … 3) and its element; 0 for any other. */
+  event(n: number): { user: number; click: 0 | 1 | 2 | 3; element: number } {
+    const { stride, lag, orgs, perOrg, patternUsers } = this
+    const [from, to] = this.stream.orgs
+    const count = to - from
+    if (stride > 0 && n % stride < 3) {
+      const click = n % stride
+      const pattern = Math.floor(n / stride) - click * lag
+      if (pattern >= 0) {
+        const turn = Math.floor(pattern / count)
+        return {
+          user: (turn % patternUsers) * orgs + from + (pattern % count),
+          click: (click + 1) as 1 | 2 | 3,
+          element: Math.floor(turn / patternUsers),
+        }
+      }
+    }
+    const others = perOrg - patternUsers
+    const k = patternUsers + ((Math.floor(n / count) * 7919) % others)
+    return { user: k * orgs + from + (n % count), click: 0, element: 0 }
+  }
+
+  /** Whether event n, due so many ms after the first, is sent at all. */
+  isOn(dueMs: number): boolean {
+    const { everySecondMs } = this.stream
+    return everySecondMs === 0 || Math.floor(dueMs / everySecondMs) % 2 === 1
+  }
+}
+
+async function run(order: LoadOrder): Promise<void> {
+  const { shape, streams, fromMs, shiftMs, seed } = order
+  const log = await openLog(order.folder, 'load', order.shared)
+  const claim = await log.claim('load')
+  let epoch = claim.last?.epoch ?? 0
+  const crowd = new Crowd(shape, seed)
+  const plans = streams.map((stream) => ({ plan: new StreamPlan(stream, shape), next: 0 }))
+  const writers = Array.from({ length: shape.partitions }, () => new LineWriter())
+  const counts = new Array<number>(shape.partitions).fill(0)
+  let events = 0
+  let patterns = 0
+  let latestMs = 0
+  let stopping = false
+  parentPort!.on('message', () => {
+    stopping = true
+  })
+  parentPort!.postMessage({ type: 'ready' })
+  while (!stopping) {
+    const now = preciseNow()
+    const before = events
+    for (const each of plans) {
+      const { plan } = each
+      const { rate } = plan.stream
+      const due = Math.min(each.next + COMMIT_EVENTS, Math.floor(((now - fromMs) / 1000) * rate))
+      for (; each.next < due; each.next++) {
+        const dueMs = (each.next / rate) * 1000
+        if (!plan.isOn(dueMs)) continue
+        const { user, click, element } = plan.event(each.next)
+        const partition = crowd.partitionOf(user)
+        const at = Math.floor(fromMs + dueMs)
+        if (click === 0) crowd.write(writers[partition], user, each.next % 8, at + shiftMs, at)
+        else crowd.writeClick(writers[partition], user, element, at + shiftMs, at)
+        if (click === 3) patterns++
+        latestMs = Math.max(latestMs, now - at)
+        counts[partition]++
+        events++
+      }
+    }
+    if (events === before) {
+      await sleep(1)
+      continue
+    }
+    const outputs = writers.flatMap((writer, partition) => {
+      const block = { topic: TOPIC, partition, count: counts[partition], bytes: writer.bytes.slice(0, writer.pos) }
+      writer.pos = counts[partition] = 0
+      return block.count > 0 ? [block] : []
+    })
+    epoch++
+    await claim.commit({ outputs, receipt: { epoch, to: epoch }, release: { receiptsThrough: epoch - 1, inputBefore: 0 } })
+  }
+  parentPort!.postMessage({ type: 'stopped', events, patterns, latestMs })
+}
+
+if (parentPort !== null && (workerData as Partial<LoadOrder> | null)?.streams) await run(workerData as LoadOrder)
