@@ -34,7 +34,6 @@ export const questions: readonly Question[] = [
   startup,
   sweep,
   memory,
-  memory,
   latency,
 ]
 
