@@ -109,6 +109,8 @@ test('every question is a file of bench/ with its name', () => {
     'ingest',
     'lane',
     'lanes',
+    'latency',
+    'memory',
     'nexmark',
     'operators',
     'scan',
