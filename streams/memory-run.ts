@@ -30,11 +30,14 @@ export interface StepInputs {
 
 const SLACK = 64
 
+/** A topology in memory, epoch by epoch as the test says. Stages are its tasks, one after the other: one, and one more behind each `rekey` and `merge`.
+ *  What operators, windows and the form of records do is the product's own code; there is no disk and no clock. */
 export class MemoryRun {
   /** Records of each topic, as text. */
   readonly topics = new Map<string, string[]>()
   private stages: Running[]
 
+  /** Begins with empty topics. */
   constructor(topology: Topology) {
     this.stages = recordStages(topology).map((stage) => {
       const store = new MemoryStore()
@@ -43,10 +46,12 @@ export class MemoryRun {
     })
   }
 
+  /** How many stages it has; they are 0 … stageCount − 1. */
   get stageCount(): number {
     return this.stages.length
   }
 
+  /** Behind what the topic has. A record is anything that JSON can hold; of a `lines` source, a string. */
   append(topic: string, records: readonly unknown[]): void {
     this.lines(topic).push(...records.map((record) => JSON.stringify(record)))
   }
@@ -91,6 +96,7 @@ export class MemoryRun {
     }
   }
 
+  /** Keeps every stage's state as it is now: a later `restart` begins there. */
   async checkpoint(): Promise<void> {
     for (const { computer, epoch, position } of this.stages) {
       computer.checkpoints.begin({ epoch, to: position, layout: computer.layout, ...computer.header })
@@ -127,6 +133,7 @@ export class MemoryRun {
     return Math.min(...this.stages.map(({ computer }) => computer.nextIdleMs()))
   }
 
+  /** The topic's records as text, oldest first; its own list. */
   lines(topic: string): string[] {
     let lines = this.topics.get(topic)
     if (!lines) this.topics.set(topic, (lines = []))

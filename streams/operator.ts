@@ -5,8 +5,9 @@
 
 /** Where a record, or a timer, belongs. */
 export interface At {
+  /** As `keyBy`, `rekey` or `merge` gave it. */
   readonly key: string
-  /** Event time of the record; the time of the timer. */
+  /** Event time of the record; the time of the timer. ms since epoch. */
   readonly timeMs: number
   /** Drops the key's state of this operator: the next record begins with a new one. */
   forget(): void
@@ -18,13 +19,13 @@ export type Emitted<Out> = Out | readonly Out[] | undefined | void
 
 /** `Out`: what onRecord gives, `Fired`: what onTimer gives; together they are the records of the stream behind it. */
 export interface Operator<In, State extends object, Out = never, Fired = never> {
-  /** State is kept by this name. */
+  /** State is kept by this name: once in a topology. Another name begins with new state. */
   readonly name: string
   /** Raise it when the form or the meaning of the state changes; then `migrate` reads the old. Default 1. */
   readonly stateVersion?: number
   /** A new key's state: an object of plain data (numbers, strings, booleans, arrays, objects, Map, Set, Date). Handlers change it in place. */
   state(): State
-  /** One record, in event-time order within its key. */
+  /** One record, in event-time order within its key. Where it throws, the record goes to the dead letters (`OPERATOR_THREW`) and the state is as before. */
   onRecord(state: State, record: In, at: At): Emitted<Out>
   /** When onTimer wants to run, ms since epoch, or Infinity. A function of the state; asked after every change of it. */
   nextTimerMs?(state: State): number
@@ -32,7 +33,7 @@ export interface Operator<In, State extends object, Out = never, Fired = never> 
   onTimer?(state: State, at: At): Emitted<Fired>
   /** Where the input ends, each key's next timer runs, and then no more: unless it says here up to when. A function of the state. */
   lastTimerMs?(state: State): number
-  /** Reads the state of an older stateVersion. */
+  /** Reads the state of an older stateVersion, key by key, when a key is touched next. Without it an older version is refused: `STATE_VERSION_UNKNOWN`. */
   migrate?(old: unknown, fromVersion: number): State
 }
 

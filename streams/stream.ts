@@ -37,18 +37,22 @@ export type Node = InputNode | StepNode
 
 const IDLE_TIMEOUT_MS = 30_000
 
+/** When a source's records happened, and how much disorder is borne. */
 export interface Times<T> {
   /** Event time of a record, whole ms since epoch. Without it every record has time 0, and windows and timers fire at the end of the input. */
   timeMs?(record: T): number
-  /** How far a record may come behind one with a later time. Records wait this long, so that operators see them in order. Default 0. */
+  /** How far a record may come behind one with a later time. Records wait this long, so that operators see them in
+   *  order; one that comes later still goes to the topic of late records. ms of event time, default 0. */
   allowedDisorderMs?: number
-  /** In a process that goes on without input, event time goes on with the clock after this long. Default 30 s. */
+  /** In a process that goes on without input, event time goes on with the clock after this long. ms, default 30,000. */
   idleTimeoutMs?: number
 }
 
-/** JSON records of a topic, checked by a typebox schema. One that does not fit goes to the dead letters, with the place that is wrong. */
+/** JSON records of a topic, checked by a typebox schema. One that does not fit goes to the dead letters (`INVALID`), with the place that is wrong.
+ *  Throws a TypeError where `allowedDisorderMs` is below 0. */
 export function source<const S extends TSchema>(topic: string, options: { schema: S } & Times<Static<S>>): SourceStream<Static<S>>
-/** JSON records of a topic, read by a function: it gives the record, or throws. */
+/** JSON records of a topic, read by a function: it gives the record, or throws, and then what was read goes to the dead letters (`INVALID`).
+ *  Throws a TypeError where `allowedDisorderMs` is below 0. */
 export function source<T>(topic: string, options: { parse(value: unknown): T } & Times<T>): SourceStream<T>
 export function source(
   topic: string,
@@ -60,7 +64,7 @@ export function source(
   return new SourceStream(sourceNode(topic, 'json', read, options))
 }
 
-/** Lines of text. */
+/** Lines of text of a topic, without their ends; empty ones are left out. Throws a TypeError where `allowedDisorderMs` is below 0. */
 export const lines = (topic: string, options: Times<string> = {}): SourceStream<string> =>
   new SourceStream(sourceNode(topic, 'lines', (value) => value, options as Times<unknown>))
 
@@ -79,32 +83,40 @@ function checked(schema: TSchema): (value: unknown) => unknown {
   }
 }
 
-/** Where a stream ends: a topic. */
+/** Where a stream ends: a topic of records `T`. */
 export interface Branch<T, Topic extends string = string> {
+  /** @internal */
   readonly node: Node
+  /** Its name. */
   readonly topic: Topic
   /** Only a type: what the topic's records are. */
   readonly record?: T
 }
 
+/** Records of type `T` on their way. A value: nothing runs until `packmill run`, or a test, runs the topology that it is part of. */
 export class Stream<T> {
+  /** @internal */
   readonly node: Node
 
+  /** @internal */
   constructor(node: Node) {
     this.node = node
   }
 
+  /** Only the records that pass, and they have the type that was tested for. Where the test throws, the record goes to the dead letters (`OPERATOR_THREW`). */
   filter<U extends T>(test: (record: T) => record is U): Stream<U>
+  /** Only the records that pass. Where the test throws, the record goes to the dead letters (`OPERATOR_THREW`). */
   filter(test: (record: T) => boolean): Stream<T>
   filter(test: (record: T) => boolean): Stream<T> {
     return new Stream(filterNode(this.node, test))
   }
 
+  /** One record for each. Where the function throws, the record goes to the dead letters (`OPERATOR_THREW`). */
   map<U>(map: (record: T) => U): Stream<U> {
     return new Stream({ kind: 'map', parent: this.node, map: map as (record: unknown) => unknown })
   }
 
-  /** Any number of records for one. */
+  /** Any number of records for one, in their order. Where the function throws, the record goes to the dead letters (`OPERATOR_THREW`). */
   flatMap<U>(flatMap: (record: T) => Iterable<U>): Stream<U> {
     return new Stream({ kind: 'flatMap', parent: this.node, flatMap: flatMap as (record: unknown) => Iterable<unknown> })
   }
@@ -115,6 +127,7 @@ export class Stream<T> {
     return new KeyedStream<T>({ kind: 'hop', name, from, idleTimeoutMs: IDLE_TIMEOUT_MS })
   }
 
+  /** Ends in a topic, as JSON records. Several streams may end in one; one that the topology reads is refused by {@link topology}. */
   to<const Topic extends string>(topic: Topic): Branch<T, Topic> {
     return { node: this.node, topic }
   }
@@ -122,21 +135,25 @@ export class Stream<T> {
 
 /** A stream whose records have a key: operators and windows keep state for each. */
 export class KeyedStream<T> extends Stream<T> {
+  /** As {@link Stream.filter}; keys stay. */
   override filter<U extends T>(test: (record: T) => record is U): KeyedStream<U>
+  /** As {@link Stream.filter}; keys stay. */
   override filter(test: (record: T) => boolean): KeyedStream<T>
   override filter(test: (record: T) => boolean): KeyedStream<T> {
     return new KeyedStream(filterNode(this.node, test))
   }
 
+  /** As {@link Stream.map}; keys stay. */
   override map<U>(map: (record: T) => U): KeyedStream<U> {
     return new KeyedStream(super.map(map).node)
   }
 
+  /** As {@link Stream.flatMap}; keys stay. */
   override flatMap<U>(flatMap: (record: T) => Iterable<U>): KeyedStream<U> {
     return new KeyedStream(super.flatMap(flatMap).node)
   }
 
-  /** Folds each key's records. */
+  /** Folds each key's records, in order of event time; what the operator's `onRecord` and `onTimer` give comes out, with the key of its record. */
   apply<State extends object, Out = never, Fired = never>(
     operator: Operator<T, State, Out, Fired>,
     // biome-ignore lint/suspicious/noConfusingVoidType: what a handler that returns nothing gives.
@@ -144,12 +161,13 @@ export class KeyedStream<T> extends Stream<T> {
     return new KeyedStream({ kind: 'operator', parent: this.node, operator: operator as unknown as AnyOperator })
   }
 
-  /** Adds up each key's records per window. */
+  /** Adds up each key's records per window: one record of each, when the watermark has passed its end. */
   window<Acc, Out>(windows: Windows, aggregate: Aggregate<T, Acc, Out>): KeyedStream<Out> {
     return new KeyedStream(this.apply(windowed(windows, aggregate)).node)
   }
 }
 
+/** The records of a source, which have no key yet: {@link source}, {@link lines}. */
 export class SourceStream<T> extends Stream<T> {
   /** The key that the topic's records have from the start: it decides their partition. */
   keyBy(key: (record: T) => string): KeyedStream<T> {
@@ -172,15 +190,19 @@ export function merge<Streams extends readonly KeyedStream<unknown>[]>(
   return new KeyedStream({ kind: 'hop', name, from, idleTimeoutMs: IDLE_TIMEOUT_MS })
 }
 
+/** What a topology's file exports by default: {@link topology} makes it. */
 export interface Topology<Branches extends readonly Branch<unknown>[] = readonly Branch<unknown>[]> {
+  /** @internal */
   readonly kind: 'packmill/streams@1'
+  /** State, and the topics of late records and dead letters, are named by it. */
   readonly name: string
+  /** Where its streams end. */
   readonly branches: Branches
-  /** In the order in which records pass them. */
+  /** @internal In the order in which records pass them. */
   readonly pipelines: readonly Pipeline[]
 }
 
-/** Checks it. Throws a TypeError that names what is wrong. */
+/** A topology of branches, checked. Throws a TypeError that names what is wrong. */
 export function topology<const Branches extends readonly Branch<unknown>[]>(name: string, ...branches: Branches): Topology<Branches> {
   return { kind: 'packmill/streams@1', name, branches, pipelines: pipelines(name, branches) }
 }

@@ -1,4 +1,8 @@
 // packmill/testing: what a topology's own tests are made of. Records in → records out, the in-memory run in virtual time, and the resume law.
+/**
+ * What a topology's own tests import. Everything is in memory, in the time that the test gives: no files, no clock, no threads.
+ * @packageDocumentation
+ */
 import { MemoryRun } from './memory-run.ts'
 import type { Branch, Topology } from './stream.ts'
 
@@ -10,24 +14,40 @@ export type Input = Readonly<Record<string, readonly unknown[]>>
 /** Output topic → its records, of the type that the topology gives them. */
 export type Outputs<Branches extends readonly Branch<unknown>[]> = {
   [B in Branches[number] as B['topic']]: (B extends Branch<infer T> ? T : never)[]
-} & { late: LateRecord[]; deadLetters: DeadLetter[] }
+} & {
+  /** Records that came too late, in the order in which they came. */
+  late: LateRecord[]
+  /** Records that could not be processed, in the order in which that was seen. */
+  deadLetters: DeadLetter[]
+}
 
+/** One record that came too late: later than `allowedDisorderMs` behind one with a later time. */
 export interface LateRecord {
   /** The topic that it was read from. */
   pipeline: string
+  /** Its key there; empty where it has none. */
   key: string
+  /** Its event time, ms since epoch. */
   timeMs: number
+  /** Where event time was when it came, ms since epoch. */
   watermark: number
   /** As text. */
   record: string
 }
+/** One record that could not be processed. */
 export interface DeadLetter {
+  /** `INVALID`: it is no record of its source. `OPERATOR_THREW`: a function threw. `KEY_FORGOTTEN`: a timer threw, and its key's state is gone.
+   *  `PROCESS_KILLED`: processes died at it. */
   code: 'INVALID' | 'OPERATOR_THREW' | 'KEY_FORGOTTEN' | 'PROCESS_KILLED'
+  /** What was thrown, or what is wrong with it and where. */
   message: string
+  /** The topic that it was read from. */
   pipeline: string
+  /** As text. */
   record: string
 }
 
+/** How a test's input is cut. */
 export interface TableOptions {
   /** Records per epoch. What comes out must not depend on it. Default 1000. */
   rows?: number
@@ -35,7 +55,7 @@ export interface TableOptions {
   close?: boolean
 }
 
-/** Records in → records out. A line of a `lines` source is a string. */
+/** Records in → records out, in memory. A line of a `lines` source is a string. Throws a TypeError where the input names a topic that is no source. */
 export function runTable<const Branches extends readonly Branch<unknown>[]>(
   topology: Topology<Branches>,
   input: Input,
@@ -48,7 +68,7 @@ export function runTable<const Branches extends readonly Branch<unknown>[]>(
   return outputsOf(run, topology)
 }
 
-/** What a run has given so far. */
+/** What a run has given so far: per output topic its records, parsed, and the late ones and the dead letters. */
 export function outputsOf<const Branches extends readonly Branch<unknown>[]>(
   run: MemoryRun,
   topology: Topology<Branches>,
@@ -59,7 +79,9 @@ export function outputsOf<const Branches extends readonly Branch<unknown>[]>(
   return { ...Object.fromEntries(topics), late: read(late), deadLetters: read(deadLetters) } as Outputs<Branches>
 }
 
+/** What came out depends on where the process stopped. The message says after which epoch, and the first record that differs. */
 export class LawError extends Error {
+  /** @internal */
   override readonly name = 'LawError'
 }
 

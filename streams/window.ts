@@ -3,42 +3,74 @@
 // Records come in order, and a timer behind all records of its time: so a window fires once, when it is whole, and is forgotten then.
 import { type At, type Operator, operator } from './operator.ts'
 
-/** `from` is in the window, `to` is not (of a session: the last record and the gap). ms since epoch. */
+/** One window of one key, when it is whole. */
 export interface Window {
+  /** Whose records it has. */
   readonly key: string
+  /** Its first moment, ms since epoch. */
   readonly fromMs: number
+  /** The moment behind it, ms since epoch; of a session: the last record's and the gap. */
   readonly toMs: number
 }
 
-export type Windows = { kind: 'sliding'; sizeMs: number; everyMs: number } | { kind: 'session'; gapMs: number }
+/** Which windows there are: what {@link tumbling}, {@link sliding} and {@link session} give. */
+export type Windows =
+  | {
+      /** Of one size, aligned to 1970. */
+      kind: 'sliding'
+      /** How long each is, ms. */
+      sizeMs: number
+      /** From the beginning of one to that of the next, ms; as long as `sizeMs` for tumbling ones. */
+      everyMs: number
+    }
+  | {
+      /** As long as records follow each other. */
+      kind: 'session'
+      /** The longest time between two neighbours, ms. */
+      gapMs: number
+    }
 
 const whole = (name: string, ms: number) => {
   if (!Number.isSafeInteger(ms) || ms < 1) throw new TypeError(`${name} is ${ms}; it must be a whole number of milliseconds, 1 or more`)
   return ms
 }
 
-/** One after the other, aligned to 1970. */
+/** Windows of `sizeMs`, one after the other, aligned to 1970. Throws a TypeError unless it is a whole number of milliseconds, 1 or more. */
 export const tumbling = ({ sizeMs }: { sizeMs: number }): Windows => sliding({ sizeMs, everyMs: sizeMs })
 
-/** Of `sizeMs`, a new one each `everyMs`: a record is in sizeMs / everyMs of them. */
+/** Windows of `sizeMs`, a new one each `everyMs`: a record is in sizeMs / everyMs of them. Throws a TypeError where one is no whole number of
+ *  milliseconds, 1 or more, or `everyMs` is the larger. */
 export function sliding({ sizeMs, everyMs }: { sizeMs: number; everyMs: number }): Windows {
   if (whole('sizeMs', sizeMs) < whole('everyMs', everyMs))
     throw new TypeError(`everyMs (${everyMs}) is larger than sizeMs (${sizeMs}): records between two windows would be lost`)
   return { kind: 'sliding', sizeMs, everyMs }
 }
 
-/** Neighbouring records at most `gapMs` apart are in one. */
+/** Windows as long as records follow each other: neighbours at most `gapMs` apart are in one. Throws a TypeError unless it is a whole number of
+ *  milliseconds, 1 or more. */
 export const session = ({ gapMs }: { gapMs: number }): Windows => ({ kind: 'session', gapMs: whole('gapMs', gapMs) })
 
+/** What is added up in a window: `In` records into an accumulator `Acc` (plain data, as an operator's state), and that into one record `Out`. */
 export interface Aggregate<In, Acc, Out> {
+  /** The windows' state is kept by this name: once in a topology. */
   name: string
+  /** Raise it when the form or the meaning of the accumulator changes; then `migrate` reads the old. Default 1. */
   stateVersion?: number
+  /** The accumulator of a window that has no record yet. */
   init(): Acc
   /** Returns the new accumulator (the same object, changed, is fine). */
   add(acc: Acc, record: In): Acc
   /** What the window amounts to, when it is whole. */
   result(acc: Acc, window: Window): Out
-  migrate?(old: unknown, fromVersion: number): { panes: Pane<Acc>[] }
+  /** Reads a key's windows of an older stateVersion, `{ panes: [fromMs, toMs, accumulator][] }`, oldest first. Without it an older version is refused:
+   *  `STATE_VERSION_UNKNOWN`. */
+  migrate?(
+    old: unknown,
+    fromVersion: number,
+  ): {
+    /** Oldest first. */
+    panes: Pane<Acc>[]
+  }
 }
 
 /** A window's state: where it begins, where it ends, what was added up. */

@@ -22,6 +22,7 @@ const scripts = {
   typecheck: [['node_modules/typescript/bin/tsc', '-p', '.', '--noEmit']],
   build: [['tools/build.ts']],
   assembly: [['tools/assembly.ts']],
+  api: [['tools/api.ts']],
   bench: [['bench/main.ts']],
   simulate: [['tests/sim/main.ts']],
   torture: [['tests/torture/main.ts']],
