@@ -70,6 +70,9 @@ function printNotice(notice: Notice, say: (line: string) => void, told: Set<stri
       // The next time is told again.
       told.clear()
       return
+    case 'lane-restarted':
+      reportStopped(notice.error, say, told)
+      return
     case 'partition-stopped':
     case 'sink-stopped':
       say(

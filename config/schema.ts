@@ -70,6 +70,12 @@ export const configSchema = group('Packmill', {
     epochBytes: bytes(64 << 10, 64 * MB, 'an epoch commits after this much input when behind'),
     checkpointBytes: bytes(MB, 64 * GB, 'a checkpoint begins after this much input of a partition'),
     cacheBytes: bytes(16 * MB, 256 * GB, 'memory for keyed state, all lanes together; the rest is read from disk when touched'),
+    stallMs: ms(
+      100,
+      DAY_MS,
+      'an epoch that is computed for this long is one whose operator loops: its thread is ended, its record looked for',
+    ),
+    restartsMax: count(1, 100_000, 'a partition whose operators end its thread this often within an hour is stopped; the others go on'),
   }),
   log: group('the embedded log', {
     partitions: count(1, 1024, 'partitions of a topic; fixed when the data folder is made'),

@@ -249,6 +249,9 @@ function onNotice(notice: StreamsNotice): void {
     case 'partition-waiting':
       console.error(`nothing is lost, and it goes on by itself when this has passed:\n${describeError(notice.error, false)}`)
       return
+    case 'lane-restarted':
+      console.error(describeError(notice.error, process.argv.includes('--verbose')))
+      return
     case 'partition-stopped':
       process.exitCode = EXIT_FAILURE
       console.error(`partition ${notice.partition} has stopped:\n${describeError(notice.error, process.argv.includes('--verbose'))}`)

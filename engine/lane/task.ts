@@ -8,6 +8,7 @@
 import { EngineError } from '../errors.ts'
 import type { BlockRange, Claim, Log, Reader, ReadResult, TopicPartition } from '../log/contract.ts'
 import type { StateStore } from '../state/store.ts'
+import { LaneBeat, type TaskBeat } from './beat.ts'
 import type { Computer, Epoch, Stage } from './computer.ts'
 import { difference, type EpochInputs, type Receipt } from './receipt.ts'
 
@@ -22,12 +23,16 @@ export interface TaskOptions {
   cacheBytes: number
   /** false: the binary without exactly-once, for the bench that prices it: the offset (a receipt) is stored now and then, nothing is checkpointed. */
   exactlyOnce: boolean
+  /** Where its lane's watcher, and the thread that follows this one, see what it is at. */
+  beat?: TaskBeat
 }
 
 /** Rows an epoch may take after one claim without a commit; a sixteenth after each further one (protocol 22). */
 const ROWS_MAX = 1 << 20
 /** Claims without a commit after which a lone row is taken to be what kills the process. */
 const CLAIMS_MAX = 8
+/** Threads that a lone row has ended, of which the watcher knows, after which it is a dead letter. */
+const LONE_ENDS_MAX = 2
 const SLICE_BYTES = 2 << 20
 const NO_BYTES = new Uint8Array(0)
 /** How often the offset is stored where nothing is exactly once. */
@@ -48,6 +53,9 @@ export class PartitionTask {
   /** Rows that an epoch may take; small up to `suspectTo`, so that it is not a hunt from the start for each row before the one that kills. */
   private rowsMax = ROWS_MAX
   private suspectTo = 0
+  /** A row was found that kills: as others may follow soon, epochs grow slowly to their size. */
+  private hasFound = false
+  private readonly beat: TaskBeat
   /** The last epoch computed, and where the next begins. */
   private epoch = 0
   private position = 0
@@ -69,6 +77,7 @@ export class PartitionTask {
     this.partition = options.partition
     this.log = log
     this.store = store
+    this.beat = options.beat ?? new LaneBeat(LaneBeat.buffer(1)).of(0, 'nobody')
   }
 
   get name(): string {
@@ -99,7 +108,7 @@ export class PartitionTask {
   async recover(nowMs: number, onProgress?: (done: number, of: number) => void): Promise<void> {
     const { stage, lineage, code, partition } = this.options
     const at = { topic: stage.topic, partition }
-    this.claim = await this.log.claim<Receipt>(this.name, at, this.hasClaimed)
+    this.claim = await this.log.claim<Receipt>(this.name, at, this.hasClaimed || this.beat.follows === 'an end')
     this.hasClaimed = true
     this.claims = this.claim.claimsSinceCommit
     this.reader = this.log.reader(at)
@@ -137,6 +146,8 @@ export class PartitionTask {
     }
     if (this.claims > 1 && this.position >= bounds.end) await this.countAnew(at)
     this.justClaimed = nowMs
+    const hunt = this.beat.hunt(this.position)
+    if (hunt) Object.assign(this, hunt)
   }
 
   /** No row is left that can have ended the processes before this one: what comes is not suspected of it (protocol 22). */
@@ -159,14 +170,18 @@ export class PartitionTask {
     const from = this.position
     let to = this.load(read, from, Number.POSITIVE_INFINITY)
     const dead = new Set<number>()
-    if (this.claims > 1) this.rowsMax = Math.max(1, ROWS_MAX >> Math.min(30, 4 * (this.claims - 1)))
-    else if (from >= this.suspectTo) this.rowsMax = ROWS_MAX
+    if (from >= this.suspectTo) this.rowsMax = ROWS_MAX
+    if (this.claims > 1) this.rowsMax = Math.min(this.rowsMax, Math.max(1, ROWS_MAX >> Math.min(30, 4 * (this.claims - 1))))
     if (this.computer.rows > this.rowsMax) {
       this.computer.truncate(this.rowsMax)
       to = this.computer.offset(this.rowsMax - 1) + 1
       this.suspectTo = Math.max(this.suspectTo, read.next)
     }
-    if (this.rowsMax === 1 && this.claims >= CLAIMS_MAX && this.computer.rows === 1) dead.add(this.computer.offset(0))
+    const isKnown = this.claims >= CLAIMS_MAX || this.beat.loneEnds(to) >= LONE_ENDS_MAX
+    if (this.rowsMax === 1 && this.computer.rows === 1 && isKnown) {
+      dead.add(this.computer.offset(0))
+      this.hasFound = true
+    }
     const inputs: EpochInputs = {}
     if (live) {
       inputs.now = live.nowMs
@@ -179,7 +194,7 @@ export class PartitionTask {
     if (asked.close) inputs.close = true
     this.bytesSinceCheckpoint += sizeOf(read.blocks)
     const replay = dead.size > 0 ? { dead, forgotten: [] } : undefined
-    const epoch = this.computer.compute(this.epoch + 1, from, to, inputs, replay)
+    const epoch = this.beat.during(from, to, this.computer.rows, () => this.computer.compute(this.epoch + 1, from, to, inputs, replay))
     this.epoch++
     this.position = to
     return epoch
@@ -197,6 +212,7 @@ export class PartitionTask {
     this.committed = receipt.epoch
     this.committedTo = receipt.to
     this.claims = 1
+    if (this.hasFound) this.rowsMax = Math.min(ROWS_MAX, this.rowsMax * 2)
   }
 
   /** Between two epochs: begins, continues or finishes a checkpoint, evicts, and keeps the state store in order. True while there is more of it to do. */
@@ -290,7 +306,9 @@ export class PartitionTask {
     this.load(read, receipt.from, receipt.to)
     this.bytesSinceCheckpoint += sizeOf(read.blocks)
     const replay = { dead: new Set(receipt.dead), forgotten: receipt.forgotten }
-    const again = this.computer.compute(receipt.epoch, receipt.from, receipt.to, receipt.inputs, replay).receipt
+    const again = this.beat.during(receipt.from, receipt.to, receipt.rows, () =>
+      this.computer.compute(receipt.epoch, receipt.from, receipt.to, receipt.inputs, replay),
+    ).receipt
     const differs = difference(receipt, again)
     if (differs !== undefined) {
       if (!(await this.stillHeld())) throw fenced(this.name)

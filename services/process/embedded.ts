@@ -35,6 +35,10 @@ export interface EmbeddedOptions {
   live: boolean
   /** false: for the bench that prices exactly-once. */
   exactlyOnce?: boolean
+  /** For tests: a module that exports another `clickstream`. */
+  topologyModule?: string
+  /** For tests: the bound of a lane's JavaScript heap. */
+  laneHeapMb?: number
   /** How long import() and settle() bear with a full disk. */
   patienceMs?: number
   /** Something a person should read: a recovery under way, a partition or a sink that stopped. */
@@ -47,6 +51,8 @@ export type Notice =
   /** It met what may pass (a full disk), and is tried again until it goes on: then -resumed. */
   | { type: 'partition-waiting'; partition: number; error: Error }
   | { type: 'partition-resumed'; partition: number }
+  /** A lane's thread ended without being asked to (an operator that loops, a full heap); another goes on in its place. */
+  | { type: 'lane-restarted'; lane: string; partition: number | undefined; error: Error }
   | { type: 'sink-waiting'; table: string; error: Error }
   | { type: 'sink-resumed'; table: string }
   | { type: 'import-waiting'; error: Error }
@@ -136,6 +142,7 @@ export class Embedded {
     const { partitions, lineage } = dataFolder(folder, config.log.partitions)
     const settings = clickstreamSettings(config)
     const topology = clickstream(settings)
+    const module = options.topologyModule ?? siblingModule(import.meta.url, '../../topologies/clickstream').href
     const code = codeVersion(options.version, settings)
     const laneCount = Math.min(partitions, config.engine.lanes || availableParallelism())
     const names = Array.from({ length: laneCount }, (_, lane) => `lane-${lane}`)
@@ -170,13 +177,16 @@ export class Embedded {
     )
     const lanes = names.map((name, lane) => {
       const own = Array.from({ length: partitions }, (_, partition) => partition).filter((partition) => partition % laneCount === lane)
-      const { epochMs, epochBytes, checkpointBytes, cacheBytes } = config.engine
+      const { epochMs, epochBytes, checkpointBytes, cacheBytes, stallMs, restartsMax } = config.engine
       const client = new LaneClient(
         {
           ...common,
           name,
-          topology: { module: siblingModule(import.meta.url, '../../topologies/clickstream').href, export: 'clickstream', settings },
+          topology: { module, export: 'clickstream', settings },
           partitions: own,
+          stages: 1,
+          stallMs,
+          restartsMax,
           epochMs,
           epochBytes,
           checkpointBytes,
@@ -189,7 +199,9 @@ export class Embedded {
           onPartitionStopped: (partition, error) => onNotice({ type: 'partition-stopped', partition, error }),
           onPartitionWaiting: (partition, error) => onNotice({ type: 'partition-waiting', partition, error }),
           onPartitionResumed: (partition) => onNotice({ type: 'partition-resumed', partition }),
+          onRestarted: (partition, error) => onNotice({ type: 'lane-restarted', lane: name, partition, error }),
         },
+        { heapMb: options.laneHeapMb },
       )
       return { client, partitions: own }
     })

@@ -1,90 +1,82 @@
-// The main thread's handle on one lane: a Piscina pool of one, so that work stays pinned to its state (architecture: lane).
+// The main thread's handle on one lane: keeps a thread at its work, and starts another where one ended without being asked to.
 //
-// LaneClient owns the thread and the questions under way. It never touches events.
-import { MessageChannel, type MessagePort } from 'node:worker_threads'
-import { Piscina } from 'piscina'
+// LaneClient owns the questions under way, the watch over the thread, and what each partition may cost. It never touches events.
+// 1. A thread that computes one epoch for stallMs is ended; so are threads that exit or run out of memory. The next one recovers, and looks for
+//    the row by ever smaller epochs (engine/lane/beat.ts, protocol 22). Questions go on with it.
+// 2. A partition that ends its thread restartsMax times within an hour is stopped, and named; the others of the lane go on.
 import { EngineError, fromData } from '../../engine/errors.ts'
-import { siblingModule } from '../../model/module-url.ts'
+import { LaneBeat } from '../../engine/lane/beat.ts'
 import type { FromLane, LaneSetup, TaskStats, ToLane } from './lane-protocol.ts'
+import { type LaneEnd, LaneThread } from './lane-thread.ts'
 
 export interface LaneEvents {
   onRecovering?(partition: number, done: number, of: number): void
   onPartitionStopped(partition: number, error: Error): void
   onPartitionWaiting?(partition: number, error: Error): void
   onPartitionResumed?(partition: number): void
+  /** A thread ended, and the next is started. `partition`: whose operators it was at; unknown where it was at none. */
+  onRestarted?(partition: number | undefined, error: Error): void
 }
 
-/** MB of young generation: garbage per epoch dies there, and a larger one is collected less often. */
-const YOUNG_MB = 64
+/** The bound of a thread's JavaScript heap, MB, where that is not Node's own; and the clock, for the budget. */
+export interface LaneMeans {
+  heapMb?: number
+  nowMs?: () => number
+}
+
+/** Looks within stallMs: a process that was suspended as a whole has not looked meanwhile. */
+const LOOKS = 4
+const BUDGET_MS = 3_600_000
+
+interface Question {
+  message: ToLane
+  resolve(value: unknown): void
+  reject(error: unknown): void
+}
 
 export class LaneClient {
-  /** Settles when the lane has ended: rejects where its thread failed. */
+  /** Settles when the lane has ended: rejects where it cannot go on. */
   readonly ended: Promise<void>
   readonly ready: Promise<void>
-  private readonly port: MessagePort
-  private readonly pool: Piscina
-  private readonly waiting = new Map<number, { resolve: (value: never) => void; reject: (error: unknown) => void }>()
+  private readonly setup: LaneSetup
+  private readonly events: LaneEvents
+  private readonly means: LaneMeans
+  private readonly buffer: SharedArrayBuffer
+  private readonly beat: LaneBeat
+  private readonly isReady = Promise.withResolvers<void>()
+  private readonly isOver = Promise.withResolvers<void>()
+  private readonly questions = new Map<number, Question>()
+  private readonly stopped = new Set<number>()
+  /** Per partition, or for what was nobody's: when it ended a thread. */
+  private readonly ends = new Map<number | undefined, number[]>()
+  private readonly watch: NodeJS.Timeout
+  private thread!: LaneThread
   private nextId = 1
+  private isStopping = false
+  /** Why the thread was killed. */
+  private stall: EngineError | undefined
   /** Why nobody answers any more. */
   private over: unknown
 
-  constructor(setup: LaneSetup, events: LaneEvents) {
-    this.pool = new Piscina({
-      filename: siblingModule(import.meta.url, './lane-worker').href,
-      minThreads: 1,
-      maxThreads: 1,
-      idleTimeout: Number.POSITIVE_INFINITY,
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
-    })
-    const { port1, port2 } = new MessageChannel()
-    this.port = port1
-    // The thread's own last word is the end: the pool's answer may overtake what was said through the port.
-    const lastWord = Promise.withResolvers<void>()
-    let failure: unknown
-    const ready = Promise.withResolvers<void>()
-    this.ready = ready.promise
-    port1.on('message', (message: FromLane) => {
-      switch (message.type) {
-        case 'ready':
-          return ready.resolve()
-        case 'recovering':
-          return events.onRecovering?.(message.partition, message.done, message.of)
-        case 'partition-stopped':
-          return events.onPartitionStopped(message.partition, fromData(message.error))
-        case 'partition-waiting':
-          return events.onPartitionWaiting?.(message.partition, fromData(message.error))
-        case 'partition-resumed':
-          return events.onPartitionResumed?.(message.partition)
-        case 'drained':
-          return this.answer(message.id, undefined)
-        case 'stats':
-          return this.answer(message.id, message.tasks)
-        case 'drain-failed':
-          this.waiting.get(message.id)?.reject(fromData(message.error))
-          this.waiting.delete(message.id)
-          return
-        case 'ended':
-          if (message.error) failure = fromData(message.error)
-          lastWord.resolve()
-      }
-    })
-    const running = this.pool.run({ port: port2, setup }, { transferList: [port2] })
-    running.catch((error: unknown) => {
-      failure ??= error
-      lastWord.resolve()
-    })
-    this.ended = lastWord.promise.then(async () => {
-      await Promise.allSettled([running])
-      await this.close(failure)
-    })
+  constructor(setup: LaneSetup, events: LaneEvents, means: LaneMeans = {}) {
+    this.setup = setup
+    this.events = events
+    this.means = means
+    this.buffer = LaneBeat.buffer(setup.partitions.length * setup.stages)
+    this.beat = new LaneBeat(this.buffer)
+    this.ended = this.isOver.promise
     // A lane that ends before it is ready says why through `ended`; whoever waits for ready must not wait for ever.
-    this.ready = Promise.race([this.ready, this.ended])
+    this.ready = Promise.race([this.isReady.promise, this.ended])
     this.ready.catch(() => undefined)
     this.ended.catch(() => undefined)
+    this.watch = this.startWatch()
+    this.start(false)
   }
 
   /** Resolves when the lane's partitions have committed their input up to `to`, and what was asked for after it. */
   drain(to: [partition: number, offset: number][], asked: { snapshots: boolean; close: boolean }): Promise<void> {
+    const [gone] = to.filter(([partition]) => this.stopped.has(partition))
+    if (gone) return Promise.reject(partitionStopped(gone[0]))
     return this.ask((id) => ({ type: 'drain', id, to, ...asked }))
   }
 
@@ -94,34 +86,160 @@ export class LaneClient {
 
   /** Commits, checkpoints, releases, ends. */
   async stop(): Promise<void> {
-    this.say({ type: 'stop' })
+    this.isStopping = true
+    if (this.over === undefined) this.thread.say({ type: 'stop' })
     await this.ended
+  }
+
+  private start(again: boolean): void {
+    const { setup, buffer, means } = this
+    const thread = new LaneThread(
+      { ...setup, beat: buffer, stopped: [...this.stopped], again },
+      (message) => this.heard(message),
+      means.heapMb,
+    )
+    this.thread = thread
+    for (const { message } of this.questions.values()) thread.say(message)
+    if (this.isStopping) thread.say({ type: 'stop' })
+    void thread.ended.then((end) => this.threadEnded(end))
+  }
+
+  private heard(message: FromLane): void {
+    const { events } = this
+    switch (message.type) {
+      case 'ready':
+        this.isReady.resolve()
+        break
+      case 'recovering':
+        events.onRecovering?.(message.partition, message.done, message.of)
+        break
+      case 'partition-stopped':
+        this.stopped.add(message.partition)
+        events.onPartitionStopped(message.partition, fromData(message.error))
+        break
+      case 'partition-waiting':
+        events.onPartitionWaiting?.(message.partition, fromData(message.error))
+        break
+      case 'partition-resumed':
+        events.onPartitionResumed?.(message.partition)
+        break
+      case 'drained':
+        this.answered(message.id)?.resolve(undefined)
+        break
+      case 'stats':
+        this.answered(message.id)?.resolve(message.tasks)
+        break
+      case 'drain-failed':
+        this.answered(message.id)?.reject(fromData(message.error))
+        break
+    }
+  }
+
+  private threadEnded({ died, error }: LaneEnd): void {
+    if (!died) {
+      this.finish(error)
+      return
+    }
+    const { setup, events } = this
+    const { inside } = this.beat
+    const partition = inside && setup.partitions[inside.task % setup.partitions.length]
+    const cause = this.stall ?? laneDied(setup.name, partition, inside, error)
+    this.stall = undefined
+    const nowMs = (this.means.nowMs ?? performance.now.bind(performance))()
+    const ends = [...(this.ends.get(partition) ?? []).filter((atMs) => nowMs - atMs < BUDGET_MS), nowMs]
+    this.ends.set(partition, ends)
+    if (ends.length >= setup.restartsMax) {
+      // Nothing points to one of them.
+      if (partition === undefined) {
+        this.finish(cause)
+        return
+      }
+      this.give(partition, tooManyEnds(partition, ends.length, cause))
+    } else events.onRestarted?.(partition, cause)
+    this.start(true)
+  }
+
+  /** Stops a partition for good; whoever waits for it is told. */
+  private give(partition: number, error: EngineError): void {
+    this.stopped.add(partition)
+    for (const [id, { message, reject }] of this.questions) {
+      if (message.type !== 'drain' || !message.to.some(([one]) => one === partition)) continue
+      this.questions.delete(id)
+      reject(error)
+    }
+    this.events.onPartitionStopped(partition, error)
+  }
+
+  private startWatch(): NodeJS.Timeout {
+    const { stallMs } = this.setup
+    let seen = -1
+    let looks = 0
+    return setInterval(() => {
+      const { count, inside } = this.beat
+      looks = inside && count === seen ? looks + 1 : 0
+      seen = count
+      if (looks < LOOKS || !inside || this.stall) return
+      looks = 0
+      this.stall = laneStalled(this.setup.partitions[inside.task % this.setup.partitions.length], inside, stallMs)
+      this.thread.kill()
+    }, stallMs / LOOKS).unref()
   }
 
   private ask<T>(message: (id: number) => ToLane): Promise<T> {
     if (this.over !== undefined) return Promise.reject(this.over)
     const id = this.nextId++
     return new Promise<T>((resolve, reject) => {
-      this.waiting.set(id, { resolve, reject })
-      this.say(message(id))
+      const asked = message(id)
+      this.questions.set(id, { message: asked, resolve: resolve as Question['resolve'], reject })
+      this.thread.say(asked)
     })
   }
 
-  private say(message: ToLane): void {
-    this.port.postMessage(message)
+  private answered(id: number): Question | undefined {
+    const question = this.questions.get(id)
+    this.questions.delete(id)
+    return question
   }
 
-  private answer(id: number, value: unknown): void {
-    this.waiting.get(id)?.resolve(value as never)
-    this.waiting.delete(id)
-  }
-
-  private async close(error: unknown): Promise<void> {
+  private finish(error: unknown): void {
+    clearInterval(this.watch)
     this.over = error ?? new EngineError('STOPPED', 'the lane has been stopped', 'Start again: nothing is lost.')
-    for (const { reject } of this.waiting.values()) reject(this.over)
-    this.waiting.clear()
-    this.port.close()
-    await this.pool.destroy()
-    if (error !== undefined) throw error
+    for (const { reject } of this.questions.values()) reject(this.over)
+    this.questions.clear()
+    if (error === undefined) this.isOver.resolve()
+    else this.isOver.reject(error)
   }
 }
+
+type Inside = NonNullable<LaneBeat['inside']>
+
+const LOOKED_FOR =
+  'Nothing is lost: the partitions of its thread recover. The record is looked for by ever smaller epochs; one that ends the thread twice when alone becomes a dead letter (packmill dlq list).'
+const at = ({ from, to, rows }: Inside) => `in an epoch of ${rows} records (offsets ${from} to ${to})`
+
+const laneStalled = (partition: number, inside: Inside, stallMs: number) =>
+  new EngineError(
+    'LANE_STALLED',
+    `partition ${partition}: an operator did not come back for ${stallMs / 1000} s, ${at(inside)}`,
+    `${LOOKED_FOR} If the operator is only slow, raise engine.stallMs.`,
+  )
+
+function laneDied(name: string, partition: number | undefined, inside: Inside | undefined, cause: Error | undefined): EngineError {
+  const why = cause?.message ?? 'it said nothing'
+  if (!inside)
+    return new EngineError('LANE_DIED', `the thread of ${name} ended, at no operator's work: ${why}`, LANE_DIED_ADVICE, { cause })
+  return new EngineError('LANE_DIED', `partition ${partition}: an operator ended its thread ${at(inside)}: ${why}`, LOOKED_FOR, { cause })
+}
+const LANE_DIED_ADVICE =
+  'Nothing is lost: its partitions recover. If it comes again, look at the memory of this machine (packmill doctor), and at what operators start that runs on by itself.'
+
+const tooManyEnds = (partition: number, times: number, cause: EngineError) =>
+  new EngineError(
+    'PARTITION_RESTARTS',
+    `partition ${partition} has ended its thread ${times} times within an hour, at last so: ${cause.message}`,
+    'It is stopped; the others go on. Its events are taken and kept in the log, and nothing is lost. Mend the operator (packmill dlq list shows the records found so far), then start again; a higher engine.restartsMax lets more of them be found.',
+    { cause },
+  )
+
+const partitionStopped = (partition: number) =>
+  new EngineError('PARTITION_STOPPED', `partition ${partition} has stopped`, 'See its error above: it was printed when it stopped.')

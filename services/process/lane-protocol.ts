@@ -17,6 +17,8 @@ export interface LaneSetup {
   lineage: string
   code: string
   partitions: number[]
+  /** Tasks that each partition has: one per step of the topology that reads a topic. */
+  stages: number
   epochMs: number
   epochBytes: number
   checkpointBytes: number
@@ -26,6 +28,20 @@ export interface LaneSetup {
   retention: Retention
   live: boolean
   exactlyOnce: boolean
+  /** An epoch that is computed for longer is one whose operator loops. */
+  stallMs: number
+  /** Ends of the thread, within an hour, that a partition may cause before it is stopped. */
+  restartsMax: number
+}
+
+/** What one thread of a lane is started with. */
+export interface ThreadSetup extends LaneSetup {
+  /** Outlives the thread (engine/lane/beat.ts); a cell for each stage of each partition. */
+  beat: SharedArrayBuffer
+  /** Partitions of the lane that do not run any more. */
+  stopped: readonly number[]
+  /** A thread of this lane ran before, and ended without being asked to. */
+  again: boolean
 }
 
 export type ToLane =

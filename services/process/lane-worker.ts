@@ -1,8 +1,9 @@
 // A lane's thread: opens its view of the log and its tasks' state stores, runs the lane, and answers the main thread.
-// Started by lane-client through a Piscina pool of one; the call lasts as long as the lane.
+// Started by lane-thread through a Piscina pool of one; the call lasts as long as the lane, or until an operator ends the thread.
 import { join } from 'node:path'
 import type { MessagePort } from 'node:worker_threads'
 import { toData } from '../../engine/errors.ts'
+import { LaneBeat, type TaskBeat } from '../../engine/lane/beat.ts'
 import type { Stage } from '../../engine/lane/computer.ts'
 import { Lane } from '../../engine/lane/lane.ts'
 import { sessionStage } from '../../engine/lane/session-computer.ts'
@@ -14,12 +15,12 @@ import { realFiles } from '../../stores/files/real-files.ts'
 import { type JournalLog, openJournalLog } from '../../stores/log/journal-log.ts'
 import { openCheckpointStore } from '../../stores/state/checkpoint-store.ts'
 import { lmdbKeyValue } from '../../stores/state/lmdb-key-value.ts'
-import type { FromLane, LaneSetup, ToLane } from './lane-protocol.ts'
+import type { FromLane, LaneSetup, ThreadSetup, ToLane } from './lane-protocol.ts'
 
 /** How often files of this lane's journal that nobody needs any more are looked for. */
 const RETAIN_MS = 60_000
 
-export default async function runLane({ port, setup }: { port: MessagePort; setup: LaneSetup }): Promise<void> {
+export default async function runLane({ port, setup }: { port: MessagePort; setup: ThreadSetup }): Promise<void> {
   const say = (message: FromLane) => port.postMessage(message)
   let failure: unknown
   try {
@@ -40,14 +41,21 @@ export default async function runLane({ port, setup }: { port: MessagePort; setu
 }
 
 /** Runs the partitions of every stage until 'stop'. */
-async function work(port: MessagePort, say: (message: FromLane) => void, setup: LaneSetup, log: JournalLog): Promise<void> {
+async function work(port: MessagePort, say: (message: FromLane) => void, setup: ThreadSetup, log: JournalLog): Promise<void> {
   const stages = await stagesOf(setup.topology)
   const lanes: Lane[] = []
-  for (const { folder, stage } of stages) {
+  const partitions = setup.partitions.filter((partition) => !setup.stopped.includes(partition))
+  const beat = new LaneBeat(setup.beat)
+  const { ended } = beat.takeOver()
+  const beatOf = (stage: number, partition: number) => {
+    const task = stage * setup.partitions.length + setup.partitions.indexOf(partition)
+    return beat.of(task, setup.again ? (task === ended ? 'its own end' : 'an end') : 'nobody')
+  }
+  for (const [i, { folder, stage }] of stages.entries()) {
     const own = stages.length > 1 ? withOwnChanges(log) : log
     lanes.push(
       new Lane({
-        tasks: await tasksOf(setup, stage, folder, own, stages.length),
+        tasks: await tasksOf(setup, stage, folder, own, stages.length, partitions, (partition) => beatOf(i, partition)),
         log: own,
         clock: systemClock,
         epochMs: setup.epochMs,
@@ -64,7 +72,7 @@ async function work(port: MessagePort, say: (message: FromLane) => void, setup: 
     for (const [i, lane] of lanes.entries()) {
       const { topic } = stages[i].stage
       const end = async (partition: number) => (await log.bounds({ topic, partition })).end
-      const ends = i === 0 ? to : await Promise.all(setup.partitions.map(async (p) => [p, await end(p)] as const))
+      const ends = i === 0 ? to : await Promise.all(partitions.map(async (p) => [p, await end(p)] as const))
       await lane.drain(new Map(ends), asked)
     }
   }
@@ -105,15 +113,25 @@ async function stagesOf({ module, export: name, settings }: LaneSetup['topology'
   return made.map((stage) => ({ folder: `${stage.name}.${stage.topic}`, stage }))
 }
 
-async function tasksOf(setup: LaneSetup, stage: Stage, name: string, log: Log, stages: number): Promise<PartitionTask[]> {
-  const { lineage, code, epochBytes, checkpointBytes, exactlyOnce, partitions } = setup
-  const cacheBytes = setup.cacheBytes / partitions.length / stages
+async function tasksOf(
+  setup: LaneSetup,
+  stage: Stage,
+  name: string,
+  log: Log,
+  stages: number,
+  partitions: readonly number[],
+  beatOf: (partition: number) => TaskBeat,
+): Promise<PartitionTask[]> {
+  const { lineage, code, epochBytes, checkpointBytes, exactlyOnce } = setup
+  const cacheBytes = setup.cacheBytes / setup.partitions.length / stages
   const tasks: PartitionTask[] = []
   for (const partition of partitions) {
     const folder = join(setup.folder, 'state', lineage, `${name}-${partition}`)
     await realFiles.makeFolder(folder)
     const store = await openCheckpointStore({ files: realFiles, folder, keyValue: lmdbKeyValue(join(folder, 'kv')) })
-    tasks.push(new PartitionTask({ stage, lineage, code, partition, epochBytes, checkpointBytes, cacheBytes, exactlyOnce }, log, store))
+    const beat = beatOf(partition)
+    const options = { stage, lineage, code, partition, epochBytes, checkpointBytes, cacheBytes, exactlyOnce, beat }
+    tasks.push(new PartitionTask(options, log, store))
   }
   return tasks
 }

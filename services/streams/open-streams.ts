@@ -36,6 +36,7 @@ export type StreamsNotice =
   | { type: 'partition-stopped'; partition: number; error: Error }
   | { type: 'partition-waiting'; partition: number; error: Error }
   | { type: 'partition-resumed'; partition: number }
+  | { type: 'lane-restarted'; lane: string; partition: number | undefined; error: Error }
 
 const RETAIN_MS = 60_000
 
@@ -100,7 +101,7 @@ export class StreamsProcess {
     const { journalBytes } = logConfig
     const retention = { topics: {}, others: { ms: logConfig.retentionMs, bytes: logConfig.retentionBytes || Number.POSITIVE_INFINITY } }
     const log = await openJournalLog({ files: realFiles, folder: join(folder, 'log'), writer: 'main', shared, journalBytes, retention })
-    const { epochMs, epochBytes, checkpointBytes, cacheBytes } = config.engine
+    const { epochMs, epochBytes, checkpointBytes, cacheBytes, stallMs, restartsMax } = config.engine
     const code = topologyCode(options.file, options.version)
     const lanes = names.map((name, lane) => {
       const own = Array.from({ length: partitions }, (_, partition) => partition).filter((partition) => partition % shape.lanes === lane)
@@ -108,6 +109,7 @@ export class StreamsProcess {
         {
           ...{ name, folder, shared, journalBytes, retention, lineage, code, partitions: own },
           ...{ epochMs, epochBytes, checkpointBytes, cacheBytes: cacheBytes / shape.lanes, live, exactlyOnce: true },
+          ...{ stages: topology.pipelines.length, stallMs, restartsMax },
           topology: {
             module: siblingModule(import.meta.url, './lane-stages').href,
             export: 'laneStages',
@@ -119,6 +121,7 @@ export class StreamsProcess {
           onPartitionStopped: (partition, error) => onNotice({ type: 'partition-stopped', partition, error }),
           onPartitionWaiting: (partition, error) => onNotice({ type: 'partition-waiting', partition, error }),
           onPartitionResumed: (partition) => onNotice({ type: 'partition-resumed', partition }),
+          onRestarted: (partition, error) => onNotice({ type: 'lane-restarted', lane: name, partition, error }),
         },
       )
       return { client, partitions: own }

@@ -65,6 +65,7 @@ async function run(task: ChildTask): Promise<void> {
       else if (notice.type === 'import-resumed') say({ phase: 'resumed', what: 'import' })
       else if (notice.type === 'partition-resumed') say({ phase: 'resumed', what: `partition ${notice.partition}` })
       else if (notice.type === 'sink-resumed') say({ phase: 'resumed', what: notice.table })
+      else if (notice.type === 'lane-restarted') trouble(notice.lane, notice.error)
       else if (notice.type === 'partition-stopped') trouble(`partition ${notice.partition}`, notice.error)
       else if (notice.type === 'sink-stopped') trouble(notice.table, notice.error)
     },

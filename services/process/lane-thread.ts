@@ -1,0 +1,74 @@
+// One thread of a lane: a Piscina pool of one, so that work stays pinned to its state. Owns the thread from its start to its end, however that
+// comes: by its own last word, or by something that leaves it none (an exit, a full heap, kill()). Starts no other in its place.
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import { Piscina } from 'piscina'
+import { fromData } from '../../engine/errors.ts'
+import { siblingModule } from '../../model/module-url.ts'
+import type { FromLane, ThreadSetup, ToLane } from './lane-protocol.ts'
+
+/** MB of young generation: garbage per epoch dies there, and a larger one is collected less often. */
+const YOUNG_MB = 64
+
+/** `died`: it could not say why. */
+export interface LaneEnd {
+  died: boolean
+  error: Error | undefined
+}
+
+export class LaneThread {
+  /** Resolves when the thread is gone. */
+  readonly ended: Promise<LaneEnd>
+  private readonly port: MessagePort
+  private readonly pool: Piscina
+  private isKilled = false
+
+  /** `heapMb`: the bound of its JavaScript heap, where that is not Node's own. */
+  constructor(setup: ThreadSetup, onMessage: (message: FromLane) => void, heapMb?: number) {
+    this.pool = new Piscina({
+      filename: siblingModule(import.meta.url, './lane-worker').href,
+      minThreads: 1,
+      maxThreads: 1,
+      idleTimeout: Number.POSITIVE_INFINITY,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB, ...(heapMb && { maxOldGenerationSizeMb: heapMb }) },
+    })
+    // Told again by the task.
+    this.pool.on('error', () => undefined)
+    const [worker] = this.pool.threads
+    const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
+    let hasDied = false
+    worker.once('exit', () => {
+      hasDied = true
+    })
+    worker.once('error', () => {
+      hasDied = true
+    })
+    const { port1, port2 } = new MessageChannel()
+    this.port = port1
+    // The thread's own last word is the end: the pool's answer may overtake what was said through the port.
+    const lastWord = Promise.withResolvers<LaneEnd>()
+    port1.on('message', (message: FromLane) => {
+      if (message.type !== 'ended') return onMessage(message)
+      lastWord.resolve({ died: false, error: message.error && fromData(message.error) })
+    })
+    const running = this.pool.run({ port: port2, setup }, { transferList: [port2] })
+    running.catch((error: Error) => lastWord.resolve({ died: hasDied || this.isKilled, error }))
+    this.ended = lastWord.promise.then(async (end) => {
+      await Promise.allSettled([running])
+      port1.close()
+      await this.pool.destroy()
+      // What it had open is closed by then: the next one may open it.
+      await exited
+      return end
+    })
+  }
+
+  say(message: ToLane): void {
+    this.port.postMessage(message)
+  }
+
+  /** Ends it wherever it is. */
+  kill(): void {
+    this.isKilled = true
+    void this.pool.destroy()
+  }
+}
