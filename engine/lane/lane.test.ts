@@ -1,6 +1,7 @@
 // A lane over the real journal in virtual time: drains, neighbours, full disks, stopping. (Crashes are the simulator's, tests/sim.)
 import { expect, test } from 'vitest'
 import { type DeadLetterRow, TOPICS } from '../../model/rows.ts'
+import { type Fold, fold } from '../../operators/contract.ts'
 import { retentionDefaults } from '../../stores/log/retention.ts'
 import { settings as defaults } from '../../tests/oracle/in-memory.ts'
 import { nasty } from '../../tests/oracle/nasty.ts'
@@ -175,4 +176,43 @@ test('caught up, epochs come epochMs apart; behind, one after the other', async 
   const epochs = world.observed.of(TASKS[0]).length
   expect(epochs).toBeGreaterThan(20)
   expect(scheduler.nowMs - from).toBeLessThan(epochs * 5)
+})
+
+test('a row that ends every process is found, and no row of its neighbours is taken for it', async () => {
+  let node: SimNode | undefined
+  const shipped = clickstream({ ...defaults, ...log.settings })
+  const deadly = fold({
+    name: 'deadly',
+    stateVersion: 1,
+    reads: ['element'],
+    state: { count: 'u32' },
+    onEvent(_, event) {
+      if (event.text(event.element) === '#deadly') node?.kill()
+    },
+  })
+  const folds = [...shipped.pipeline.folds, deadly as unknown as Fold]
+  const topology = { ...shipped, pipeline: { ...shipped.pipeline, folds } }
+  const first = log.events.find(({ productId }) => productId === 'p1')!
+  const line = JSON.stringify({ ...first, eventId: 'deadly', type: 'click', element: '#deadly' })
+  // Two neighbours whose rows come after it, and one that comes before.
+  const world = new World([toSend[1], [line, ...toSend[0]], toSend[1], toSend[1]])
+  const receipts = (partition: number) => world.observed.of(`task.sim.clickstream.${TOPICS.raw}.${partition}`)
+  const isDone = () => world.toSend.every((lines, partition) => receipts(partition).at(-1)?.to === lines.length)
+  /** All lines at once, each once. */
+  const feed = async ({ logs: [main] }: SimNode) => {
+    const outputs = world.toSend.map((lines, partition) => {
+      return { topic: TOPICS.raw, partition, count: lines.length, bytes: Buffer.from(`${lines.join('\n')}\n`) }
+    })
+    await (await main.claim('feed')).commit({ outputs })
+  }
+  let kills = 0
+  for (; kills < 30; kills++) {
+    const { scheduler, node: next } = start({ topology, epochBytes: 1500 }, world)
+    node = next
+    void next.start().then(() => (kills === 0 ? feed(next) : undefined))
+    while (next.process.alive && !isDone()) await scheduler.step()
+    if (isDone()) break
+  }
+  expect(kills).toBeGreaterThan(5)
+  expect(world.toSend.map((_, partition) => receipts(partition).flatMap(({ dead }) => dead))).toEqual([[], [0], [], []])
 })

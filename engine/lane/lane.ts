@@ -75,7 +75,8 @@ export class Lane {
     while (!this.stopping || flushing) {
       const startedMs = clock.now()
       if (!this.stopping) await this.retry()
-      const round = this.stopping ? [] : await this.compute()
+      const isHunting = this.suspects.length > 0
+      const round = this.stopping || (isHunting && flushing) ? [] : await this.compute()
       if (flushing) {
         const failed = await this.settle(flushing.round, await flushing.done)
         for (const [task] of flushing.round) task.epochMs += clock.now() - flushing.startedMs
@@ -97,7 +98,7 @@ export class Lane {
         if (this.committing.has(task) && !task.isCheckpointing) this.resumed(task)
       }
       const full = round.some(([, { receipt }]) => receipt.to > receipt.from && !receipt.inputs.atEnd)
-      if (flushing === undefined && !busy) await this.wait()
+      if (flushing === undefined && !busy && !isHunting) await this.wait()
       else if (!full) await clock.sleep(Math.max(0, startedMs + epochMs - clock.now()), this.wake.signal)
     }
     let failure: unknown
@@ -142,6 +143,10 @@ export class Lane {
     else this.checkpointing.delete(task)
   }
 
+  private get suspects(): PartitionTask[] {
+    return [...this.active].filter((task) => task.isSuspect)
+  }
+
   private nudge(): void {
     this.wake.abort()
     this.wake = new AbortController()
@@ -150,7 +155,11 @@ export class Lane {
   private async compute(): Promise<[PartitionTask, Epoch][]> {
     const { clock, live } = this.options
     const round: [PartitionTask, Epoch][] = []
-    for (const task of [...this.active]) {
+    const { suspects } = this
+    // One at a time, committed before the next, forwards and backwards in turn: whoever stands behind the one whose row ends the process comes
+    // to commit every other time, and is never taken for it (protocol 22).
+    const first = suspects[0]?.isEvenClaim ? -1 : 0
+    for (const task of suspects.length > 0 ? [suspects.at(first) as PartitionTask] : [...this.active]) {
       if (task.mustWait) continue
       const drain = this.drains.find((d) => d.waiting.has(task) && task.readTo >= (d.to.get(task.partition) as number))
       const asked =

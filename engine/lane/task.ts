@@ -233,6 +233,16 @@ export class PartitionTask {
     return more || this.computer.checkpoints.openEpoch !== undefined
   }
 
+  /** Processes ended after it was claimed, without a commit since: one of its rows may end this one. */
+  get isSuspect(): boolean {
+    return this.claims > 1
+  }
+
+  /** It is claimed for the second, fourth, … time without a commit. */
+  get isEvenClaim(): boolean {
+    return this.claims % 2 === 0
+  }
+
   get isCheckpointing(): boolean {
     return this.computer.checkpoints.openEpoch !== undefined
   }
