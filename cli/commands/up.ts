@@ -1,10 +1,11 @@
 // packmill up: the process as a service. Takes events over HTTP, says how it is every few seconds, logs what happens (stderr), answers the other commands through the
 // local socket, stops cleanly.
 import type { Command } from 'commander'
+import type { Notice } from '../../services/process/embedded.ts'
 import { exitNow } from '../../services/process/exit-now.ts'
 import type { Local } from '../../services/process/local.ts'
 import { addDataOptions, addExamples, addJsonOption, type DataOptions, resolveConfig } from '../common-options.ts'
-import { reportError } from '../errors.ts'
+import { describeError, reportError } from '../errors.ts'
 import { type Interrupted, interrupt } from '../interrupt.ts'
 import { logNotice, openLog } from '../log.ts'
 import { wholeNumber } from '../numbers.ts'
@@ -33,6 +34,8 @@ interface Status {
   incidents: number
   duplicates: number
   late: number
+  /** They cannot go on; why is in the log, on stderr. */
+  stoppedPartitions: number[]
 }
 
 export function up(command: Command): void {
@@ -70,8 +73,15 @@ async function run(options: UpOptions): Promise<void> {
     if (!say) console.log(`${time()}  ${signal}: stopping (again: at once)`)
   })
   log.info({ version: version(), data: config.data, lanes: config.engine.lanes, partitions: config.log.partitions }, 'starting')
+  const stopped = new Set<number>()
+  const onNotice = (notice: Notice) => {
+    logNotice(log, notice)
+    if (notice.type !== 'partition-stopped') return
+    stopped.add(notice.partition)
+    if (!say) console.log(`${time()}  partition ${notice.partition} has stopped, the others go on: ${describeError(notice.error, false)}`)
+  }
   const http = options.http ? { port: options.port ?? config.http.port, org: options.org } : undefined
-  const folder = await openFolder(config, { live: true, alone: true, http, stopping, onNotice: (notice) => logNotice(log, notice) })
+  const folder = await openFolder(config, { live: true, alone: true, http, stopping, onNotice })
   const url = http && `http://127.0.0.1:${folder.httpPort}`
   log.info({ ms: Math.round(performance.now() - startMs), ...(url && { http: url }) }, 'ready')
   if (http && config.http.apiKeys.length > 0)
@@ -83,7 +93,7 @@ async function run(options: UpOptions): Promise<void> {
   }
   let before: { events: number; ms: number } | undefined
   const report = async () => {
-    const status = await statusOf(folder, before)
+    const status = { ...(await statusOf(folder, before)), stoppedPartitions: [...stopped].sort((a, b) => a - b) }
     before = { events: status.events, ms: performance.now() }
     if (stopping.signal.aborted) return
     if (say) say(status)
@@ -107,7 +117,7 @@ async function run(options: UpOptions): Promise<void> {
   else console.log(`${time()}  stopped: nothing is lost, the next start goes on here`)
 }
 
-async function statusOf(folder: Local, before: { events: number; ms: number } | undefined): Promise<Status> {
+async function statusOf(folder: Local, before: { events: number; ms: number } | undefined): Promise<Omit<Status, 'stoppedPartitions'>> {
   const { tasks } = await folder.stats()
   const total = (name: 'accepted' | 'duplicates' | 'late') => tasks.reduce((sum, task) => sum + task[name], 0)
   const [counts] = await folder.query<Pick<Status, 'openSessions' | 'closedSessions' | 'incidents'>>(
@@ -125,9 +135,10 @@ async function statusOf(folder: Local, before: { events: number; ms: number } | 
   }
 }
 
-const line = ({ eventsPerSecond, events, openSessions, closedSessions, incidents, late }: Status) =>
+const line = ({ eventsPerSecond, events, openSessions, closedSessions, incidents, late, stoppedPartitions }: Status) =>
   `${formatCount(eventsPerSecond)} events/s, ${formatCount(events)} in all; ${formatCount(openSessions)} open sessions, ${formatCount(closedSessions)} closed; ` +
-  `${formatCount(incidents)} incidents${late > 0 ? `; ${formatCount(late)} late` : ''}`
+  `${formatCount(incidents)} incidents${late > 0 ? `; ${formatCount(late)} late` : ''}` +
+  (stoppedPartitions.length > 0 ? `; STOPPED: partition ${stoppedPartitions.join(', ')}` : '')
 
 const time = () => new Date().toTimeString().slice(0, 8)
 

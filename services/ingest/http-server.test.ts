@@ -204,10 +204,14 @@ describe('starting and stopping', () => {
     expect([code(refused), refused.headers['retry-after']]).toEqual([[503, 'STARTING'], '1'])
     expect(await metric(http, 'ready')).toBe(0)
     http.open(await openIngest({ log: await openLog(), lineage: 'main', partitions: 1, nowMs: () => NOW, newId: newEventId }), observed)
-    http.partitionStopped(2)
-    expect(await get(http, '/readyz')).toMatchObject({ status: 200, text: '{"status":"ready","stoppedPartitions":[2]}' })
-    expect(answer(await send(http, batch(event())))).toMatchObject({ status: 202 })
     expect(await metric(http, 'ready')).toBe(1)
+    http.partitionStopped(2)
+    expect(await get(http, '/readyz')).toMatchObject({
+      status: 503,
+      text: expect.stringMatching(/"code":"PARTITION_STOPPED".*"stoppedPartitions":\[2\]/),
+    })
+    expect(answer(await send(http, batch(event())))).toMatchObject({ status: 202 })
+    expect(await metric(http, 'ready')).toBe(0)
   })
 
   test('a stop answers what is under way, and takes nothing new', async () => {

@@ -134,10 +134,13 @@ export async function listenHttp(options: HttpOptions): Promise<HttpServer> {
   app.get('/readyz', async (_, reply) => {
     if (isStopping) return refuse(reply, STOPPING)
     if (!open) return refuse(reply, STARTING)
-    return { status: 'ready', stoppedPartitions: [...stopped].sort((a, b) => a - b) }
+    if (stopped.size === 0) return { status: 'ready', stoppedPartitions: [] }
+    const stoppedPartitions = [...stopped].sort((a, b) => a - b)
+    const message = `partition ${stoppedPartitions.join(', ')} cannot go on: its error was logged. Its events are taken and kept.`
+    return reply.code(503).send({ code: 'PARTITION_STOPPED', message, stoppedPartitions })
   })
   app.get('/metrics', async (_, reply) => {
-    const state = { ready: open !== undefined && !isStopping, waitingBytes: open?.ingest.waitingBytes ?? 0 }
+    const state = { ready: open !== undefined && !isStopping && stopped.size === 0, waitingBytes: open?.ingest.waitingBytes ?? 0 }
     const text = await metrics.text(isStopping ? undefined : open?.observed, state, nowMs())
     return reply.header('content-type', metrics.registry.contentType).send(text)
   })
