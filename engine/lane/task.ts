@@ -46,6 +46,8 @@ export class PartitionTask {
   private computer!: Computer
   private claim!: Claim<Receipt>
   private reader!: Reader
+  /** What a recomputation read last: it covers many epochs where they were short. The reader's buffer, until it reads again. */
+  private ahead: ReadResult | undefined
   /** Claims since the last commit that ended with the death of a process, and this one (protocol 22). */
   private claims = 1
   /** It has claimed before and lives: a full disk is no row that kills. */
@@ -112,6 +114,7 @@ export class PartitionTask {
     this.hasClaimed = true
     this.claims = this.claim.claimsSinceCommit
     this.reader = this.log.reader(at)
+    this.ahead = undefined
     this.computer = stage.computer({ lineage, code, partition }, this.store)
     const header = this.store.header
     const bounds = await this.log.bounds(at)
@@ -143,6 +146,7 @@ export class PartitionTask {
         onProgress?.(receipt.epoch - first, last.epoch - first)
       }
       if (this.epoch !== last.epoch) throw await this.missing(bounds)
+      this.ahead = undefined
     }
     if (this.claims > 1 && this.position >= bounds.end) await this.countAnew(at)
     this.justClaimed = nowMs
@@ -314,7 +318,7 @@ export class PartitionTask {
     if (receipt.code !== this.options.code) throw await this.refuse(receipt.code)
     const read = await this.readRange(receipt.from, receipt.to)
     this.load(read, receipt.from, receipt.to)
-    this.bytesSinceCheckpoint += sizeOf(read.blocks)
+    this.bytesSinceCheckpoint += sizeOf(read.blocks.filter(({ baseOffset }) => baseOffset < receipt.to))
     const replay = { dead: new Set(receipt.dead), forgotten: receipt.forgotten }
     const again = this.beat.during(receipt.from, receipt.to, receipt.rows, () =>
       this.computer.compute(receipt.epoch, receipt.from, receipt.to, receipt.inputs, replay),
@@ -335,9 +339,16 @@ export class PartitionTask {
 
   /** Blocks that cover [from, to), in one buffer, however the log cuts them now. */
   private async readRange(from: number, to: number): Promise<ReadResult> {
+    if (from === to) return { bytes: NO_BYTES, blocks: [], next: to }
+    const { ahead } = this
+    if (ahead && ahead.next >= to && ahead.blocks[0].baseOffset <= from) {
+      // Blocks behind the range stay: what is decoded is written behind the last of them.
+      while (ahead.blocks[0].baseOffset + ahead.blocks[0].count <= from) ahead.blocks.shift()
+      return ahead
+    }
     const first = await this.reader.read(from, this.options.epochBytes)
-    if (from === to) return { bytes: first.bytes, blocks: [], next: to }
-    if (first.next >= to || first.blocks.length === 0) return first
+    this.ahead = first.blocks.length > 0 && first.next >= to ? first : undefined
+    if (this.ahead || first.blocks.length === 0) return first
     const blocks: BlockRange[] = []
     const parts: Uint8Array[] = []
     let size = 0
