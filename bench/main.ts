@@ -16,6 +16,7 @@ import { latency } from './latency.ts'
 import { memory } from './memory.ts'
 import { nexmark } from './nexmark.ts'
 import { operators } from './operators.ts'
+import { recovery } from './recovery.ts'
 import { scan } from './scan.ts'
 import { startup } from './startup.ts'
 import { stores } from './stores.ts'
@@ -35,6 +36,7 @@ export const questions: readonly Question[] = [
   sweep,
   memory,
   latency,
+  recovery,
 ]
 
 export interface MainOptions {

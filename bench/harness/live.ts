@@ -24,6 +24,8 @@ export interface LiveOptions {
   sinks: boolean
   /** As many as the machine has cores, where not given. */
   lanes?: number
+  /** The default, where not given. */
+  checkpointBytes?: number
 }
 
 export interface Live {
@@ -45,9 +47,16 @@ export interface LoadHandle {
 }
 
 /** Opens the folder. Whoever opened it ends the process when all is done: nothing here closes. Failures of a thread end the process. */
-export async function openLive({ folder, partitions, sinks: withSinks, lanes: wanted }: LiveOptions): Promise<Live> {
+export async function openLive({
+  folder,
+  partitions,
+  sinks: withSinks,
+  lanes: wanted,
+  checkpointBytes: wantedBytes,
+}: LiveOptions): Promise<Live> {
   const settings = clickstreamDefaults()
-  const { epochMs, epochBytes, checkpointBytes, cacheBytes } = defaults.engine
+  const { epochMs, epochBytes, cacheBytes } = defaults.engine
+  const checkpointBytes = wantedBytes ?? defaults.engine.checkpointBytes
   const laneCount = Math.min(partitions, wanted ?? availableParallelism())
   const names = Array.from({ length: laneCount }, (_, lane) => `lane-${lane}`)
   const writers = ['main', 'load', 'reader', 'sinks', ...names]
