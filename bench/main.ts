@@ -16,6 +16,7 @@ import { latency } from './latency.ts'
 import { memory } from './memory.ts'
 import { nexmark } from './nexmark.ts'
 import { operators } from './operators.ts'
+import { pause } from './pause.ts'
 import { recovery } from './recovery.ts'
 import { scan } from './scan.ts'
 import { startup } from './startup.ts'
@@ -37,6 +38,7 @@ export const questions: readonly Question[] = [
   memory,
   latency,
   recovery,
+  pause,
 ]
 
 export interface MainOptions {

@@ -1,0 +1,185 @@
+// One task on this thread, a load on another: when each commit of it was durable, while it saves a crowd's sessions that have all changed.
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
+import { defaults } from '../../config/index.ts'
+import { Lane } from '../../engine/lane/lane.ts'
+import { sessionStage } from '../../engine/lane/session-computer.ts'
+import { PartitionTask } from '../../engine/lane/task.ts'
+import type { Log } from '../../engine/log/contract.ts'
+import { systemClock } from '../../engine/time/clock.ts'
+import { realFiles } from '../../stores/files/real-files.ts'
+import { openCheckpointStore } from '../../stores/state/checkpoint-store.ts'
+import { lmdbKeyValue } from '../../stores/state/lmdb-key-value.ts'
+import { clickstream } from '../../topologies/clickstream.ts'
+import { type CrowdShape, crowdEndMs } from './crowd.ts'
+import { answer } from './in-child.ts'
+import type { LoadOrder } from './live-load.ts'
+import { clickstreamDefaults, LINEAGE, openLog, shareLog, TOPIC } from './workload.ts'
+
+export interface PauseOrder {
+  /** From roundFolder, with a crowd of one partition in its log. */
+  folder: string
+  shape: CrowdShape
+  rate: number
+  /** Without a checkpoint, to compare with; then the checkpoint begins. */
+  beforeSeconds: number
+}
+
+/** ms between two commits. */
+export interface Gaps {
+  longest: number
+  p99: number
+  count: number
+}
+
+export interface PauseAnswer {
+  before: Gaps
+  /** From its begin to its end. */
+  during: Gaps
+  /** From then until the store has nothing left to do: its files applied. */
+  after: Gaps
+  /** The gap in which the checkpoint began, and that in which it ended. */
+  beginMs: number
+  endMs: number
+  /** The begin alone, on the clock: nothing else runs on the thread meanwhile. */
+  beginCallMs: number
+  checkpointSeconds: number
+  checkpointBytes: number
+  /** Users that it wrote. */
+  changed: number
+  open: number
+}
+
+/** So long after the checkpoint's end, if its files are still being applied. */
+const AFTER_MAX_MS = 30_000
+
+await answer(async ({ folder, shape, rate, beforeSeconds }: PauseOrder): Promise<PauseAnswer> => {
+  const shared = await shareLog(folder, ['lane-0', 'load'])
+  const log = await openLog(folder, 'lane-0', shared)
+  const topology = clickstream(clickstreamDefaults())
+  const state = join(folder, 'state', LINEAGE, `${topology.name}-0`)
+  await realFiles.makeFolder(state)
+  const store = await openCheckpointStore({ files: realFiles, folder: state, keyValue: lmdbKeyValue(join(state, 'kv')) })
+  const { epochBytes, epochMs } = defaults.engine
+  // The checkpoint begins when it is told to, with all that changed since the start: neither the cache's bound nor the input's begins it.
+  const never = Number.MAX_SAFE_INTEGER
+  const options = {
+    lineage: LINEAGE,
+    code: 'bench',
+    partition: 0,
+    epochBytes,
+    checkpointBytes: never,
+    cacheBytes: never,
+    exactlyOnce: true,
+  }
+  const commits: number[] = []
+  const watched: Log = {
+    claim: async (name, input, again) => {
+      const claim = await log.claim(name, input, again)
+      const commit = claim.commit.bind(claim)
+      claim.commit = async (what) => {
+        await commit(what)
+        commits.push(performance.now())
+      }
+      return claim as never
+    },
+    reader: (at) => log.reader(at),
+    bounds: (at) => log.bounds(at),
+    need: (consumer, at, from) => log.need(consumer, at, from),
+    changed: () => log.changed(),
+    close: () => log.close(),
+  }
+  const task = new PartitionTask({ ...options, stage: sessionStage(topology) }, watched, store)
+  let beginCallMs = 0
+  let beganMs = Number.POSITIVE_INFINITY
+  let written = 0
+  let changed = 0
+  const begin = store.begin.bind(store)
+  store.begin = (header) => {
+    const file = begin(header)
+    const put = file.put.bind(file)
+    file.put = (space, key, value) => {
+      if (space === 'state') changed++
+      put(space, key, value)
+    }
+    const finish = file.finish.bind(file)
+    file.finish = async () => {
+      await finish()
+      written = file.bytes
+    }
+    return file
+  }
+  const tend = task.tend.bind(task)
+  let wanted = false
+  let idleMs = Number.POSITIVE_INFINITY
+  let endedMs = Number.POSITIVE_INFINITY
+  task.tend = async () => {
+    if (wanted) {
+      wanted = false
+      beganMs = performance.now()
+      ;(task as unknown as { beginCheckpoint(): void }).beginCheckpoint()
+      beginCallMs = performance.now() - beganMs
+    }
+    const had = task.checkpoints
+    const more = await tend()
+    if (task.checkpoints > had) endedMs = performance.now()
+    if (!more && endedMs < idleMs && idleMs === Number.POSITIVE_INFINITY) idleMs = performance.now()
+    return more
+  }
+  let stopped: unknown
+  const lane = new Lane({
+    tasks: [task],
+    log: watched,
+    clock: systemClock,
+    epochMs,
+    live: true,
+    onStopped: (_, error) => {
+      stopped = error
+    },
+  })
+  await lane.open()
+  const running = lane.run()
+  const { end } = await log.bounds({ topic: TOPIC, partition: 0 })
+  await lane.drain(new Map([[0, end]]), { snapshots: false, close: false })
+  const fromMs = performance.timeOrigin + performance.now()
+  const streams = [{ rate, orgs: [0, shape.orgs] as const, patterns: 0, everySecondMs: 0 }]
+  const order: LoadOrder = { shared, folder, shape, streams, fromMs, shiftMs: Math.floor(crowdEndMs(shape) - fromMs), seed: 3 }
+  const load = new Worker(new URL('./live-load.ts', import.meta.url), { workerData: order })
+  load.on('error', (error) => {
+    stopped = error
+  })
+  // A second for the load to come.
+  await sleep(1000)
+  const startMs = performance.now()
+  await sleep(beforeSeconds * 1000)
+  wanted = true
+  while (stopped === undefined && endedMs === Number.POSITIVE_INFINITY) await sleep(10)
+  const untilMs = performance.now() + AFTER_MAX_MS
+  while (stopped === undefined && idleMs === Number.POSITIVE_INFINITY && performance.now() < untilMs) await sleep(10)
+  const overMs = performance.now()
+  if (stopped !== undefined) throw stopped
+  lane.stop()
+  await load.terminate()
+  void running
+  const gaps = (from: number, to: number): number[] =>
+    commits.flatMap((at, i) => (i > 0 && at > from && commits[i - 1] < to ? [at - commits[i - 1]] : []))
+  const over = (ms: number) => Math.max(0, ...gaps(ms, ms))
+  return {
+    before: told(gaps(startMs, beganMs - 1)),
+    during: told(gaps(beganMs, endedMs)),
+    after: told(gaps(endedMs, Math.min(idleMs, overMs))),
+    beginMs: over(beganMs),
+    endMs: over(endedMs),
+    beginCallMs,
+    checkpointSeconds: (endedMs - beganMs) / 1000,
+    checkpointBytes: written,
+    changed,
+    open: task.stats.open,
+  }
+})
+
+function told(gaps: readonly number[]): Gaps {
+  const sorted = [...gaps].sort((a, b) => a - b)
+  return { longest: sorted.at(-1) ?? Number.NaN, p99: sorted[Math.ceil(sorted.length * 0.99) - 1] ?? Number.NaN, count: gaps.length }
+}
