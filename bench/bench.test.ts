@@ -113,6 +113,8 @@ test('every question is a file of bench/ with its name', () => {
     'memory',
     'nexmark',
     'operators',
+    'pause',
+    'recovery',
     'scan',
     'startup',
     'stores',
