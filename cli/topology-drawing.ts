@@ -3,7 +3,7 @@ import type { Topology } from '../engine/index.ts'
 
 export interface Drawing {
   name: string
-  nodes: { id: string; label: string; kind: 'topic' | 'window' | 'fold' | 'table'; remark?: string }[]
+  nodes: { id: string; label: string; kind: 'topic' | 'window' | 'fold' | 'step' | 'table'; remark?: string }[]
   edges: { from: string; to: string; label?: string }[]
   settings: Record<string, unknown>
 }

@@ -7,12 +7,14 @@ import { addDataOptions, addExamples, type DataOptions, resolveConfig } from '..
 import { interrupt } from '../interrupt.ts'
 import { wholeNumber } from '../numbers.ts'
 import { formatCount, formatTable } from '../print.ts'
+import { streamsDrawing } from '../streams-drawing.ts'
 import { type Drawing, drawing } from '../topology-drawing.ts'
 import { type Live, type Look, live } from '../topology-live.ts'
 
 interface DescribeOptions extends DataOptions {
   format: 'text' | 'json' | 'mermaid'
   json?: boolean
+  mermaid?: boolean
   live?: boolean
   every: number
 }
@@ -36,20 +38,22 @@ class NotRunningError extends Error {
 }
 
 export function topology(command: Command): void {
-  command.usage('describe [options] <name>')
+  command.usage('describe [options] <name|file>')
   const describe = command.command('describe').description('print the graph of a topology, with the settings that are in force')
   describe
-    .argument('<name>', `which: ${Object.keys(topologies).join(', ')}`)
+    .argument('<name>', `which: ${Object.keys(topologies).join(', ')}, or a file that exports one of your own`)
     .addOption(new Option('--format <format>', 'how').choices(['text', 'json', 'mermaid']).default('text'))
     .option('--json', 'the same as --format json')
+    .option('--mermaid', 'the same as --format mermaid')
     .option('--live', 'rates and lag on the edges, of the process that is at work in the data folder; until Ctrl-C')
     .option('--every <seconds>', 'with --live: how often', wholeNumber(1, 3_600), 1)
     .action(run)
     .exitOverride()
   const examples = [
     ['packmill topology describe clickstream', 'topics, operators, tables'],
-    ['packmill topology describe clickstream --format mermaid', 'a graph for a page in Markdown'],
-    ['packmill topology describe clickstream --format json', 'for programs'],
+    ['packmill topology describe ./mine.ts', 'one of your own, before it runs'],
+    ['packmill topology describe clickstream --mermaid', 'a graph for a page in Markdown'],
+    ['packmill topology describe clickstream --json', 'for programs'],
     ['packmill topology describe clickstream --live', 'what goes over each edge now, beside `packmill up`'],
     ['packmill topology describe clickstream --live --json', 'the same once, of one second'],
   ] as const
@@ -59,12 +63,25 @@ export function topology(command: Command): void {
 
 async function run(name: string, options: DescribeOptions, command: Command): Promise<void> {
   const make = topologies[name]
-  if (!make) return command.error(`error: there is no topology ${name}; there is ${Object.keys(topologies).join(', ')}`)
+  const known = Object.keys(topologies).join(', ')
+  if (!make && !isFile(name))
+    return command.error(`error: there is no topology ${name}; there is ${known}, or give the path of a file that exports one`)
+  if (!make && options.live)
+    return command.error(`error: --live shows ${known} at work in a data folder; \`packmill run\` says itself what came through`)
+  if (options.json && options.mermaid) return command.error('error: --json and --mermaid exclude each other')
   const { config } = await resolveConfig(options)
-  const drawn = drawing(await make(config))
+  const drawn = make ? drawing(await make(config)) : await ownDrawing(name)
   if (options.live) return watch(drawn, config, options)
-  const format = options.json ? 'json' : options.format
+  const format = options.json ? 'json' : options.mermaid ? 'mermaid' : options.format
   console.log(format === 'json' ? JSON.stringify(drawn, null, 2) : format === 'mermaid' ? mermaid(drawn) : text(drawn))
+}
+
+/** `./mine.ts`, `mine.mjs`: also one that is not there, so that the error is about a file. */
+const isFile = (name: string) => /[\\/]|\.[cm]?[jt]s$/.test(name)
+
+async function ownDrawing(file: string): Promise<Drawing> {
+  const { loadTopology } = await import('../../services/streams/load-topology.ts')
+  return streamsDrawing(await loadTopology(file))
 }
 
 /** Redrawn in place in a terminal, lines elsewhere; once as JSON. */
@@ -143,6 +160,7 @@ const SHAPES: Readonly<Record<Drawing['nodes'][number]['kind'], readonly [string
   topic: ['([', '])'],
   window: ['[[', ']]'],
   fold: ['[', ']'],
+  step: ['>', ']'],
   table: ['[(', ')]'],
 }
 
@@ -151,7 +169,7 @@ function mermaid({ nodes, edges }: Drawing): string {
     'flowchart LR',
     ...nodes.map(({ id, label, kind, remark }) => {
       const [open, close] = SHAPES[kind]
-      return `  ${id}${open}"${[label, remark].filter(Boolean).join('<br/>')}"${close}`
+      return `  ${id}${open}"${[label, remark].filter(Boolean).join('<br/>').replaceAll('"', '#quot;')}"${close}`
     }),
     ...edges.map(({ from, to, label }) => `  ${from} -->${label ? `|${label}|` : ''} ${to}`),
   ].join('\n')
