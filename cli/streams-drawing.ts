@@ -5,7 +5,7 @@ import type { Drawing } from './topology-drawing.ts'
 
 type Node = Drawing['nodes'][number]
 
-export function streamsDrawing({ name, pipelines }: Topology): Drawing {
+export function streamsDrawing({ name, pipelines, branches }: Topology): Drawing {
   const nodes: Node[] = []
   const edges: Drawing['edges'] = []
   const settings: Drawing['settings'] = {}
@@ -38,6 +38,12 @@ export function streamsDrawing({ name, pipelines }: Topology): Drawing {
     follow(topic(read), root)
     edge(topic(read), topic(late), 'too late')
     edge(topic(read), topic(deadLetters), 'failed')
+  }
+  for (const { topic: output, table } of branches) {
+    if (!table) continue
+    const id = `table_${table.name}`
+    nodes.push({ id, label: table.name, kind: 'table', remark: Object.keys(table.columns).join(', ') })
+    edge(topic(output), id)
   }
   return { name, nodes, edges, settings }
 }

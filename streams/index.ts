@@ -19,4 +19,5 @@ export {
   type Topology,
   topology,
 } from './stream.ts'
+export type { Columns, ColumnType, ColumnTypeFor, ColumnTypes, Table } from './table.ts'
 export { type Aggregate, session, sliding, tumbling, type Window, type Windows } from './window.ts'

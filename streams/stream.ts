@@ -6,6 +6,7 @@ import type { Static, TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { AnyOperator, Operator } from './operator.ts'
 import { type Pipeline, pipelines } from './pipelines.ts'
+import { type Columns, type ColumnType, checkTables, type Table } from './table.ts'
 import { type Aggregate, type Windows, windowed } from './window.ts'
 
 export interface SourceNode {
@@ -89,6 +90,8 @@ export interface Branch<T, Topic extends string = string> {
   readonly node: Node
   /** Its name. */
   readonly topic: Topic
+  /** Where its records are rows, too. */
+  readonly table?: Table
   /** Only a type: what the topic's records are. */
   readonly record?: T
 }
@@ -128,8 +131,13 @@ export class Stream<T> {
   }
 
   /** Ends in a topic, as JSON records. Several streams may end in one; one that the topology reads is refused by {@link topology}. */
-  to<const Topic extends string>(topic: Topic): Branch<T, Topic> {
-    return { node: this.node, topic }
+  to<const Topic extends string>(topic: Topic): Branch<T, Topic>
+  /** Ends in a topic, as JSON records, and in a table of the analytics store: `packmill run` makes the table where it is missing and writes each record
+   *  once, a column for each field that is named. A table that is there with other columns is refused: `TARGET_TABLE_WRONG`. */
+  to<const Topic extends string>(topic: Topic, into: { table: string; columns: Columns<T> }): Branch<T, Topic>
+  to(topic: string, into?: { table: string; columns: Columns<T> }): Branch<T> {
+    if (!into) return { node: this.node, topic }
+    return { node: this.node, topic, table: { name: into.table, columns: into.columns as Record<string, ColumnType> } }
   }
 }
 
@@ -204,5 +212,6 @@ export interface Topology<Branches extends readonly Branch<unknown>[] = readonly
 
 /** A topology of branches, checked. Throws a TypeError that names what is wrong. */
 export function topology<const Branches extends readonly Branch<unknown>[]>(name: string, ...branches: Branches): Topology<Branches> {
+  checkTables(name, branches)
   return { kind: 'packmill/streams@1', name, branches, pipelines: pipelines(name, branches) }
 }

@@ -147,12 +147,16 @@ class Shown {
   private readonly sinks: FileSink[] = []
   /** Topics that go to a file. */
   private readonly written = new Set<string>()
+  /** Topics that go into a table, and which. */
+  private readonly tables = new Map<string, string>()
   private isOver = false
 
   private constructor(streams: StreamsProcess, { quiet }: RunOptions) {
     this.streams = streams
     this.quiet = quiet === true
-    this.outputs = [...new Set(streams.topology.branches.map(({ topic }) => topic))]
+    const { branches } = streams.topology
+    this.outputs = [...new Set(branches.map(({ topic }) => topic))]
+    for (const { topic, table } of branches) if (table) this.tables.set(topic, table.name)
   }
 
   static async of(streams: StreamsProcess, options: RunOptions): Promise<Shown> {
@@ -205,7 +209,7 @@ class Shown {
         const count = (this.counts.get(topic) ?? 0) + 1
         this.counts.set(topic, count)
         if (!isResult) this.printAside(topic, record, count)
-        else if (!this.quiet && !this.written.has(topic))
+        else if (!this.quiet && !this.written.has(topic) && !this.tables.has(topic))
           process.stdout.write(this.outputs.length === 1 ? `${record}\n` : `${topic} ${record}\n`)
       }
     }
@@ -225,7 +229,8 @@ class Shown {
   summary(records: number, tasks: Awaited<ReturnType<StreamsProcess['stats']>>): void {
     const open = tasks.reduce((sum, task) => sum + task.open, 0)
     const { late, deadLetters } = this.streams.topology.pipelines[0]!
-    const out = this.outputs.map((topic) => `${formatCount(this.counts.get(topic) ?? 0)} ${topic}`)
+    const into = (topic: string) => (this.tables.has(topic) ? ` (table ${this.tables.get(topic)})` : '')
+    const out = this.outputs.map((topic) => `${formatCount(this.counts.get(topic) ?? 0)} ${topic}${into(topic)}`)
     const aside = [late, deadLetters].flatMap((topic) =>
       this.counts.has(topic) ? [`${formatCount(this.counts.get(topic)!)} ${topic}`] : [],
     )
@@ -244,13 +249,22 @@ function onNotice(notice: StreamsNotice): void {
       recovering.add(notice.partition)
       return
     case 'partition-resumed':
+    case 'sink-resumed':
       console.error('it goes on')
       return
     case 'partition-waiting':
+    case 'sink-waiting':
       console.error(`nothing is lost, and it goes on by itself when this has passed:\n${describeError(notice.error, false)}`)
       return
     case 'lane-restarted':
       console.error(describeError(notice.error, process.argv.includes('--verbose')))
+      return
+    case 'sink-failed':
+      console.error(`writing into ${notice.table} failed, it is tried again: ${notice.error.message}`)
+      return
+    case 'sink-stopped':
+      process.exitCode = EXIT_FAILURE
+      console.error(`the sink into ${notice.table} has stopped:\n${describeError(notice.error, process.argv.includes('--verbose'))}`)
       return
     case 'partition-stopped':
       process.exitCode = EXIT_FAILURE

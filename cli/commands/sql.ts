@@ -1,5 +1,7 @@
 // packmill sql: one statement, its result as a table, in any format of ClickHouse, or as JSON. Reads only.
 import type { Command } from 'commander'
+import type { Config } from '../../config/index.ts'
+import type { Local } from '../../services/process/local.ts'
 import { addDataOptions, addExamples, addJsonOption, type DataOptions, resolveConfig } from '../common-options.ts'
 import { withFolder } from '../open-folder.ts'
 import { requireData } from '../require-data.ts'
@@ -33,7 +35,7 @@ async function run(statement: string, options: SqlOptions, command: Command): Pr
   const { config } = await resolveConfig(options)
   requireData(config)
   const format = options.format ?? (process.stdout.isTTY ? 'PrettyCompact' : 'PrettyCompactMonoBlock')
-  const text = await withFolder(config, {}, async (folder) => {
+  const text = await withTables(config, async (folder) => {
     try {
       const asked = options.json
         ? folder.query(statement).then((rows) => JSON.stringify(rows, null, 2))
@@ -44,4 +46,19 @@ async function run(statement: string, options: SqlOptions, command: Command): Pr
     }
   })
   process.stdout.write(text.endsWith('\n') || text === '' ? text : `${text}\n`)
+}
+
+type Asked = Pick<Local, 'query' | 'queryText'>
+
+/** The folder, whatever runs in it: the product, or a topology of one's own. */
+async function withTables(config: Config, work: (folder: Asked) => Promise<string>): Promise<string> {
+  const { topologyOf } = await import('../../services/process/data-folder.ts')
+  if (topologyOf(config.data) === undefined) return withFolder(config, {}, work)
+  const { openTables } = await import('../../services/streams/open-tables.ts')
+  const tables = await openTables(config)
+  try {
+    return await work(tables)
+  } finally {
+    await tables.stop()
+  }
 }

@@ -7,10 +7,12 @@ interface FolderMeta {
   format: 1
   partitions: number
   lineage: string
+  /** Of one's own, that runs in it; none: the product's. */
+  topology?: string
 }
 
-/** Reads what was fixed when the folder was made, or fixes it now. Errors: DATA_FORMAT, PARTITIONS_FIXED. */
-export function dataFolder(folder: string, partitions: number): FolderMeta {
+/** Reads what was fixed when the folder was made, or fixes it now. `topology`: one of one's own. Errors: DATA_FORMAT, DATA_TOPOLOGY, PARTITIONS_FIXED. */
+export function dataFolder(folder: string, partitions: number, topology?: string): FolderMeta {
   const path = join(folder, 'packmill.json')
   mkdirSync(folder, { recursive: true })
   if (!existsSync(path)) {
@@ -21,15 +23,35 @@ export function dataFolder(folder: string, partitions: number): FolderMeta {
         `${path} is missing, and ${folder} holds a log`,
         'Restore the file from a copy of the folder, or choose another folder with --data.',
       )
-    const meta: FolderMeta = { format: 1, partitions, lineage: 'main' }
+    const meta: FolderMeta = { format: 1, partitions, lineage: 'main', ...(topology === undefined ? {} : { topology }) }
     writeFileSync(`${path}.new`, `${JSON.stringify(meta)}\n`, { flush: true })
     renameSync(`${path}.new`, path)
     return meta
   }
-  let meta: FolderMeta
+  const meta = readMeta(path)
+  if (topology === undefined && meta.topology !== undefined)
+    throw new EngineError(
+      'DATA_TOPOLOGY',
+      `${folder} is the folder of topology ${meta.topology}, which somebody wrote, and not of the product`,
+      'Go on in it with `packmill run FILE --data`, ask its tables with `packmill sql --data`, or choose another folder with --data.',
+    )
+  if (meta.partitions !== partitions)
+    throw new EngineError(
+      'PARTITIONS_FIXED',
+      `${folder} was made with ${meta.partitions} partitions, log.partitions is ${partitions}`,
+      `Set log.partitions to ${meta.partitions}, or choose a new folder with --data and import again: a user's events must stay in one partition.`,
+    )
+  return meta
+}
+
+/** The topology of one's own that the folder was made for, by name; undefined for a folder of the product's. Errors: DATA_FORMAT. */
+export const topologyOf = (folder: string): string | undefined => readMeta(join(folder, 'packmill.json')).topology
+
+function readMeta(path: string): FolderMeta {
   try {
-    meta = JSON.parse(readFileSync(path, 'utf8')) as FolderMeta
+    const meta = JSON.parse(readFileSync(path, 'utf8')) as FolderMeta
     if (meta.format !== 1 || !Number.isInteger(meta.partitions)) throw new RangeError(`format ${meta.format}`)
+    return meta
   } catch (cause) {
     throw new EngineError(
       'DATA_FORMAT',
@@ -38,11 +60,4 @@ export function dataFolder(folder: string, partitions: number): FolderMeta {
       { cause },
     )
   }
-  if (meta.partitions !== partitions)
-    throw new EngineError(
-      'PARTITIONS_FIXED',
-      `${folder} was made with ${meta.partitions} partitions, log.partitions is ${partitions}`,
-      `Set log.partitions to ${meta.partitions}, or choose a new folder with --data and import again: a user's events must stay in one partition.`,
-    )
-  return meta
 }

@@ -25,6 +25,7 @@ import type { TaskStats } from './lane-protocol.ts'
 import type { LineOptions } from './line-decoder.ts'
 import { partitionsOf } from './partitions-of.ts'
 import { SinksClient } from './sinks-client.ts'
+import { storeSetup } from './store-setup.ts'
 import { Waits } from './waits.ts'
 
 export interface EmbeddedOptions {
@@ -160,12 +161,7 @@ export class Embedded {
         name: 'sinks',
         partitions,
         sinks: topology.sinks,
-        sink: { ...config.sink },
-        analytics: {
-          memoryBytes: config.analytics.memoryBytes,
-          threads: config.analytics.threads || availableParallelism(),
-          ttlDays: { ...config.analytics.ttlDays },
-        },
+        ...storeSetup(config),
       },
       {
         onMigrating: (name) => onNotice({ type: 'migrating', name }),

@@ -2,8 +2,14 @@
 import type { ErrorData } from '../../engine/errors.ts'
 import type { SinkStats } from '../../engine/sink/sink-task.ts'
 import type { SinkEdge } from '../../engine/topology/topology.ts'
+import type { TableSchema } from '../../stores/analytics/contract.ts'
 import type { Retention } from '../../stores/log/retention.ts'
 import type { SharedLog } from '../../stores/log/shared-log.ts'
+
+/** A topic into a table; `declared`: one that is made where it is missing, and whose rows are its records' fields by name. */
+export interface SinkOrder extends SinkEdge {
+  declared?: TableSchema
+}
 
 /** What the thread is started with. */
 export interface SinksSetup {
@@ -18,7 +24,7 @@ export interface SinksSetup {
   /** Code version. */
   code: string
   partitions: number
-  sinks: readonly SinkEdge[]
+  sinks: readonly SinkOrder[]
   /** The configuration's `sink` and `analytics`, threads resolved. */
   sink: { intervalMs: number; batchBytes: number; fsync: boolean }
   analytics: { memoryBytes: number; threads: number; ttlDays: { events: number; facts: number } }

@@ -11,7 +11,7 @@ import * as analytics from '../../stores/analytics/index.ts'
 import { realFiles } from '../../stores/files/real-files.ts'
 import { openJournalLog } from '../../stores/log/journal-log.ts'
 import { partitionsOf } from './partitions-of.ts'
-import type { FromSinks, SinksSetup, ToSinks } from './sinks-protocol.ts'
+import type { FromSinks, SinkOrder, SinksSetup, ToSinks } from './sinks-protocol.ts'
 
 /** An insert is given up after this long: far below the deduplication window. */
 const INSERT_DEADLINE_MS = 60_000
@@ -52,6 +52,7 @@ export default async function runSinks({ port, setup }: { port: MessagePort; set
       ttlDays,
     })
     await store.migrate((name) => say({ type: 'migrating', name }))
+    for (const { declared } of setup.sinks) if (declared) await store.makeTable(declared)
     const { shared, journalBytes, retention } = setup
     log = await openJournalLog({ files: realFiles, folder: join(setup.folder, 'log'), writer: setup.name, shared, journalBytes, retention })
     await work(port, say, setup, store, log)
@@ -79,7 +80,7 @@ async function work(
   store: analytics.AnalyticsStore,
   log: Log & { retain(): Promise<number> },
 ): Promise<void> {
-  const tasks = setup.sinks.map(({ topic, table }) => newSink(setup, store, log, topic, table, say))
+  const tasks = setup.sinks.map((order) => newSink(setup, store, log, order, say))
   const stopping = new AbortController()
   const stopped = new Promise<void>((resolve) => stopping.signal.addEventListener('abort', () => resolve(), { once: true }))
 
@@ -156,11 +157,10 @@ function newSink(
   setup: SinksSetup,
   store: analytics.AnalyticsStore,
   log: Log,
-  topic: string,
-  table: string,
+  { topic, table, declared }: SinkOrder,
   say: (message: FromSinks) => void,
 ): SinkTask {
-  const targetOf = TARGETS[table]
+  const targetOf = declared ? declaredTarget(declared) : TARGETS[table]
   if (!targetOf) throw new EngineError('UNKNOWN_TABLE', `there is no sink into ${table}`, `Tables: ${Object.keys(TARGETS).join(', ')}.`)
   const { lineage, partitions, code, sink } = setup
   return new SinkTask({
@@ -177,6 +177,13 @@ function newSink(
     onResumed: () => say({ type: 'sink-resumed', table }),
   })
 }
+
+const MISFIT =
+  'Declare the column as what the records have (with a ? where it may be absent), and give the table another name: that one is filled from the beginning of the topic. ' +
+  'Nothing is lost: the records stay in the log.'
+
+const declaredTarget = (schema: analytics.TableSchema) => (store: analytics.AnalyticsStore, lineage: string) =>
+  analytics.sinkTarget(store, schema, lineage, analytics.rowEncoder(schema, lineage, {}), MISFIT)
 
 /** What somebody asks for, which is refused where it would leave the store. */
 async function asked<T>(sql: string, query: () => Promise<T>): Promise<T> {

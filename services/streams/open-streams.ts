@@ -1,4 +1,5 @@
-// One process that runs a topology of one's own: the log, its lanes, and the door for lines. What embedded.ts is for the product, without tables.
+// One process that runs a topology of one's own: the log, its lanes, the door for lines, and the sinks into the tables that it declares.
+// What embedded.ts is for the product.
 //
 // StreamsProcess owns the order of starting and stopping, and the data folder's lock. The file's code runs in the lanes' threads.
 import { availableParallelism } from 'node:os'
@@ -14,7 +15,10 @@ import type { SourceNode, Topology } from '../../streams/stream.ts'
 import { dataFolder } from '../process/data-folder.ts'
 import { LaneClient } from '../process/lane-client.ts'
 import type { TaskStats } from '../process/lane-protocol.ts'
+import { SinksClient } from '../process/sinks-client.ts'
+import { storeSetup } from '../process/store-setup.ts'
 import { type Appended, appendLines } from './append-lines.ts'
+import { declaredSinks, sinksCode } from './declared-sinks.ts'
 import { FileSink } from './file-sink.ts'
 import { topologyCode } from './load-topology.ts'
 
@@ -37,6 +41,11 @@ export type StreamsNotice =
   | { type: 'partition-waiting'; partition: number; error: Error }
   | { type: 'partition-resumed'; partition: number }
   | { type: 'lane-restarted'; lane: string; partition: number | undefined; error: Error }
+  | { type: 'sink-stopped'; table: string; error: Error }
+  /** A write that is tried again. */
+  | { type: 'sink-failed'; table: string; error: Error }
+  | { type: 'sink-waiting'; table: string; error: Error }
+  | { type: 'sink-resumed'; table: string }
 
 const RETAIN_MS = 60_000
 
@@ -73,6 +82,8 @@ export class StreamsProcess {
   private readonly lock: FolderLock
   private readonly log: JournalLog
   private readonly lanes: { client: LaneClient; partitions: number[] }[]
+  /** Where the topology declares tables. */
+  private readonly sinks: SinksClient | undefined
   private readonly timer: NodeJS.Timeout
 
   private constructor(
@@ -82,6 +93,7 @@ export class StreamsProcess {
     lock: FolderLock,
     log: JournalLog,
     lanes: StreamsProcess['lanes'],
+    sinks: SinksClient | undefined,
   ) {
     this.topology = topology
     this.partitions = partitions
@@ -89,18 +101,36 @@ export class StreamsProcess {
     this.lock = lock
     this.log = log
     this.lanes = lanes
+    this.sinks = sinks
     this.timer = setInterval(() => void this.log.retain().catch(() => undefined), RETAIN_MS).unref()
   }
 
   static async open(options: StreamsOptions, shape: { partitions: number; lanes: number }, lock: FolderLock): Promise<StreamsProcess> {
     const { topology, config, live, onNotice } = options
     const { data: folder, log: logConfig } = config
-    const { partitions, lineage } = dataFolder(folder, shape.partitions)
+    const { partitions, lineage } = dataFolder(folder, shape.partitions, topology.name)
     const names = Array.from({ length: shape.lanes }, (_, lane) => `lane-${lane}`)
-    const shared = await prepareLog({ files: realFiles, folder: join(folder, 'log'), writers: ['main', ...names] })
+    const shared = await prepareLog({ files: realFiles, folder: join(folder, 'log'), writers: ['main', 'sinks', ...names] })
     const { journalBytes } = logConfig
     const retention = { topics: {}, others: { ms: logConfig.retentionMs, bytes: logConfig.retentionBytes || Number.POSITIVE_INFINITY } }
     const log = await openJournalLog({ files: realFiles, folder: join(folder, 'log'), writer: 'main', shared, journalBytes, retention })
+    const tables = declaredSinks(topology)
+    const sinks =
+      tables.length === 0
+        ? undefined
+        : new SinksClient(
+            {
+              ...{ name: 'sinks', folder, shared, journalBytes, retention, lineage, partitions, sinks: tables },
+              code: sinksCode(tables, options.version),
+              ...storeSetup(config),
+            },
+            {
+              onSinkFailed: (table, error) => onNotice({ type: 'sink-failed', table, error }),
+              onSinkWaiting: (table, error) => onNotice({ type: 'sink-waiting', table, error }),
+              onSinkResumed: (table) => onNotice({ type: 'sink-resumed', table }),
+              onSinkStopped: (table, error) => onNotice({ type: 'sink-stopped', table, error }),
+            },
+          )
     const { epochMs, epochBytes, checkpointBytes, cacheBytes, stallMs, restartsMax } = config.engine
     const code = topologyCode(options.file, options.version)
     const lanes = names.map((name, lane) => {
@@ -126,9 +156,9 @@ export class StreamsProcess {
       )
       return { client, partitions: own }
     })
-    const streams = new StreamsProcess(topology, partitions, lineage, lock, log, lanes)
+    const streams = new StreamsProcess(topology, partitions, lineage, lock, log, lanes, sinks)
     try {
-      await Promise.all(lanes.map(({ client }) => client.ready))
+      await Promise.all([sinks?.ready, ...lanes.map(({ client }) => client.ready)])
     } catch (error) {
       await streams.stop().catch(() => undefined)
       throw error
@@ -150,7 +180,7 @@ export class StreamsProcess {
     return FileSink.open({ log: this.log, lineage: this.lineage, topic, partitions: this.partitions, path: resolve(path) })
   }
 
-  /** Resolves when all that is in the log has been processed. `close`: the input is at its end, and what waits for time to pass happens. */
+  /** Resolves when all that is in the log has been processed, and can be queried where it goes into a table. `close`: the input is at its end, and what waits for time to pass happens. */
   async settle({ close }: { close: boolean }): Promise<void> {
     const { topic } = this.topology.pipelines[0]
     await Promise.all(
@@ -159,6 +189,12 @@ export class StreamsProcess {
         await client.drain(await Promise.all(ends), { snapshots: false, close })
       }),
     )
+    await this.fill()
+  }
+
+  /** What the topics have now is in their tables when it resolves. Rejects where a sink has stopped, with why. */
+  async fill(): Promise<void> {
+    await this.sinks?.drain()
   }
 
   /** Where each partition of a topic ends now. */
@@ -202,9 +238,10 @@ export class StreamsProcess {
   async stop(): Promise<void> {
     clearInterval(this.timer)
     const lanes = await Promise.allSettled(this.lanes.map(({ client }) => client.stop()))
+    const sinks = await Promise.allSettled([this.sinks?.stop()])
     const log = await Promise.allSettled([this.log.close()])
     this.lock.release()
-    for (const result of [...lanes, ...log]) if (result.status === 'rejected') throw result.reason
+    for (const result of [...lanes, ...sinks, ...log]) if (result.status === 'rejected') throw result.reason
   }
 }
 

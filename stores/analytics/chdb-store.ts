@@ -11,7 +11,8 @@ import { drainPending, Session } from 'chdb'
 import { createChdbConnection } from 'chdb/connection'
 import { AnalyticsError } from './analytics-error.ts'
 import type { AnalyticsStore, OffsetRange, StagedBlock, TableSchema } from './contract.ts'
-import { migrationFiles, runMigrations, storeIdentity } from './migrator.ts'
+import { makeDeclaredTable } from './declared-table.ts'
+import { type MigrationTarget, migrationFiles, runMigrations, storeIdentity } from './migrator.ts'
 import { listParts, missingParts } from './part-list.ts'
 import { pinEngine } from './pin-engine.ts'
 import { applyTableSettings, type TableSettings } from './table-settings.ts'
@@ -189,6 +190,11 @@ export async function openChdbStore(options: ChdbOptions): Promise<AnalyticsStor
     }
   }
 
+  const migrationTarget: MigrationTarget = {
+    command: async (sql) => void (await writer.command({ query: sql })),
+    query: (sql) => rowsOf(sinkReader, sql),
+  }
+
   return {
     get identity() {
       return identity
@@ -268,9 +274,9 @@ export async function openChdbStore(options: ChdbOptions): Promise<AnalyticsStor
         if (columns.get(name) !== type) throw wrong(`has the column ${name} as ${columns.get(name) ?? 'nothing'}, not ${type}`)
       }
     },
+    makeTable: (schema) => makeDeclaredTable(migrationTarget, schema, options.fsync),
     migrate: async (onStep) => {
-      const command = async (sql: string) => void (await writer.command({ query: sql }))
-      const target = { command, query: <T>(sql: string) => rowsOf<T>(sinkReader, sql) }
+      const target = migrationTarget
       await runMigrations(target, migrationFiles(), onStep)
       await applyTableSettings(target, options)
       identity = await storeIdentity(target)

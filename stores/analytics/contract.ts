@@ -46,6 +46,8 @@ export interface AnalyticsStore {
   presentCells(schema: TileSchema, lineage: string, partition: number, from: number, to: number): Promise<unknown[][]>
   /** Rejects with TARGET_TABLE_WRONG unless the table can be written exactly once. */
   checkTable(schema: TableSchema): Promise<void>
+  /** Makes a table that somebody declared, where it is missing. Rejects with TARGET_TABLE_WRONG where one is there with other columns. After migrate. */
+  makeTable(schema: TableSchema): Promise<void>
   /** Applies the migrations that are missing, in order. */
   migrate(onStep?: (name: string) => void): Promise<void>
   close(): Promise<void>

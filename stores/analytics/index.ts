@@ -7,6 +7,6 @@ export type { AnalyticsStore, OffsetRange, StagedBlock, TableSchema, TileSchema 
 export { eventEncoder } from './event-encoder.ts'
 export { rowEncoder } from './row-encoder.ts'
 export { sinkTarget } from './sink-target.ts'
-export { EVENTS_DLQ, EVENTS_LATE, EVENTS_RAW, FACT_INCIDENTS, FACT_SESSIONS, TILE_TABLES } from './tables.ts'
+export { declaredTable, EVENTS_DLQ, EVENTS_LATE, EVENTS_RAW, FACT_INCIDENTS, FACT_SESSIONS, TILE_TABLES } from './tables.ts'
 export { tileTarget } from './tile-target.ts'
 export { checkUserStatement } from './user-statement.ts'

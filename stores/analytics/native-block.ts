@@ -12,7 +12,7 @@ import {
   TimeUnitColumn,
 } from './native-columns.ts'
 
-/** Types that tables.ts uses. */
+/** Types that tables.ts uses, and tables that somebody declares. */
 const MAKERS: Record<string, () => NativeColumn> = {
   String: () => new StringColumn(),
   'LowCardinality(String)': () => new LowCardinalityColumn(),
@@ -22,12 +22,18 @@ const MAKERS: Record<string, () => NativeColumn> = {
   UInt32: () => new IntColumn(4),
   UInt64: () => new IntColumn(8),
   Int32: () => new IntColumn(4, true),
+  Int64: () => new IntColumn(8, true),
+  Bool: () => new IntColumn(1),
   Date32: () => new TimeUnitColumn(4, 86_400_000),
   "DateTime64(0, 'UTC')": () => new TimeUnitColumn(8, 1000),
   'SimpleAggregateFunction(sum, Int64)': () => new IntColumn(8, true),
   'SimpleAggregateFunction(max, UInt64)': () => new IntColumn(8),
   "DateTime64(3, 'UTC')": () => new IntColumn(8, true),
   'Nullable(Int32)': () => new NullableColumn(new IntColumn(4, true)),
+  'Nullable(Int64)': () => new NullableColumn(new IntColumn(8, true)),
+  "Nullable(DateTime64(3, 'UTC'))": () => new NullableColumn(new IntColumn(8, true)),
+  'Nullable(Float64)': () => new NullableColumn(new FloatColumn()),
+  'Nullable(String)': () => new NullableColumn(new StringColumn(), ''),
   'Nullable(Bool)': () => new NullableColumn(new IntColumn(1)),
   'Array(String)': () => new ArrayColumn([new StringColumn()], false),
   'Array(Tuple(partition UInt16, offset UInt64))': () => new ArrayColumn([new IntColumn(2), new IntColumn(8)], true),

@@ -265,12 +265,14 @@ export class LowCardinalityColumn implements NativeColumn {
 }
 
 /** Nullable(T): a byte per row, 1 = null, then the values with a filler where null. */
-export class NullableColumn implements NativeColumn {
+export class NullableColumn<Values extends NativeColumn = IntColumn> implements NativeColumn {
   readonly nulls = new IntColumn(1)
-  readonly values: IntColumn
+  readonly values: Values
+  readonly #filler: unknown
 
-  constructor(values: IntColumn) {
+  constructor(values: Values, filler: unknown = 0) {
     this.values = values
+    this.#filler = filler
   }
 
   get bytes() {
@@ -278,14 +280,13 @@ export class NullableColumn implements NativeColumn {
   }
 
   add(value: unknown): void {
-    if (value === null || value === undefined) this.put(0, true)
-    else {
-      this.values.add(value)
-      this.nulls.put(0)
-    }
+    const isNull = value === null || value === undefined
+    this.values.add(isNull ? this.#filler : value)
+    this.nulls.put(isNull ? 1 : 0)
   }
 
-  put(value: number, isNull: boolean): void {
+  /** As add, unchecked. */
+  put(this: NullableColumn, value: number, isNull: boolean): void {
     this.nulls.put(isNull ? 1 : 0)
     this.values.put(isNull ? 0 : value)
   }

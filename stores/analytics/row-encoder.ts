@@ -6,11 +6,11 @@ import { FIELD_OF } from './tables.ts'
 
 const NEWLINE = 10
 
-/** An encoder for a table whose records have the columns' names (or those of FIELD_OF). Throws TypeError for a record that does not fit. */
-export function rowEncoder(schema: TableSchema, lineage: string): BlockEncoder {
+/** An encoder for a table whose records have the columns' names (or those of `fieldOf`). Throws TypeError for a record that does not fit. */
+export function rowEncoder(schema: TableSchema, lineage: string, fieldOf = FIELD_OF): BlockEncoder {
   const block = new NativeBlock(schema)
   const place = schema.columns.length - 3
-  const fields = schema.columns.slice(0, place).map(([name]) => FIELD_OF[name] ?? name)
+  const fields = schema.columns.slice(0, place).map(([name]) => fieldOf[name] ?? name)
   const [lineages, partitions, offsets] = block.columns.slice(place)
   return {
     get rows() {

@@ -4,7 +4,10 @@ import { AnalyticsError } from './analytics-error.ts'
 import type { BlockEncoder, Records } from './block-encoder.ts'
 import type { AnalyticsStore, OffsetRange, TableSchema } from './contract.ts'
 
-export function sinkTarget(store: AnalyticsStore, schema: TableSchema, lineage: string, encoder: BlockEncoder) {
+const MISFIT = 'The record was written by another version, or is a bug: please report it. Its rows stay in the log.'
+
+/** `misfit`: what to do about a record that does not fit. */
+export function sinkTarget(store: AnalyticsStore, schema: TableSchema, lineage: string, encoder: BlockEncoder, misfit = MISFIT) {
   return {
     get identity() {
       return store.identity
@@ -24,7 +27,7 @@ export function sinkTarget(store: AnalyticsStore, schema: TableSchema, lineage: 
         throw new AnalyticsError(
           'INSERT_REFUSED',
           `a record between ${from} and ${to} of partition ${partition} does not fit ${schema.table}: ${(error as Error).message}`,
-          'The record was written by another version, or is a bug: please report it. Its rows stay in the log.',
+          misfit,
           error,
         )
       }

@@ -26,10 +26,7 @@ export async function applyTableSettings(target: MigrationTarget, { ttlDays, fsy
   for (const { name, full } of tables) {
     const days = daysOf[name]
     if (days === undefined) continue
-    const flag = fsync ? 1 : 0
-    if (!full.includes(`fsync_after_insert = ${flag}`) || !full.includes(`fsync_part_directory = ${flag}`)) {
-      await target.command(`ALTER TABLE ${name} MODIFY SETTING fsync_after_insert = ${flag}, fsync_part_directory = ${flag}`)
-    }
+    await applyFsync(target, name, full, fsync)
     if (days > 0 && !full.includes(`toIntervalDay(${days})`)) {
       // A time of 0 is an absent one: such rows stay.
       await target.command(
@@ -37,4 +34,11 @@ export async function applyTableSettings(target: MigrationTarget, { ttlDays, fsy
       )
     }
   }
+}
+
+/** `full`: the table's engine with its settings, as the store says it. `name` needs no quotes. */
+export async function applyFsync(target: MigrationTarget, name: string, full: string, fsync: boolean): Promise<void> {
+  const flag = fsync ? 1 : 0
+  if (full.includes(`fsync_after_insert = ${flag}`) && full.includes(`fsync_part_directory = ${flag}`)) return
+  await target.command(`ALTER TABLE ${name} MODIFY SETTING fsync_after_insert = ${flag}, fsync_part_directory = ${flag}`)
 }

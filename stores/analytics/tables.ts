@@ -12,6 +12,9 @@ const PLACE = [
   ['offset', 'UInt64'],
 ] as const
 
+/** A table that somebody declares: these columns, and the record's place. Each is of a type that native-block.ts can write. */
+export const declaredTable = (table: string, columns: TableSchema['columns']): TableSchema => ({ table, columns: [...columns, ...PLACE] })
+
 export const EVENTS_RAW: TableSchema = {
   table: 'events_raw',
   columns: [
