@@ -248,7 +248,8 @@ class CheckpointStore implements StateStore {
       if (epoch > header.epoch) continue
       this.finished.delete(epoch)
       file.close()
-      await files.remove(path)
+      // What cannot be removed now, the next start removes: nobody reads it any more.
+      await files.remove(path).catch(() => undefined)
     }
     return false
   }

@@ -1,23 +1,60 @@
-// `npm run simulate -- [--seeds N] [--from M]`: many simulated runs; the first that fails ends it with exit code 1 and its rerun line.
+// `npm run simulate`: many simulated runs; the first that fails ends it with exit code 1, its last steps and its rerun line.
+import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { type Faults, noFaults, simulate } from './simulate.ts'
+import { campaign, report, summary } from './campaign.ts'
 
-const { values } = parseArgs({ options: { seeds: { type: 'string', default: '50' }, from: { type: 'string', default: '1' } } })
-const [seeds, from] = [Number(values.seeds), Number(values.from)]
-if (!Number.isInteger(seeds) || seeds < 1 || !Number.isInteger(from)) {
-  console.error('simulate: --seeds takes a whole number from 1 on, --from a whole number')
+const HELP = `Usage: npm run simulate -- [--seeds N] [--from M] [--report FILE]
+
+Runs the engine in virtual time, once per seed, while processes are killed at any step, disks lose and tear writes, inserts time out after
+they were applied, two owners are at work at once …; and compares what the tables hold with the batch evaluator's answer.
+
+  --seeds N      how many seeds (50)
+  --from M       the first one (1)
+  --report FILE  where all went well: writes what was met as a page of Markdown
+  --help         this text
+
+Exit code 1: a seed failed (it is printed with what had gone wrong and the line that runs it again), or some kind of fault or of recovery
+was met too seldom for that many seeds. 2: wrong usage.`
+
+function usage(message: string): never {
+  console.error(`simulate: ${message}\n\n${HELP}`)
   process.exit(2)
 }
 
-const met = noFaults()
-for (let seed = from; seed < from + seeds; seed++) {
+function options() {
   try {
-    const faults = await simulate(seed)
-    for (const name of Object.keys(met) as (keyof Faults)[]) met[name] += faults[name]
+    const string = { type: 'string' } as const
+    return parseArgs({ options: { seeds: string, from: string, report: string, help: { type: 'boolean' } } }).values
   } catch (error) {
-    console.error(error)
-    process.exit(1)
+    return usage((error as Error).message)
   }
 }
-console.log(`${seeds} seeds from ${from} on: the answers are right.`)
-for (const [name, count] of Object.entries(met)) console.log(`${String(count).padStart(8)}  ${name}`)
+
+const given = options()
+if (given.help) {
+  console.log(HELP)
+  process.exit(0)
+}
+const [seeds, from] = [Number(given.seeds ?? 50), Number(given.from ?? 1)]
+if (!Number.isInteger(seeds) || seeds < 1 || !Number.isInteger(from)) usage('--seeds takes a whole number from 1 on, --from a whole number')
+
+const EVERY_MS = process.stderr.isTTY ? 500 : 30_000
+const startedMs = performance.now()
+let toldMs = startedMs
+const ran = await campaign(from, seeds, (done, { kills }) => {
+  const nowMs = performance.now()
+  if (nowMs - toldMs < EVERY_MS) return
+  toldMs = nowMs
+  const perSecond = (done * 1000) / (nowMs - startedMs)
+  const leftMin = Math.ceil((seeds - done) / perSecond / 60)
+  process.stderr.write(
+    `${process.stderr.isTTY ? '\r\x1b[K' : ''}${done} of ${seeds} seeds, ${perSecond.toFixed(1)} per second, ${kills} kills, about ${leftMin} min left${process.stderr.isTTY ? '' : '\n'}`,
+  )
+})
+if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
+for (const line of summary(ran)) console.log(line)
+const isClean = ran.failures.length === 0 && ran.missing.length === 0
+const pace = `${(ran.seeds / ran.seconds).toFixed(1)} seeds per second`
+console.log(isClean ? `${seeds} seeds from ${from} on: the answers are right (${pace}).` : `Not right after ${ran.seeds} seeds (${pace}).`)
+if (isClean && given.report !== undefined) writeFileSync(given.report, report(ran))
+process.exitCode = isClean ? 0 : 1

@@ -21,14 +21,18 @@ export interface SimProcess {
   readonly clock: Clock
   /** Resolves when the scheduler lets this step go on; never for a dead process. */
   step(label: string): Promise<void>
-  kill(): void
+  /** Returns at which steps it was. */
+  kill(): string[]
 }
 
 /** Beyond this a run is taken to go round in circles. */
 const STEPS_MAX = 300_000
 
 export class Scheduler {
+  /** What has really passed. */
   nowMs: number
+  /** How far the processes' clocks are ahead of it. */
+  skewMs = 0
   steps = 0
   /** The last steps, for a failing run's message. */
   readonly trace: string[] = []
@@ -49,7 +53,7 @@ export class Scheduler {
         return alive
       },
       clock: {
-        now: () => this.nowMs,
+        now: () => this.nowMs + this.skewMs,
         sleep: (ms, signal) =>
           new Promise((resolve) => {
             if (!alive) return
@@ -69,8 +73,10 @@ export class Scheduler {
         }),
       kill: () => {
         alive = false
+        const at = this.at(process)
         this.waiting = this.waiting.filter((one) => one.process !== process)
         this.sleeping = this.sleeping.filter((one) => one.process !== process)
+        return at
       },
     }
     return process
@@ -88,6 +94,11 @@ export class Scheduler {
     if (this.trace.length > 200) this.trace.splice(0, 100)
     next.resolve()
     await quiet()
+  }
+
+  /** At which steps the process is. */
+  at(process: SimProcess): string[] {
+    return this.waiting.filter((one) => one.process === process).map(({ label }) => label)
   }
 
   /** Steps until the promise has settled; gives its value, or throws what it rejected with. */

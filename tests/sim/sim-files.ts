@@ -30,7 +30,21 @@ export class SimDisk {
   failingSyncs = 0
   /** The next this many removals fail with EIO. */
   failingRemoves = 0
+  /** What power losses have done to files so far. */
+  readonly losses = { lostWrites: 0, tornWrites: 0, lostNames: 0 }
   private removed = new Map<string, DiskFile>()
+
+  /** A disk of its own that holds what this one holds below the folder. */
+  fork(folder: string): SimDisk {
+    const fork = new SimDisk()
+    const copies = (files: ReadonlyMap<string, DiskFile>) =>
+      [...files]
+        .filter(([path]) => path.startsWith(folder))
+        .map(([path, file]) => [path, { ...file, bytes: Buffer.from(file.bytes) }] as const)
+    for (const [path, file] of copies(this.files)) fork.files.set(path, file)
+    fork.removed = new Map(copies(this.removed))
+    return fork
+  }
 
   remove(path: string): void {
     const file = this.files.get(path)
@@ -47,17 +61,25 @@ export class SimDisk {
   }
 
   powerLoss(random: () => number): void {
-    for (const [path, file] of this.removed) if (random() < 0.5 && !this.files.has(path)) this.files.set(path, file)
+    for (const [path, file] of this.removed) {
+      if (random() < 0.5 || this.files.has(path)) continue
+      this.files.set(path, file)
+      this.losses.lostNames++
+    }
     this.removed = new Map()
     for (const [path, file] of [...this.files]) {
       if (!file.named && random() < 0.5) {
         this.files.delete(path)
+        this.losses.lostNames++
         continue
       }
       file.named = true
-      file.length = file.synced + Math.floor(random() * (file.length - file.synced + 1))
+      const length = file.synced + Math.floor(random() * (file.length - file.synced + 1))
+      if (length < file.length) this.losses.lostWrites++
+      file.length = length
       // Pages are written back in any order: the length may be there before the bytes are.
       const torn = random() < 0.5
+      if (torn && file.synced < file.length) this.losses.tornWrites++
       for (let at = file.synced; torn && at < file.length; at += PAGE_BYTES) {
         if (random() < 0.5) file.bytes.fill(0, at, Math.min(at + PAGE_BYTES, file.length))
       }

@@ -4,8 +4,19 @@ import type { Change, KeyValueStore } from '../../stores/state/key-value.ts'
 export class SimKeyValueDisk {
   /** Transactions since the last flush, oldest first. */
   private unflushed: Change[][] = []
-  private readonly durable = new Map<string, Uint8Array>()
+  private durable = new Map<string, Uint8Array>()
   private current = new Map<string, Uint8Array>()
+  /** Transactions that power losses took so far. */
+  lost = 0
+
+  /** A store of its own that holds the same. */
+  fork(): SimKeyValueDisk {
+    const fork = new SimKeyValueDisk()
+    fork.unflushed = [...this.unflushed]
+    fork.durable = new Map(this.durable)
+    fork.current = new Map(this.current)
+    return fork
+  }
 
   open(schedule: (label: string) => Promise<void> = () => Promise.resolve()): KeyValueStore {
     const text = (key: Uint8Array) => Buffer.from(key).toString('latin1')
@@ -37,6 +48,7 @@ export class SimKeyValueDisk {
   powerLoss(random: () => number): void {
     const kept = Math.floor(random() * (this.unflushed.length + 1))
     for (const changes of this.unflushed.slice(0, kept)) this.apply(this.durable, changes)
+    this.lost += this.unflushed.length - kept
     this.unflushed = []
     this.current = new Map(this.durable)
   }

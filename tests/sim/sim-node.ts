@@ -1,62 +1,22 @@
 // One process of Packmill over what survives a crash: the log, one lane with all partitions, a producer, and a sink for each topic.
 //
-// World owns what survives (disk, state stores, tables, what was accepted); SimNode is one process's life over it, up to kill() or stop().
-import { join } from 'node:path'
-import { Lane } from '../../engine/lane/lane.ts'
-import { sessionStage } from '../../engine/lane/session-computer.ts'
-import { PartitionTask } from '../../engine/lane/task.ts'
-import type { Claim, Log, LogReceipt } from '../../engine/log/contract.ts'
-import { sinkDefaults } from '../../engine/sink/contract.ts'
-import { SinkTask } from '../../engine/sink/sink-task.ts'
-import type { Topology } from '../../engine/topology/topology.ts'
+// World (world.ts) owns what survives; SimNode is one process's life over it, up to kill() or stop().
+import type { Lane } from '../../engine/lane/lane.ts'
+import type { Claim, LogReceipt } from '../../engine/log/contract.ts'
+import type { SinkTask } from '../../engine/sink/sink-task.ts'
 import { TOPICS } from '../../model/rows.ts'
+import type { Files } from '../../stores/files/files.ts'
 import { type JournalLog, openJournalLog } from '../../stores/log/journal-log.ts'
 import { prepareLog } from '../../stores/log/prepare-log.ts'
-import type { Retention } from '../../stores/log/retention.ts'
-import { localWaits } from '../../stores/log/shared-log.ts'
-import { openCheckpointStore } from '../../stores/state/checkpoint-store.ts'
-import { Observed, observedLog } from './observed-log.ts'
+import { localWaits, type SharedLog } from '../../stores/log/shared-log.ts'
+import type { Plant } from './plant.ts'
 import type { Scheduler, SimProcess } from './scheduler.ts'
-import { SimDisk, SimFiles } from './sim-files.ts'
-import { SimKeyValueDisk } from './sim-key-value.ts'
-import { type InsertFault, SimTable } from './sim-table.ts'
+import { SimFiles } from './sim-files.ts'
+import { SimLane } from './sim-lane.ts'
+import type { InsertFault } from './sim-table.ts'
+import { type NodeSettings, World } from './world.ts'
 
-export interface NodeSettings {
-  topology: Topology
-  code: string
-  live: boolean
-  epochMs: number
-  epochBytes: number
-  checkpointBytes: number
-  cacheBytes: number
-  journalBytes: number
-  retention: Retention
-  sinks: boolean
-}
-
-export class World {
-  readonly disk = new SimDisk()
-  readonly keyValues: SimKeyValueDisk[]
-  readonly tables = new Map(Object.values(TOPICS).map((topic) => [topic as string, new SimTable()]))
-  readonly observed = new Observed()
-  /** Per partition, what clients have to send, in order. */
-  readonly toSend: readonly (readonly string[])[]
-  /** Partitions that stopped, and sinks: never, unless a test wants it. */
-  readonly stopped: { what: string; error: unknown }[] = []
-  /** Partitions that said that they wait, and that they go on. */
-  readonly waits: string[] = []
-
-  constructor(toSend: readonly (readonly string[])[]) {
-    this.toSend = toSend
-    this.keyValues = toSend.map(() => new SimKeyValueDisk())
-  }
-
-  powerLoss(random: () => number): void {
-    this.disk.powerLoss(random)
-    for (const keyValue of this.keyValues) keyValue.powerLoss(random)
-    for (const table of this.tables.values()) table.powerLoss(random)
-  }
-}
+export { type NodeSettings, World }
 
 export interface NodeOptions {
   world: World
@@ -67,6 +27,9 @@ export interface NodeOptions {
   insertFault?: () => InsertFault
   /** Reads are cut elsewhere than the blocks were written. */
   cuts?: boolean
+  /** How often a pass of evictions is the process's last. */
+  deathInEviction?: number
+  plant?: Plant
 }
 
 interface ProducerReceipt extends LogReceipt {
@@ -74,16 +37,21 @@ interface ProducerReceipt extends LogReceipt {
   sent: number[]
 }
 
+const WRITERS = ['main', 'lane', 'spare']
+
 export class SimNode {
   readonly process: SimProcess
   readonly files: SimFiles
-  lane!: Lane
-  logs!: JournalLog[]
-  sinks: SinkTask[] = []
+  /** Of the main thread, and of the lane. */
+  logs: JournalLog[] = []
+  owner!: SimLane
+  /** Why it died where nothing is awaited. */
+  diedIn: 'eviction' | 'poison' | undefined
   private readonly options: NodeOptions
-  /** Epochs that recoveries have computed again. */
-  recomputed = 0
-  private running: Promise<void>[] = []
+  private shared!: SharedLog
+  private readonly waits = localWaits()
+  private readonly owners: SimLane[] = []
+  private takingOver: Promise<void> | undefined
 
   constructor(options: NodeOptions) {
     this.options = options
@@ -91,56 +59,49 @@ export class SimNode {
     this.files = new SimFiles(options.world.disk, { schedule: (label) => this.process.step(label) })
   }
 
+  get lane(): Lane {
+    return this.owner.lane
+  }
+
+  get sinks(): SinkTask[] {
+    return this.owner.sinks
+  }
+
+  get recomputed(): number {
+    return this.owners.reduce((sum, { recomputed }) => sum + recomputed, 0)
+  }
+
   /** Opens everything and recovers; then lane and sinks run. */
   async start(): Promise<void> {
-    const { world, settings, random, cuts } = this.options
-    const { files } = this
-    const { clock } = this.process
-    const { topology, code, journalBytes, retention } = settings
-    const shared = await prepareLog({ files, folder: '/log', writers: ['main', 'lane'] })
-    const waits = localWaits()
-    this.logs = []
-    for (const writer of ['main', 'lane'])
-      this.logs.push(
-        await openJournalLog({ files, folder: '/log', writer, shared, waits, journalBytes, retention, nowMs: () => clock.now() }),
-      )
-    const log = observedLog(this.logs[1], world.observed, cuts ? random : undefined)
-    const tasks: PartitionTask[] = []
-    const { epochBytes, checkpointBytes, cacheBytes } = settings
-    for (const [partition, keyValueDisk] of world.keyValues.entries()) {
-      const folder = join('/state', `${partition}`)
-      const keyValue = keyValueDisk.open((label) => this.process.step(label))
-      const store = await openCheckpointStore({ files, folder, keyValue, applyFiles: 3 })
-      const options = {
-        stage: sessionStage(topology),
-        lineage: 'sim',
-        code,
-        partition,
-        epochBytes,
-        checkpointBytes,
-        cacheBytes,
-        exactlyOnce: true,
-      }
-      tasks.push(new PartitionTask(options, log, store))
+    await this.open()
+    await this.owner.run()
+  }
+
+  /** Opens everything and recovers; nothing runs. */
+  async open(): Promise<void> {
+    const files = this.options.plant?.files?.(this.files) ?? this.files
+    this.shared = await prepareLog({ files, folder: '/log', writers: WRITERS })
+    this.logs = [await this.journal('main', files), await this.journal('lane', files)]
+    this.retaining()
+    this.owner = this.newLane(this.logs[1])
+    await this.owner.open()
+  }
+
+  /** A second owner while the first is at work: with the first one's journal, or with one of its own. */
+  async takeOver(sameWriter: boolean): Promise<void> {
+    const take = async () => {
+      const { world, plant } = this.options
+      const files = plant?.files?.(this.files) ?? this.files
+      const journal = await this.journal(sameWriter ? 'lane' : 'spare', files)
+      this.owner.fence()
+      world.claimState()
+      const next = this.newLane(journal)
+      await next.open()
+      this.owner = next
+      await next.run()
     }
-    const onWaiting = (partition: number, error: unknown) => world.waits.push(`${partition} ${(error as { code: string }).code}`)
-    const onResumed = (partition: number) => world.waits.push(`${partition} goes on`)
-    const onStopped = (partition: number, error: unknown) => world.stopped.push({ what: `partition ${partition}`, error })
-    const onRecovering = (_: number, done: number) => void (done > 0 && this.recomputed++)
-    this.lane = new Lane({
-      tasks,
-      log,
-      clock,
-      epochMs: settings.epochMs,
-      live: settings.live,
-      onStopped,
-      onWaiting,
-      onResumed,
-      onRecovering,
-    })
-    await this.lane.open()
-    this.running = [this.lane.run()]
-    if (settings.sinks) await this.startSinks(observedLog(this.logs[0], world.observed, cuts ? random : undefined))
+    this.takingOver = take()
+    await this.takingOver
   }
 
   /** Sends what clients have to send, in blocks of any size. After a start some of it is sent again: a client that got no answer does. */
@@ -160,7 +121,7 @@ export class SimNode {
         const outputs = []
         const next = [...sent]
         for (const [partition, records] of world.toSend.entries()) {
-          const block = records.slice(sent[partition], sent[partition] + Math.floor(random() ** 3 * 60))
+          const block = records.slice(sent[partition], sent[partition] + Math.floor(random() ** 3 * 120))
           if (block.length === 0) continue
           next[partition] += block.length
           outputs.push({ topic: TOPICS.raw, partition, count: block.length, bytes: Buffer.from(`${block.join('\n')}\n`) })
@@ -189,36 +150,79 @@ export class SimNode {
 
   /** Everything that was sent is in epochs and in tables. */
   async drain(asked: { snapshots: boolean; close: boolean }): Promise<void> {
-    await this.lane.drain(new Map((await this.ends(TOPICS.raw)).map((end, partition) => [partition, end])), asked)
-    for (const sink of this.sinks) await sink.drained(await this.ends(sink.stats.topic))
+    for (let done = false; !done; ) {
+      const { owner } = this
+      try {
+        await owner.lane.drain(new Map((await this.ends(TOPICS.raw)).map((end, partition) => [partition, end])), asked)
+        for (const { stats, drained } of owner.sinks.map((sink) => ({ stats: sink.stats, drained: sink.drained.bind(sink) })))
+          await drained(await this.ends(stats.topic))
+        done = this.takingOver === undefined || owner === this.owner
+      } catch (error) {
+        // It was another's by then.
+        if (!this.takingOver) throw error
+        await this.takingOver
+        if (owner === this.owner) throw error
+      }
+    }
   }
 
   /** A graceful stop: what the lane has committed goes into the tables. */
   async stop(): Promise<void> {
+    await this.takingOver
     this.lane.stop()
-    await this.running[0]
+    await this.owner.running[0]
     for (const sink of this.sinks) await sink.drained(await this.ends(sink.stats.topic))
     for (const sink of this.sinks) sink.stop()
-    await Promise.all(this.running)
+    await Promise.all(this.owner.running)
     for (const log of this.logs) await log.close()
   }
 
-  kill(): void {
-    this.process.kill()
+  /** Returns at which steps it was. */
+  kill(): string[] {
     this.files.cut()
+    return this.process.kill()
   }
 
-  private async startSinks(log: Log): Promise<void> {
-    const { world, insertFault = () => undefined } = this.options
-    const settings = { ...sinkDefaults, batchBytes: 4000, readBytes: 2000, intervalMs: 200, windowMs: 60_000, releaseMs: 500 }
-    for (const [topic, table] of world.tables) {
-      const target = table.target(topic, (label) => this.process.step(label), insertFault)
-      const { clock } = this.process
-      const partitions = world.toSend.length
-      const sink = new SinkTask({ log, sink: topic, lineage: 'sim', topic, partitions, target, clock, settings, codeVersion: 'sim' })
-      await sink.open()
-      this.sinks.push(sink)
-      this.running.push(sink.run().catch((error) => void world.stopped.push({ what: `sink ${topic}`, error })))
+  private async journal(writer: string, files: Files): Promise<JournalLog> {
+    const { journalBytes, retention } = this.options.settings
+    const { shared, waits } = this
+    const nowMs = () => this.process.clock.now()
+    return openJournalLog({ files, folder: '/log', writer, shared, waits, journalBytes, retention, nowMs })
+  }
+
+  private newLane(journal: JournalLog): SimLane {
+    const {
+      world,
+      settings,
+      random,
+      scheduler,
+      cuts = false,
+      plant = {},
+      insertFault = () => undefined,
+      deathInEviction = 0,
+    } = this.options
+    const die = () => {
+      this.diedIn ??= 'eviction'
+      this.kill()
+    }
+    const dieInEviction = () => (random() < deathInEviction ? { afterLooks: Math.floor(random() * 4), die } : undefined)
+    const nowMs = () => scheduler.nowMs
+    const lane = new SimLane(
+      { world, settings, process: this.process, random, nowMs, insertFault, cuts, plant, dieInEviction },
+      this.logs[0],
+      journal,
+    )
+    this.owners.push(lane)
+    return lane
+  }
+
+  /** As a process does it: now and then, each journal for itself. */
+  private async retaining(): Promise<void> {
+    const { settings, world } = this.options
+    if (settings.retainMs === undefined) return
+    while (this.process.alive) {
+      await this.process.clock.sleep(settings.retainMs)
+      for (const log of this.logs) world.observed.counts.filesReleased += await log.retain().catch(() => 0)
     }
   }
 }

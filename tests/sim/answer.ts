@@ -1,0 +1,181 @@
+// What holds at the end of a run, when everything was processed and written: the stores are the evaluator's answer, and the state is that of
+// a run in which nothing went wrong.
+import assert from 'node:assert/strict'
+import type { Receipt } from '../../engine/lane/receipt.ts'
+import { sessionStage } from '../../engine/lane/session-computer.ts'
+import { S } from '../../engine/state/keyed-state.ts'
+import { UserCodec } from '../../engine/state/user-codec.ts'
+import { HASH_SLACK } from '../../model/hash.ts'
+import { TOPICS } from '../../model/rows.ts'
+import { openCheckpointStore } from '../../stores/state/checkpoint-store.ts'
+import { MemoryStore } from '../../streams/memory-store.ts'
+import { compareIncidents, compareSessions } from '../oracle/compare.ts'
+import { compareTiles } from '../oracle/tiles.ts'
+import { expected } from './expected.ts'
+import { partsOf } from './observed-stage.ts'
+import { Poison } from './poison.ts'
+import type { SeedSettings } from './seed-settings.ts'
+import { SimFiles } from './sim-files.ts'
+import { TASKS_NAME } from './sim-lane.ts'
+import type { TableRow } from './sim-table.ts'
+import { holds } from './violation.ts'
+import type { World } from './world.ts'
+
+interface Row {
+  version: number
+  session_id?: string
+  incident_id?: string
+}
+
+/** Throws a Violation. */
+export async function checkAnswer(world: World, { window, node, toSend }: SeedSettings): Promise<void> {
+  const { counts } = world.observed
+  const receipts = toSend.map((_, partition): Receipt[] => world.observed.of(TASKS_NAME(partition)))
+  const tables = new Map([...world.tables.keys()].map((topic) => [topic, toSend.map((_, partition) => tableOf(world, topic, partition))]))
+  const rowsOf = <T = object>(topic: string): T[] => tables.get(topic)!.flatMap((rows) => rows.map(({ record }) => JSON.parse(record) as T))
+  const histories = receipts.map((own, partition) => ({
+    receipts: own,
+    records: tables.get(TOPICS.raw)![partition].map(({ record }) => record),
+  }))
+  for (const [partition, { records }] of histories.entries()) {
+    counts.rowsSentAgain += records.length - toSend[partition].length
+    holds('nothing-lost', () =>
+      assert.deepEqual(new Set(records), new Set(toSend[partition]), `what was sent to partition ${partition} is what is there`),
+    )
+  }
+  counts.idleAdvances += receipts.flat().filter(({ inputs, from, to }) => inputs.now !== undefined && inputs.atEnd && from === to).length
+  holds('order-without-gaps', () => {
+    for (const topic of [TOPICS.sessions, TOPICS.incidents]) checkOrder(topic, rowsOf<Row>(topic))
+  })
+  holds('only-poison-is-dropped', () => {
+    for (const { code, record } of rowsOf<{ code: string; record: string }>(TOPICS.deadLetters)) {
+      if (code === 'PROCESS_KILLED') counts.rowsKilled++
+      if (code !== 'OPERATOR_THREW') continue
+      counts.deadLetters++
+      assert.ok(Poison.isPoisoned(record), `a dead letter that is no poison: ${record}`)
+    }
+  })
+  holds('the-answer', () => {
+    const answer = expected(histories, window)
+    // Open sessions are as they were when they were last asked for: an idle actor's timers may have added incidents since.
+    const asked = histories.map(({ records, receipts: own }) => ({
+      records,
+      receipts: own.slice(0, own.findLastIndex(({ inputs }) => inputs.snapshots) + 1),
+    }))
+    const whenAsked = expected(asked, window).sessions
+    const sessions = new Map([...answer.sessions].map(([id, row]) => [id, row.closed ? row : (whenAsked.get(id) ?? row)]))
+    assert.deepEqual(compareSessions(rowsOf(TOPICS.sessions), sessions, { allVersions: true }), [])
+    assert.deepEqual(compareIncidents(rowsOf(TOPICS.incidents), answer.incidents, { allVersions: true }), [])
+    assert.deepEqual(compareTiles(rowsOf(TOPICS.tiles), answer), [])
+    const late = rowsOf<{ offset: number; partition: number; reason: string }>(TOPICS.late).map(
+      (row) => `${row.partition} ${row.offset} ${row.reason}`,
+    )
+    assert.deepEqual(late.sort(), answer.late.map((row) => `${row.partition} ${row.offset} ${row.reason}`).sort())
+    assert.equal(rowsOf(TOPICS.deadLetters).length, answer.invalid + answer.dead, 'dead letters')
+    const sum = { accepted: 0, open: 0, closed: 0, duplicates: 0, late: 0 }
+    for (const org of answer.counters.values()) {
+      for (const name of ['accepted', 'open', 'closed', 'duplicates', 'late'] as const) sum[name] += org[name]
+      sum.late += org.capLate
+    }
+    sum.accepted += answer.dead
+    const counted = { accepted: 0, open: 0, closed: 0, duplicates: 0, late: 0 }
+    for (const own of receipts)
+      for (const name of Object.keys(counted) as (keyof typeof counted)[]) counted[name] += own.at(-1)?.counters[name] ?? 0
+    assert.deepEqual(counted, sum, 'the counters of the last receipts')
+  })
+  for (const [partition, { records, receipts: own }] of histories.entries()) {
+    if (own.length === 0) continue
+    const [state, without] = [await stateOf(world, partition, node), await stateWithoutFaults(node, partition, records, own)]
+    holds('same-state-without-faults', () => {
+      assert.deepEqual([...state.keys()].sort(), [...without.keys()].sort(), `keys of partition ${partition}`)
+      for (const [key, value] of without)
+        assert.ok(state.get(key) === value, `the value of ${JSON.stringify(key)} of partition ${partition}`)
+    })
+  }
+}
+
+/** Each offset once, from 0 on without a hole. */
+function tableOf(world: World, topic: string, partition: number): TableRow[] {
+  const rows = world.tables
+    .get(topic)!
+    .rows.filter((row) => row.partition === partition)
+    .sort((a, b) => a.offset - b.offset)
+  holds('each-row-once', () => {
+    for (const [at, { offset }] of rows.entries())
+      assert.equal(offset, at, `the table of ${topic} has each offset of partition ${partition} once`)
+  })
+  return rows
+}
+
+function checkOrder(topic: string, rows: readonly Row[]): void {
+  const versions = new Map<string, number>()
+  for (const { incident_id, session_id, version } of rows) {
+    const id = (incident_id ?? session_id) as string
+    assert.equal(version, (versions.get(id) ?? 0) + 1, `the version of ${id} that leaves next on ${topic}`)
+    versions.set(id, version)
+  }
+}
+
+/** By key; what symbols there were, and how they were numbered, is no part of a state. */
+type State = Map<string, string>
+
+function entriesOf(store: Pick<MemoryStore, 'entries'>, node: SeedSettings['node']): State {
+  const entries: State = new Map()
+  for (const [key, value] of store.entries('index')) entries.set(`index ${Buffer.from(key)}`, Buffer.from(value).toString('hex'))
+  for (const [key, value] of store.entries('state')) entries.set(`state ${Buffer.from(key)}`, canonical(value, node))
+  return entries
+}
+
+/** Of an encoded value, before its first session. */
+const HEAD_BYTES = 12
+
+/** Read and written again by a computer that has seen nothing else. */
+function canonical(value: Uint8Array, { topology }: SeedSettings['node']): string {
+  const { epochs } = partsOf(sessionStage(topology).computer({ lineage: 'sim', code: 'sim', partition: 0 }, new MemoryStore()))
+  const { state } = epochs
+  const { symbols, index } = epochs.actor('org', 'product')
+  const user = state.users.addKey(index, Buffer.from('u:1'))
+  const codec = new UserCodec(state)
+  codec.decode(user, new Uint8Array(value), symbols)
+  const sessions = state.listSessions(user, [])
+  const bytes = Buffer.from(codec.encode(sessions, symbols))
+  // A text is copied in whole words: what is behind its end is whatever lay there.
+  let at = HEAD_BYTES
+  for (const session of sessions) {
+    const length = state.word(session, S.CONTENT_LENGTH)
+    at += state.sessions.words * 4
+    bytes.fill(0, at + length, at + ((length + 3) & ~3))
+    at += ((length + 3) & ~3) + state.word(session, S.COUNT) * state.kept.dataWords * 4
+  }
+  return bytes.toString('hex')
+}
+
+/** As the last checkpoint left it on the disk. */
+async function stateOf(world: World, partition: number, node: SeedSettings['node']): Promise<State> {
+  const files = new SimFiles(world.stateDisk)
+  const store = await openCheckpointStore({ files, folder: `/state/${partition}`, keyValue: world.keyValues[partition].open() })
+  return entriesOf(store, node)
+}
+
+/** The same epochs in one go, in memory. */
+async function stateWithoutFaults(
+  node: SeedSettings['node'],
+  partition: number,
+  records: readonly string[],
+  receipts: readonly Receipt[],
+): Promise<State> {
+  const store = new MemoryStore()
+  const stage = sessionStage(node.topology)
+  const computer = stage.computer({ lineage: 'sim', code: node.code, partition }, store)
+  for (const { epoch, from, to, inputs, dead, forgotten } of receipts) {
+    const text = Buffer.from(`${records.slice(from, to).join('\n')}\n`)
+    const bytes = Buffer.concat([text, Buffer.alloc(HASH_SLACK)])
+    const blocks = to > from ? [{ baseOffset: from, count: to - from, pos: 0, length: text.length }] : []
+    computer.load({ bytes, blocks, next: to }, from, to)
+    computer.compute(epoch, from, to, inputs, { dead: new Set(dead), forgotten })
+  }
+  computer.checkpoints.begin({ epoch: receipts.at(-1)!.epoch })
+  while (!(await computer.checkpoints.slice(1 << 30)));
+  await computer.checkpoints.finish()
+  return entriesOf(store, node)
+}

@@ -1,0 +1,66 @@
+// What a seed decides before its run begins: the log, the bounds, which faults are in reach.
+import { TOPICS } from '../../model/rows.ts'
+import { type ClickstreamSettings, clickstream } from '../../topologies/clickstream.ts'
+import { settings as defaults } from '../oracle/in-memory.ts'
+import { nasty } from '../oracle/nasty.ts'
+import type { Plant } from './plant.ts'
+import { Poison, type PoisonShares } from './poison.ts'
+import { ORPHAN_MS } from './sim-lane.ts'
+import type { NodeSettings } from './world.ts'
+
+export const EVENTS_MIN = 2000
+export const PARTITIONS = 2
+
+export interface SeedSettings {
+  window: ClickstreamSettings
+  node: NodeSettings
+  poison: Poison
+  /** Per partition. */
+  toSend: string[][]
+  /** Two owners at once. */
+  owners: boolean
+}
+
+export function seedSettings(seed: number, random: () => number, plant: Plant): SeedSettings {
+  const pick = <T>(of: readonly T[]) => of[Math.floor(random() * of.length)]
+  const log = nasty(seed, EVENTS_MIN)
+  const window: ClickstreamSettings = { ...defaults, ...log.settings, idleTimeoutMs: 1000, snapshotMs: pick([0, 1, 5000]) }
+  const none: PoisonShares = { always: 0, once: 0, deadly: 0 }
+  const shares = pick([none, none, { ...none, always: 0.005 }, { ...none, once: 0.005 }, { always: 0.003, once: 0.003, deadly: 0 }])
+  if (random() < 0.1) shares.deadly = 0.0005
+  const poison = new Poison()
+  const toSend: string[][] = Array.from({ length: PARTITIONS }, () => [])
+  for (const event of log.events) {
+    const right = event.productId === 'p2' ? 1 : 0
+    const partition = plant.partition?.(event, right) ?? right
+    toSend[partition].push(JSON.stringify(poison.some(event, random, shares)))
+    if (random() < 0.005) toSend[partition].push('no event')
+  }
+  const shipped = clickstream(window)
+  const folds = [...shipped.pipeline.folds, poison.fold()]
+  const owners = random() < 0.4
+  const node: NodeSettings = {
+    topology: { ...shipped, pipeline: { ...shipped.pipeline, folds } },
+    code: 'sim',
+    live: random() < 0.5,
+    epochMs: 20,
+    epochBytes: pick([1000, 8000, 40_000, 1 << 20]),
+    checkpointBytes: pick([1, 20_000, 100_000, 1 << 30]),
+    cacheBytes: pick([1, 20_000, 1 << 30]),
+    journalBytes: pick([4000, 100_000, 1 << 20]),
+    retention: {
+      topics: {},
+      others: pick([
+        { ms: 1, bytes: 1 },
+        { ms: 1 << 30, bytes: 1 << 30 },
+      ]),
+    },
+    retainMs: 300,
+    sinks: true,
+    orphanMs: owners ? ORPHAN_MS : 0,
+    sliceBytes: pick([1, 3000, 2 << 20]),
+  }
+  return { window, node, poison, toSend, owners }
+}
+
+export const RAW = TOPICS.raw

@@ -1,0 +1,80 @@
+// What survives the processes of a simulated run: disks, state stores, tables, what was accepted, and what was observed.
+import type { Topology } from '../../engine/topology/topology.ts'
+import { TOPICS } from '../../model/rows.ts'
+import type { Retention } from '../../stores/log/retention.ts'
+import type { Counts } from './counts.ts'
+import { Observed } from './observed-log.ts'
+import { SimDisk } from './sim-files.ts'
+import { SimKeyValueDisk } from './sim-key-value.ts'
+import { SimTable } from './sim-table.ts'
+
+export interface NodeSettings {
+  topology: Topology
+  code: string
+  live: boolean
+  epochMs: number
+  epochBytes: number
+  checkpointBytes: number
+  cacheBytes: number
+  journalBytes: number
+  retention: Retention
+  /** How often files that nobody needs are deleted; undefined: only when the test does it. */
+  retainMs?: number
+  sinks: boolean
+  /** How long a sink waits for the requests of an owner before it. */
+  orphanMs?: number
+  /** Of a slice of a checkpoint; undefined: the engine's own. */
+  sliceBytes?: number
+}
+
+export class World {
+  readonly disk = new SimDisk()
+  /** Where state lies: the same disk, until a second owner has a claim of its own on it. */
+  stateDisk = this.disk
+  keyValues: SimKeyValueDisk[]
+  readonly tables = new Map(Object.values(TOPICS).map((topic) => [topic as string, new SimTable()]))
+  readonly observed: Observed
+  /** Per partition, what clients have to send, in order. */
+  readonly toSend: readonly (readonly string[])[]
+  /** Partitions that stopped, and sinks: never, unless a test wants it. */
+  readonly stopped: { what: string; error: unknown }[] = []
+  /** Partitions that said that they wait, and that they go on. */
+  readonly waits: string[] = []
+
+  constructor(toSend: readonly (readonly string[])[], counts?: Counts) {
+    this.toSend = toSend
+    this.keyValues = toSend.map(() => new SimKeyValueDisk())
+    this.observed = new Observed(counts)
+  }
+
+  get disks(): SimDisk[] {
+    return [...new Set([this.disk, this.stateDisk])]
+  }
+
+  /** From here on whoever has the state open writes into a copy that nobody else will see: that is what a claim of the state store means. */
+  claimState(): void {
+    this.stateDisk = this.stateDisk.fork('/state/')
+    this.keyValues = this.keyValues.map((keyValue) => keyValue.fork())
+  }
+
+  powerLoss(random: () => number): void {
+    const { counts } = this.observed
+    const before = this.losses()
+    for (const disk of this.disks) disk.powerLoss(random)
+    for (const keyValue of this.keyValues) keyValue.powerLoss(random)
+    for (const table of this.tables.values()) table.powerLoss(random)
+    const after = this.losses()
+    for (const name of Object.keys(after) as (keyof typeof after)[]) counts[name] += after[name] - before[name]
+  }
+
+  private losses() {
+    const sum = <T>(of: Iterable<T>, get: (one: T) => number) => [...of].reduce((n, one) => n + get(one), 0)
+    return {
+      lostWrites: sum(this.disks, ({ losses }) => losses.lostWrites),
+      tornWrites: sum(this.disks, ({ losses }) => losses.tornWrites),
+      lostNames: sum(this.disks, ({ losses }) => losses.lostNames),
+      lostTransactions: sum(this.keyValues, ({ lost }) => lost),
+      lostRows: sum(this.tables.values(), ({ lost }) => lost),
+    }
+  }
+}
