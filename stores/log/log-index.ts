@@ -21,6 +21,8 @@ export interface JournalFile {
   readonly names: Set<string>
   readonly ends: Map<string, TopicPartition>
   readonly needs: Set<Need>
+  /** Its index beside it is whole and durable, as far as retention has looked. */
+  isIndexed: boolean
 }
 
 export interface ReceiptEntry {
@@ -103,6 +105,7 @@ export class LogIndex {
         names: new Set(),
         ends: new Map(),
         needs: new Set(),
+        isIndexed: false,
       }
       this.files.set(name, file)
     }

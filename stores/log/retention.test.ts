@@ -166,6 +166,23 @@ describe('Retention', () => {
     expect((await main.reader(out).read(0, 1000)).blocks).toHaveLength(1)
   })
 
+  it.each(['cut off', 'not durable'])('so does one whose index is %s', async (index) => {
+    const importer = await main.claim('import')
+    await lane.claim('task', out)
+    await importer.commit({ outputs: [block(out), block(raw)], receipt: { epoch: 1, to: 1 } })
+    await fill(importer, 4, 1)
+    await importer.commit({ outputs: [], receipt: { epoch: 6, to: 6 }, release: { receiptsThrough: 6, inputBefore: 0 } })
+    const file = disk.files.get('/log/main-1-1.idx')!
+    // As a disk that was full left it, or one whose sync was cut off by a kill.
+    if (index === 'cut off') disk.truncate('/log/main-1-1.idx', 40)
+    else file.synced = 0
+    expect(await main.retain()).toBeGreaterThan(1)
+    disk.powerLoss(() => 0.4)
+    await start()
+    expect(await main.bounds(out)).toEqual({ start: 0, end: 10 })
+    expect((await main.reader(out).read(0, 1000)).blocks).toHaveLength(1)
+  })
+
   it('a deletion that was cut off is finished by the next start', async () => {
     const importer = await main.claim('import')
     await fill(importer, 6)

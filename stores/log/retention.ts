@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import type { Files } from '../files/files.ts'
 import { storageError } from '../files/storage-error.ts'
 import type { LogRecord } from './frame.ts'
-import { indexPath, readHeads, writeIndex } from './journal-file.ts'
+import { indexPath, readHeads, readIndex, writeIndex } from './journal-file.ts'
 import type { Entry } from './journal-writer.ts'
 import type { JournalFile, LogIndex, ReceiptEntry } from './log-index.ts'
 
@@ -44,11 +44,11 @@ export interface RetainOptions {
 /** Returns how many files were deleted. */
 export async function retain(options: RetainOptions): Promise<number> {
   const { files, folder, index, append, forget } = options
-  const oldestFirst = [...index.files.values()].sort((a, b) => a.lastMs - b.lastMs)
+  const oldestFirst = [...index.files.values()].filter((file) => options.mine(file)).sort((a, b) => a.lastMs - b.lastMs)
+  // All of them first: by the clock, which may have been set back, a file may be older than the one before it.
+  for (const file of oldestFirst) await closed(file, options)
   let deleted = 0
   for (const file of oldestFirst) {
-    if (!options.mine(file)) continue
-    await closed(file, options)
     if (!canGo(file, options)) continue
     await append(whatStays(file, options))
     forget(file.name)
@@ -64,15 +64,24 @@ export async function retain(options: RetainOptions): Promise<number> {
   return deleted
 }
 
-/** Before a file's successor goes, which may be all that says where it ends, it has an index that does. */
-async function closed({ name, end }: JournalFile, { files, folder }: RetainOptions): Promise<void> {
-  const path = join(folder, name)
-  if (files.exists(indexPath(path))) return
+/** Before a file's successor goes, which may be all that says where it ends, it has an index that does: whole, and durable. One that a full disk
+ *  has cut off, or that a killed process has not synced, is neither. Looked at once. */
+async function closed(journal: JournalFile, { files, folder }: RetainOptions): Promise<void> {
+  if (journal.isIndexed) return
+  const path = join(folder, journal.name)
+  try {
+    if (readIndex(files, path)) await files.sync(indexPath(path))
+    else await indexAnew(journal, files, path)
+  } catch (error) {
+    throw storageError(error, path)
+  }
+  journal.isIndexed = true
+}
+
+async function indexAnew({ end }: JournalFile, files: Files, path: string): Promise<void> {
   const file = files.open(path)
   try {
     await writeIndex(files, path, [...readHeads(file, path, 0, end)])
-  } catch (error) {
-    throw storageError(error, path)
   } finally {
     file.close()
   }

@@ -47,11 +47,12 @@ export class SimLane {
   /** Epochs that recoveries have computed again. */
   recomputed = 0
   recoveries = 0
+  readonly journal: JournalLog
   private readonly own: LaneWorld
-  private readonly journal: JournalLog
   private readonly main: JournalLog
   private readonly files: SimFiles
   private isFenced = false
+  private isOver = false
 
   /** `main`: the journal of the main thread, whose log the sinks use. */
   constructor(own: LaneWorld, main: JournalLog, journal: JournalLog) {
@@ -123,6 +124,11 @@ export class SimLane {
     for (const promise of this.running) promise.catch(() => undefined)
   }
 
+  /** The log is about to be closed. An owner that was fenced does not know, and would ask for changes for ever. */
+  end(): void {
+    this.isOver = true
+  }
+
   private async startSinks(): Promise<void> {
     const { world, settings, process, random, cuts, plant, insertFault, nowMs } = this.own
     const { clock } = process
@@ -151,7 +157,11 @@ export class SimLane {
 
   private unlessFenced(log: Log): Log {
     const refuse = () => Promise.reject(new StorageError('FENCED', 'another lane has this partition', 'Nothing.'))
-    return { ...log, claim: (...claim: Parameters<Log['claim']>) => (this.isFenced ? refuse() : log.claim(...claim)) as never }
+    return {
+      ...log,
+      claim: (...claim: Parameters<Log['claim']>) => (this.isFenced ? refuse() : log.claim(...claim)) as never,
+      changed: () => (this.isOver ? new Promise(() => undefined) : log.changed()),
+    }
   }
 
   private resumed(what: string): void {

@@ -174,7 +174,8 @@ export class SimNode {
     for (const sink of this.sinks) await sink.drained(await this.ends(sink.stats.topic))
     for (const sink of this.sinks) sink.stop()
     await Promise.all(this.owner.running)
-    for (const log of this.logs) await log.close()
+    for (const owner of this.owners) owner.end()
+    for (const log of [this.logs[0], this.owner.journal]) await log.close()
   }
 
   /** Returns at which steps it was. */
