@@ -24,6 +24,7 @@ export const FAULTS = {
   insertsFailed: ['inserts failed, or were applied in half', 0],
   insertsUnanswered: ['inserts applied whose answer was lost', 0],
   insertsStalled: ['inserts that stalled, up to beyond their deadline', 0],
+  outages: ['the tables answered nobody for up to minutes', 0],
   processStalls: ['the process stood still for seconds to minutes', 0],
   clockJumps: ['the clock jumped: forwards while running, any way between two processes', 0],
   rowsSentAgain: ['records that clients sent again', 0],

@@ -2,6 +2,8 @@
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { campaign, report, summary } from './campaign.ts'
+import { findPlanted } from './planted/find-planted.ts'
+import { plantedBugs } from './planted/planted.ts'
 
 const HELP = `Usage: npm run simulate -- [--seeds N] [--from M] [--report FILE]
 
@@ -11,6 +13,7 @@ they were applied, two owners are at work at once …; and compares what the tab
   --seeds N      how many seeds (50)
   --from M       the first one (1)
   --report FILE  where all went well: writes what was met as a page of Markdown
+  --planted      looks for each planted bug instead (tests/sim/planted), from seed 1 on to the N-th, and says which seed finds it, and as what
   --help         this text
 
 Exit code 1: a seed failed (it is printed with what had gone wrong and the line that runs it again), or some kind of fault or of recovery
@@ -24,7 +27,8 @@ function usage(message: string): never {
 function options() {
   try {
     const string = { type: 'string' } as const
-    return parseArgs({ options: { seeds: string, from: string, report: string, help: { type: 'boolean' } } }).values
+    return parseArgs({ options: { seeds: string, from: string, report: string, planted: { type: 'boolean' }, help: { type: 'boolean' } } })
+      .values
   } catch (error) {
     return usage((error as Error).message)
   }
@@ -37,6 +41,16 @@ if (given.help) {
 }
 const [seeds, from] = [Number(given.seeds ?? 50), Number(given.from ?? 1)]
 if (!Number.isInteger(seeds) || seeds < 1 || !Number.isInteger(from)) usage('--seeds takes a whole number from 1 on, --from a whole number')
+
+if (given.planted) {
+  let missed = 0
+  for (const bug of plantedBugs) {
+    const found = await findPlanted(bug, from, seeds)
+    if (!found) missed++
+    console.log(`rule ${bug.rule}, ${bug.bug}: ${found ? `seed ${found.seed}, ${found.as}` : `NOT FOUND by ${seeds} seeds`}`)
+  }
+  process.exit(missed === 0 ? 0 : 1)
+}
 
 const EVERY_MS = process.stderr.isTTY ? 500 : 30_000
 const startedMs = performance.now()

@@ -47,6 +47,7 @@ export class SimNode {
   owner!: SimLane
   /** Why it died where nothing is awaited. */
   diedIn: 'eviction' | 'poison' | undefined
+  isStopping = false
   private readonly options: NodeOptions
   private shared!: SharedLog
   private readonly waits = localWaits()
@@ -168,6 +169,7 @@ export class SimNode {
 
   /** A graceful stop: what the lane has committed goes into the tables. */
   async stop(): Promise<void> {
+    this.isStopping = true
     await this.takingOver
     this.lane.stop()
     await this.owner.running[0]

@@ -24,6 +24,7 @@ const LAST_LIVES_MAX = 60
 const LAST_LIFE_MS = 3 * 3_600_000
 const AIMS = ['killsInCheckpoint', 'killsInApplication', 'killsInInsert', 'killsInReadBack', 'killsInRetention'] as const
 const AIM_STEPS_MAX = 1500
+const OUTAGE_MS_MAX = 150_000
 const NO_ROOM = ['DISK_FULL', 'DISK_FAILED', 'PARTITION_STOPPED']
 
 /** Why a seed failed, with its last steps and the line that runs it again. */
@@ -68,6 +69,8 @@ class Run {
   private readonly random: () => number
   private readonly seed: SeedSettings
   private harmless = false
+  /** The tables answer nobody until then. */
+  private outageEndsMs = 0
   private node: SimNode | undefined
 
   constructor(seed: number, counts: Counts, plant: Plant) {
@@ -187,7 +190,7 @@ class Run {
     const isThere = () => aim === undefined || whereIn(this.scheduler.at(node.process)).includes(aim)
     for (let n = 0; (n < steps || (n < steps + AIM_STEPS_MAX && !isThere())) && !over && !failure && node.process.alive; n++) {
       this.disturb()
-      if (started && ownersLeft > 0 && this.random() < 0.003) {
+      if (started && !node.isStopping && ownersLeft > 0 && this.random() < 0.003) {
         ownersLeft--
         const sameWriter = this.random() < 0.5
         this.fault('ownersAtOnce', sameWriter ? 'with the same journal' : 'with a journal of its own')
@@ -275,7 +278,15 @@ class Run {
   }
 
   private insertFault(): InsertFault {
-    if (this.harmless || this.random() < 0.8) return undefined
+    if (this.harmless) return undefined
+    const { nowMs } = this.scheduler
+    if (nowMs < this.outageEndsMs) return this.pick(['early', 'early', 'late'] as const)
+    if (this.random() < 0.003) {
+      this.outageEndsMs = nowMs + this.below(OUTAGE_MS_MAX)
+      this.fault('outages', `for ${this.outageEndsMs - nowMs} ms`)
+      return 'late'
+    }
+    if (this.random() < 0.8) return undefined
     const fault = this.pick(['early', 'half', 'late', 'stall'] as const)
     this.fault(fault === 'late' ? 'insertsUnanswered' : fault === 'stall' ? 'insertsStalled' : 'insertsFailed')
     return fault === 'stall' ? { stallMs: this.below(2 * DEADLINE_MS), part: this.below(2) as 0 | 1 } : fault
