@@ -32,7 +32,8 @@ export class JournalClaim<R extends LogReceipt> implements Claim<R> {
   async *receipts(after: number): AsyncIterable<R> {
     this.log.refresh()
     for (const entry of [...this.log.index.name(this.own.name).receipts]) {
-      if (entry.epoch > after) yield this.log.readReceipt(entry) as R
+      const receipt = entry.epoch > after ? this.log.readReceipt(entry) : undefined
+      if (receipt) yield receipt as R
     }
   }
 

@@ -184,8 +184,17 @@ export class JournalLog implements Log {
     return bytes
   }
 
+  /** Where it lies now: a name's newest receipt is written again before its file goes, and the file may have gone since the index said where.
+   *  Undefined where it was released meanwhile, by another owner. */
   readReceipt(entry: ReceiptEntry): unknown {
-    return JSON.parse(this.receiptBytes(entry).toString('utf8'))
+    try {
+      return JSON.parse(this.receiptBytes(entry).toString('utf8'))
+    } catch (error) {
+      this.refresh()
+      const now = this.index.name(entry.record.name).receipts.find(({ epoch }) => epoch === entry.epoch)
+      if (now === entry) throw error
+      return now && JSON.parse(this.receiptBytes(now).toString('utf8'))
+    }
   }
 
   /** Brings the index up to what all writers have published. */

@@ -18,8 +18,8 @@ describe('Retention', () => {
   let main: JournalLog
   let lane: JournalLog
 
-  async function start(): Promise<void> {
-    const files = new SimFiles(disk)
+  async function start(schedule?: (label: string) => Promise<void>): Promise<void> {
+    const files = new SimFiles(disk, { schedule })
     const shared = await prepareLog({ files, folder: '/log', writers: ['main', 'lane-0'] })
     const waits = localWaits()
     const open = (writer: string) =>
@@ -181,6 +181,19 @@ describe('Retention', () => {
     await start()
     expect(await main.bounds(out)).toEqual({ start: 0, end: 10 })
     expect((await main.reader(out).read(0, 1000)).blocks).toHaveLength(1)
+  })
+
+  it('a receipt whose file goes while its name is being claimed is read where it was written again', async () => {
+    const task = await lane.claim('task')
+    const padded = (epoch: number) => ({ epoch, to: epoch, pad: 'x'.repeat(500) }) as LogReceipt
+    for (let epoch = 1; epoch <= 3; epoch++) await task.commit({ outputs: [], receipt: padded(epoch) })
+    let goOn = () => undefined as unknown
+    const held = new Promise<void>((resolve) => (goOn = resolve))
+    await start((label) => (label.startsWith('create /log/lane-') && label.endsWith('.jnl') ? held : Promise.resolve()))
+    const claiming = lane.claim('task')
+    expect(await main.retain()).toBeGreaterThan(0)
+    goOn()
+    expect((await claiming).last).toEqual(padded(3))
   })
 
   it('a deletion that was cut off is finished by the next start', async () => {

@@ -93,7 +93,7 @@ export class SimNode {
     const take = async () => {
       const { world, plant } = this.options
       const files = plant?.files?.(this.files) ?? this.files
-      const journal = await this.journal(sameWriter ? 'lane' : 'spare', files)
+      const journal = await this.journalTaken(sameWriter ? 'lane' : 'spare', files)
       this.owner.fence()
       world.claimState()
       const next = this.newLane(journal)
@@ -191,6 +191,17 @@ export class SimNode {
     const { shared, waits } = this
     const nowMs = () => this.process.clock.now()
     return openJournalLog({ files, folder: '/log', writer, shared, waits, journalBytes, retention, nowMs })
+  }
+
+  /** The instance before may commit just then: whoever loses that race begins again. */
+  private async journalTaken(writer: string, files: Files): Promise<JournalLog> {
+    for (;;) {
+      try {
+        return await this.journal(writer, files)
+      } catch (error) {
+        if ((error as { code?: string }).code !== 'FENCED') throw error
+      }
+    }
   }
 
   private newLane(journal: JournalLog): SimLane {

@@ -51,9 +51,11 @@ export class World {
     return [...new Set([this.disk, this.stateDisk])]
   }
 
-  /** From here on whoever has the state open writes into a copy that nobody else will see: that is what a claim of the state store means. */
+  /** From here on whoever has the state open can finish no checkpoint any more: that is what a claim of the state store means. */
   claimState(): void {
-    this.stateDisk = this.stateDisk.fork('/state/')
+    const before = this.stateDisk
+    this.stateDisk = before.fork('/state/')
+    before.fullFolder = '/state/'
     this.keyValues = this.keyValues.map((keyValue) => keyValue.fork())
   }
 
