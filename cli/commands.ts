@@ -53,6 +53,11 @@ export const commands: readonly CliCommand[] = [
     load: async () => (await import('./commands/dlq.ts')).dlq,
   },
   {
+    name: 'upgrade',
+    summary: 'after a change of version or settings: finish with the old, keep what it published, or compute all anew',
+    load: async () => (await import('./commands/upgrade.ts')).upgrade,
+  },
+  {
     name: 'completion',
     summary: 'completion of commands, options and settings for your shell',
     load: async () => (await import('./commands/completion.ts')).completion,

@@ -269,6 +269,7 @@ export class Lane {
     this.stopped.add(task)
     for (const drain of this.drains) if (drain.waiting.has(task) || drain.asking.has(task)) drain.reject(error)
     this.drains = this.drains.filter((drain) => !drain.waiting.has(task) && !drain.asking.has(task))
+    void task.leave()
     this.options.onStopped(task.partition, error)
   }
 

@@ -15,13 +15,15 @@ export interface EpochInputs {
   snapshots?: true
   /** Close what is open: every actor's watermark passes its largest time + gap. */
   close?: true
+  /** Epochs from this one to the one before had been published otherwise, by this code, and a person accepted that (protocol 31). */
+  accepted?: { from: number; code: string }
 }
 
 export interface Receipt extends LogReceipt {
   lineage: string
   topic: string
   partition: number
-  /** Version of the code, the topology and its settings: only the same one may recompute this epoch (protocol 31). */
+  /** Version of the code, the topology and its settings. Another one may recompute this epoch where the outcome is the same (protocol 31). */
   code: string
   from: number
   rows: number

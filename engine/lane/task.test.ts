@@ -129,18 +129,47 @@ describe('A task refuses to go on', () => {
     const error = await process.recovered({ settings, pipeline: counting(1000) }).catch((thrown) => thrown)
     expect(error).toMatchObject({ code: 'REPLAY_DIVERGED', retryable: false })
     expect(error.message).toMatch(/partition 0, epoch \d+ \(offsets \d+ to \d+\).*topic events\.incidents/)
-    expect(error.advice).toMatch(/computes all output anew/)
+    expect(error.advice).toMatch(/packmill upgrade accept 0:\d+.*packmill upgrade rebuild/)
     expect(await process.records(TOPICS.incidents)).toEqual(before)
   })
 
-  test('with CODE_CHANGED where epochs since the checkpoint are of other code', async () => {
+  test('with UPGRADE_DIVERGED where other code computes epochs since the checkpoint otherwise; where it computes the same it goes on', async () => {
     const world = new TaskWorld()
     let process = await produced(world)
-    await run(await process.recovered({ settings }))
+    await run(await process.recovered({ settings }), { epochs: 9 })
     process = await world.open()
-    await expect(process.recovered({ settings, code: 'v2' })).rejects.toMatchObject({ code: 'CODE_CHANGED', retryable: false })
+    const other = { ...settings, rage: { ...settings.rage, clicks: 2 } }
+    const error = await process.recovered({ settings: other, code: 'v2' }).catch((thrown) => thrown)
+    expect(error).toMatchObject({ code: 'UPGRADE_DIVERGED', message: expect.stringMatching(/committed by v1, this is v2/) })
+    expect(error.advice).toMatch(/packmill upgrade drain.*packmill upgrade accept 0:\d+.*packmill upgrade rebuild/)
     process = await world.open()
-    await process.recovered({ settings })
+    const task = await process.recovered({ settings, code: 'v3' })
+    expect(process.recomputed).toBe(9)
+    await run(task)
+    await ask(task, { snapshots: true })
+    expect(await differences(world, process)).toEqual([])
+  })
+
+  test('until a person accepts what was published from an epoch on: that is recorded, and asked for no more after a checkpoint', async () => {
+    const world = new TaskWorld()
+    let process = await produced(world)
+    await run(await process.recovered({ settings }), { epochs: 20 })
+    const other = { settings: { ...settings, rage: { ...settings.rage, clicks: 2 } }, code: 'v2' }
+    process = await world.open()
+    const { message } = await process.recovered(other).catch((thrown) => thrown)
+    const epoch = Number(/epoch (\d+)/.exec(message)![1])
+    process = await world.open()
+    await expect(process.recovered({ ...other, acceptFrom: epoch + 1 })).rejects.toMatchObject({ code: 'UPGRADE_DIVERGED' })
+    process = await world.open()
+    const published = await process.records(TOPICS.incidents)
+    const task = await process.recovered({ ...other, acceptFrom: epoch })
+    expect(await process.records(TOPICS.incidents)).toEqual(published)
+    await run(task, { epochs: 1 })
+    expect(lastOf(world.observed.of(TASK)).inputs.accepted).toEqual({ from: epoch, code: 'v1' })
+    await task.stop()
+    process = await world.open()
+    await run(await process.recovered(other))
+    expect(world.observed.of(TASK).filter(({ inputs }) => inputs.accepted).length).toBe(1)
   })
 
   test('with CODE_CHANGED where the state has another layout', async () => {

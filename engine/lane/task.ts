@@ -23,6 +23,10 @@ export interface TaskOptions {
   cacheBytes: number
   /** false: the binary without exactly-once, for the bench that prices it: the offset (a receipt) is stored now and then, nothing is checkpointed. */
   exactlyOnce: boolean
+  /** A person's decision: what a recovery computes otherwise than was published, from this epoch on, stays published (protocol 31). */
+  acceptFrom?: number
+  /** Refuse to recover what other code has committed. */
+  sameCode?: boolean
   /** Where its lane's watcher, and the thread that follows this one, see what it is at. */
   beat?: TaskBeat
 }
@@ -68,6 +72,7 @@ export class PartitionTask {
   private release: { receiptsThrough: number; inputBefore: number } | undefined
   private checkpointTo = 0
   private justClaimed: number | undefined
+  private accepted: EpochInputs['accepted']
   private offsetDueMs = 0
   checkpoints = 0
   /** Time that the lane has spent on committed epochs, and on finished checkpoints from begin to end. */
@@ -124,7 +129,9 @@ export class PartitionTask {
     const last = this.claim.last
     this.committed = last?.epoch ?? 0
     this.committedTo = last?.to ?? 0
-    if (header && !this.computer.reads(header.layout as string)) throw await this.refuse(header.code as string)
+    this.accepted = undefined
+    if (header && !this.computer.reads(header.layout as string)) throw await this.refuse(header.code as string, 'its state was written')
+    if (this.options.sameCode && last && last.code !== code) throw await this.refuse(last.code, 'its last epoch was committed')
     if (this.epoch > this.committed) {
       if (await this.stillHeld())
         throw new EngineError(
@@ -169,8 +176,9 @@ export class PartitionTask {
     const nothing = { bytes: NO_BYTES, blocks: [], next: this.position }
     const read = asked.snapshots || asked.close ? nothing : await this.reader.read(this.position, options.epochBytes)
     const { end } = await this.log.bounds({ topic: options.stage.topic, partition: this.partition })
+    const mustRecord = this.accepted !== undefined
     const idleDue = live !== undefined && this.position >= end && this.computer.nextIdleMs() <= live.nowMs
-    if (read.blocks.length === 0 && !asked.snapshots && !asked.close && !idleDue) return undefined
+    if (read.blocks.length === 0 && !asked.snapshots && !asked.close && !idleDue && !mustRecord) return undefined
     const from = this.position
     let to = this.load(read, from, Number.POSITIVE_INFINITY)
     const dead = new Set<number>()
@@ -194,6 +202,8 @@ export class PartitionTask {
       if (this.justClaimed !== undefined) inputs.claimedAt = this.justClaimed
     }
     this.justClaimed = undefined
+    if (this.accepted) inputs.accepted = this.accepted
+    this.accepted = undefined
     if (asked.snapshots) inputs.snapshots = true
     if (asked.close) inputs.close = true
     this.bytesSinceCheckpoint += sizeOf(read.blocks)
@@ -289,6 +299,12 @@ export class PartitionTask {
     await this.store.close()
   }
 
+  /** It cannot go on, and its process lives: no row is suspected for that. */
+  async leave(): Promise<void> {
+    this.reader?.close()
+    await this.claim?.release().catch(() => undefined)
+  }
+
   /** Drops the task's memory after a failure; `recover` starts again. */
   async abandon(): Promise<void> {
     this.reader?.close()
@@ -315,7 +331,6 @@ export class PartitionTask {
   }
 
   private async recompute(receipt: Receipt): Promise<void> {
-    if (receipt.code !== this.options.code) throw await this.refuse(receipt.code)
     const read = await this.readRange(receipt.from, receipt.to)
     this.load(read, receipt.from, receipt.to)
     this.bytesSinceCheckpoint += sizeOf(read.blocks.filter(({ baseOffset }) => baseOffset < receipt.to))
@@ -326,12 +341,8 @@ export class PartitionTask {
     const differs = difference(receipt, again)
     if (differs !== undefined) {
       if (!(await this.stillHeld())) throw fenced(this.name)
-      throw new EngineError(
-        'REPLAY_DIVERGED',
-        `partition ${this.partition}, epoch ${receipt.epoch} (offsets ${receipt.from} to ${receipt.to}): the recomputation differs from what was committed in ${differs}`,
-        'An operator is not a function of its events (a clock, a random number, a variable outside its state), or the code changed under the same version. ' +
-          'Nothing of this was published. Either run the code that committed this epoch until it has drained and stopped; or mend the operator and import again into a new folder (--data), which computes all output anew.',
-      )
+      if (receipt.epoch < (this.options.acceptFrom ?? Number.POSITIVE_INFINITY)) throw this.diverged(receipt, differs)
+      this.accepted ??= { from: receipt.epoch, code: receipt.code }
     }
     this.epoch = receipt.epoch
     this.position = receipt.to
@@ -384,12 +395,25 @@ export class PartitionTask {
     )
   }
 
-  private async refuse(other: string): Promise<EngineError> {
+  private diverged({ epoch, from, to, code }: Receipt, differs: string): EngineError {
+    const { partition, options } = this
+    const isOther = code !== options.code
+    return new EngineError(
+      isOther ? 'UPGRADE_DIVERGED' : 'REPLAY_DIVERGED',
+      `partition ${partition}, epoch ${epoch} (offsets ${from} to ${to}): the recomputation differs from what was committed in ${differs}` +
+        (isOther ? `; it was committed by ${code}, this is ${options.code}` : ''),
+      `${isOther ? 'This version, or these settings, compute it otherwise' : 'An operator is not a function of its events (a clock, a random number, a variable outside its state)'}. ` +
+        `Nothing of this was published. Choose: with the code and settings of before, packmill upgrade drain, then start this one; keep what was published and go on (packmill upgrade accept ${partition}:${epoch}); ` +
+        'or compute all output anew in a new folder (packmill upgrade rebuild --into DIR).',
+    )
+  }
+
+  private async refuse(other: string, what: string): Promise<EngineError> {
     if (!(await this.stillHeld())) return fenced(this.name)
     return new EngineError(
       'CODE_CHANGED',
-      `partition ${this.partition}: committed by ${other}, this is ${this.options.code}, and epochs since the last checkpoint must be computed again by the code that committed them`,
-      'Start once with the version and settings of before and stop it cleanly (it checkpoints), then start the new one; or import again into a new folder (--data).',
+      `partition ${this.partition}: ${what} by ${other}; this is ${this.options.code}, which cannot go on with that`,
+      'Go on with the version and settings of before, or compute all output anew from the log in a new folder (packmill upgrade rebuild --into DIR).',
     )
   }
 }

@@ -28,8 +28,10 @@ export interface SinkTaskOptions {
   target: SinkTarget<unknown>
   clock: Clock
   settings: SinkSettings
-  /** A pending batch is resolved by the version that recorded it (29, 31). */
+  /** Of how records become rows. A pending batch is resolved by the version that recorded it (29, 31), */
   codeVersion: string
+  /** unless a person has decided otherwise: its rows are there one by one, whoever writes the missing ones. */
+  acceptVersion?: boolean
   /** It failed by a cause that may pass (a full disk), and is tried until it goes on. Told once, as is its end. */
   onWaiting?(error: unknown): void
   onResumed?(): void
@@ -221,7 +223,7 @@ export class SinkTask {
   }
 
   private refuseAnother(last: SinkRecord): void {
-    const { sink, target, codeVersion } = this.options
+    const { sink, target, codeVersion, acceptVersion } = this.options
     if (last.identity !== target.identity) {
       throw new EngineError(
         'SINK_TARGET_CHANGED',
@@ -229,11 +231,11 @@ export class SinkTask {
         'Put the analytics folder back that belongs to this data folder, or move the whole data folder away and import again.',
       )
     }
-    if (last.pending && last.codeVersion !== codeVersion) {
+    if (last.pending && last.codeVersion !== codeVersion && !acceptVersion) {
       throw new EngineError(
         'SINK_VERSION',
         `version ${last.codeVersion} left a write of ${sink} unfinished; this is version ${codeVersion}`,
-        `Start version ${last.codeVersion} once and stop it with Ctrl-C: it finishes the write. Then start this one.`,
+        'Run packmill upgrade drain with that version (or start and stop it once): it finishes the write. Or let this one write what is missing: packmill upgrade accept --all.',
       )
     }
   }

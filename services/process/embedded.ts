@@ -21,9 +21,10 @@ import { type DeadLetterAnswer, type DeadLetterRequest, DeadLetters } from './de
 import { type Ahead, decodeAhead } from './decode-ahead.ts'
 import { type ImportListener, type ImportOptions, type ImportResult, type ImportTarget, importLines } from './importer.ts'
 import { LaneClient } from './lane-client.ts'
-import type { TaskStats } from './lane-protocol.ts'
+import type { LaneSetup, TaskStats } from './lane-protocol.ts'
 import type { LineOptions } from './line-decoder.ts'
 import { partitionsOf } from './partitions-of.ts'
+import type { RebuildResult } from './rebuild.ts'
 import { SinksClient } from './sinks-client.ts'
 import { storeSetup } from './store-setup.ts'
 import { Waits } from './waits.ts'
@@ -36,6 +37,8 @@ export interface EmbeddedOptions {
   live: boolean
   /** false: for the bench that prices exactly-once. */
   exactlyOnce?: boolean
+  /** A person's decisions after an upgrade (packmill upgrade). */
+  upgrade?: Pick<LaneSetup, 'accept' | 'recoverOnly'>
   /** For tests: a module that exports another `clickstream`. */
   topologyModule?: string
   /** For tests: the bound of a lane's JavaScript heap. */
@@ -154,11 +157,12 @@ export class Embedded {
       others: { ms: config.log.retentionMs, bytes: config.log.retentionBytes || Number.POSITIVE_INFINITY },
     }
     const log = await openJournalLog({ files: realFiles, folder: join(folder, 'log'), writer: 'main', shared, journalBytes, retention })
-    const common = { folder, shared, journalBytes, retention, lineage, code }
+    const common = { folder, shared, journalBytes, retention, lineage }
     const sinks = new SinksClient(
       {
         ...common,
         name: 'sinks',
+        acceptVersion: options.upgrade?.accept !== undefined,
         partitions,
         sinks: topology.sinks,
         ...storeSetup(config),
@@ -177,7 +181,9 @@ export class Embedded {
       const client = new LaneClient(
         {
           ...common,
+          ...options.upgrade,
           name,
+          code,
           topology: { module, export: 'clickstream', settings },
           partitions: own,
           stages: 1,
@@ -215,6 +221,7 @@ export class Embedded {
     })
     try {
       await Promise.all([sinks.ready, ...lanes.map(({ client }) => client.ready)])
+      for (const { client } of lanes) client.run()
     } catch (error) {
       await embedded.stop().catch(() => undefined)
       throw error
@@ -258,6 +265,18 @@ export class Embedded {
     }
     this.aheads.add(closing)
     return closing
+  }
+
+  /** Reads what another data folder took into this one's log. What was copied is durable when it resolves, not yet processed: see settle. */
+  async rebuild(from: string, onProgress?: (records: number) => void): Promise<RebuildResult> {
+    const control = new AbortController()
+    this.imports.add(control)
+    try {
+      const { rebuild } = await import('./rebuild.ts')
+      return await rebuild(from, { ...this.importTarget, signal: control.signal }, onProgress)
+    } finally {
+      this.imports.delete(control)
+    }
   }
 
   private get importTarget(): ImportTarget {

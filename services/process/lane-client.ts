@@ -24,6 +24,8 @@ export interface LaneMeans {
   nowMs?: () => number
 }
 
+/** Other code than that of the last epochs: a person decides (packmill upgrade). */
+const NEEDS_DECISION: ReadonlySet<string> = new Set(['UPGRADE_DIVERGED', 'CODE_CHANGED'])
 /** Looks within stallMs: a process that was suspended as a whole has not looked meanwhile. */
 const LOOKS = 4
 const BUDGET_MS = 3_600_000
@@ -37,6 +39,7 @@ interface Question {
 export class LaneClient {
   /** Settles when the lane has ended: rejects where it cannot go on. */
   readonly ended: Promise<void>
+  /** Every partition has recovered, or is stopped. Rejects where the code is not that of the last epochs, and computes them otherwise. */
   readonly ready: Promise<void>
   private readonly setup: LaneSetup
   private readonly events: LaneEvents
@@ -52,6 +55,7 @@ export class LaneClient {
   private readonly watch: NodeJS.Timeout
   private thread!: LaneThread
   private nextId = 1
+  private mayRun = false
   private isStopping = false
   /** Why the thread was killed. */
   private stall: EngineError | undefined
@@ -71,6 +75,12 @@ export class LaneClient {
     this.ended.catch(() => undefined)
     this.watch = this.startWatch()
     this.start(false)
+  }
+
+  /** After ready: the lane goes on from where its partitions were. Stopped before, it leaves everything as it was. */
+  run(): void {
+    this.mayRun = true
+    this.thread.say({ type: 'run' })
   }
 
   /** Resolves when the lane's partitions have committed their input up to `to`, and what was asked for after it. */
@@ -100,6 +110,7 @@ export class LaneClient {
     )
     this.thread = thread
     for (const { message } of this.questions.values()) thread.say(message)
+    if (this.mayRun) thread.say({ type: 'run' })
     if (this.isStopping) thread.say({ type: 'stop' })
     void thread.ended.then((end) => this.threadEnded(end))
   }
@@ -114,8 +125,7 @@ export class LaneClient {
         events.onRecovering?.(message.partition, message.done, message.of)
         break
       case 'partition-stopped':
-        this.stopped.add(message.partition)
-        events.onPartitionStopped(message.partition, fromData(message.error))
+        this.partitionStopped(message.partition, fromData(message.error))
         break
       case 'partition-waiting':
         events.onPartitionWaiting?.(message.partition, fromData(message.error))
@@ -133,6 +143,16 @@ export class LaneClient {
         this.answered(message.id)?.reject(fromData(message.error))
         break
     }
+  }
+
+  private partitionStopped(partition: number, error: EngineError): void {
+    // Of another version that would go on in some partitions and not in others neither could be finished: it does not start.
+    if (!this.mayRun && NEEDS_DECISION.has(error.code)) {
+      this.isReady.reject(error)
+      return
+    }
+    this.stopped.add(partition)
+    this.events.onPartitionStopped(partition, error)
   }
 
   private threadEnded({ died, error }: LaneEnd): void {

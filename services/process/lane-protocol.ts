@@ -28,6 +28,10 @@ export interface LaneSetup {
   retention: Retention
   live: boolean
   exactlyOnce: boolean
+  /** Epochs from which on what was published stays, whatever this code computes: `all` partitions from their first, or each from the one named. */
+  accept?: 'all' | readonly (readonly [partition: number, epoch: number])[]
+  /** Recover, checkpoint and end: no record is read that was not read before. */
+  recoverOnly?: boolean
   /** An epoch that is computed for longer is one whose operator loops. */
   stallMs: number
   /** Ends of the thread, within an hour, that a partition may cause before it is stopped. */
@@ -47,6 +51,8 @@ export interface ThreadSetup extends LaneSetup {
 export type ToLane =
   | { type: 'drain'; id: number; to: [partition: number, offset: number][]; snapshots: boolean; close: boolean }
   | { type: 'stats'; id: number }
+  /** After 'ready', when every lane may go on. A stop before it leaves everything as it was. */
+  | { type: 'run' }
   | { type: 'stop' }
 
 export type FromLane =

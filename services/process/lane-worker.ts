@@ -44,6 +44,7 @@ export default async function runLane({ port, setup }: { port: MessagePort; setu
 async function work(port: MessagePort, say: (message: FromLane) => void, setup: ThreadSetup, log: JournalLog): Promise<void> {
   const stages = await stagesOf(setup.topology)
   const lanes: Lane[] = []
+  const tasks: PartitionTask[] = []
   const partitions = setup.partitions.filter((partition) => !setup.stopped.includes(partition))
   const beat = new LaneBeat(setup.beat)
   const { ended } = beat.takeOver()
@@ -53,9 +54,11 @@ async function work(port: MessagePort, say: (message: FromLane) => void, setup: 
   }
   for (const [i, { folder, stage }] of stages.entries()) {
     const own = stages.length > 1 ? withOwnChanges(log) : log
+    const ownTasks = await tasksOf(setup, stage, folder, own, stages.length, partitions, (partition) => beatOf(i, partition))
+    tasks.push(...ownTasks)
     lanes.push(
       new Lane({
-        tasks: await tasksOf(setup, stage, folder, own, stages.length, partitions, (partition) => beatOf(i, partition)),
+        tasks: ownTasks,
         log: own,
         clock: systemClock,
         epochMs: setup.epochMs,
@@ -76,6 +79,7 @@ async function work(port: MessagePort, say: (message: FromLane) => void, setup: 
       await lane.drain(new Map(ends), asked)
     }
   }
+  const mayRun = Promise.withResolvers<boolean>()
   port.on('message', (message: ToLane) => {
     switch (message.type) {
       case 'drain': {
@@ -89,7 +93,10 @@ async function work(port: MessagePort, say: (message: FromLane) => void, setup: 
       case 'stats':
         say({ type: 'stats', id: message.id, tasks: lanes.flatMap((lane) => lane.stats) })
         break
+      case 'run':
+        return mayRun.resolve(true)
       case 'stop':
+        mayRun.resolve(false)
         for (const lane of lanes) lane.stop()
     }
   })
@@ -98,6 +105,12 @@ async function work(port: MessagePort, say: (message: FromLane) => void, setup: 
   try {
     for (const lane of lanes) await lane.open()
     say({ type: 'ready' })
+    if (!(await mayRun.promise)) {
+      // They live: no row is suspected for a start that was broken off.
+      await Promise.all(tasks.map((task) => task.leave()))
+      return
+    }
+    if (setup.recoverOnly) for (const lane of lanes) lane.stop()
     const ends = await Promise.allSettled(lanes.map((lane) => lane.run()))
     for (const end of ends) if (end.status === 'rejected') throw end.reason
   } finally {
@@ -130,7 +143,9 @@ async function tasksOf(
     await realFiles.makeFolder(folder)
     const store = await openCheckpointStore({ files: realFiles, folder, keyValue: lmdbKeyValue(join(folder, 'kv')) })
     const beat = beatOf(partition)
-    const options = { stage, lineage, code, partition, epochBytes, checkpointBytes, cacheBytes, exactlyOnce, beat }
+    const acceptFrom = setup.accept === 'all' ? 0 : setup.accept?.find(([one]) => one === partition)?.[1]
+    const bounds = { epochBytes, checkpointBytes, cacheBytes }
+    const options = { stage, lineage, code, partition, ...bounds, exactlyOnce, acceptFrom, sameCode: setup.recoverOnly, beat }
     tasks.push(new PartitionTask(options, log, store))
   }
   return tasks

@@ -16,6 +16,8 @@ export interface Local extends Pick<Embedded, 'import' | 'settle' | 'stats' | 'd
   readonly httpPort?: number
   /** Several files, decoded in parallel; not where another process does the work. */
   readonly ahead: Embedded['ahead'] | undefined
+  /** All that another folder took, computed anew here; only in a process that owns this one. */
+  readonly rebuild?: Embedded['rebuild']
   /** The process that does the work, where it is another one. */
   readonly owner: LockOwner | undefined
   /** Ends this process's part. `at once`: guests are told to come again; else they may first finish what they asked for. */
@@ -59,6 +61,7 @@ export async function openOwner(options: OwnerOptions): Promise<Local> {
     owner: undefined,
     import: (stream, how) => embedded.import(stream, how),
     ahead: (paths, lines) => embedded.ahead(paths, lines),
+    rebuild: (from, onProgress) => embedded.rebuild(from, onProgress),
     settle: (asked) => embedded.settle(asked),
     query: (sql) => embedded.query(sql),
     queryText: (sql, format) => embedded.queryText(sql, format),

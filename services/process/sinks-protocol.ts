@@ -21,8 +21,8 @@ export interface SinksSetup {
   journalBytes: number
   retention: Retention
   lineage: string
-  /** Code version. */
-  code: string
+  /** Writes that another version left unfinished are finished by this one. */
+  acceptVersion: boolean
   partitions: number
   sinks: readonly SinkOrder[]
   /** The configuration's `sink` and `analytics`, threads resolved. */

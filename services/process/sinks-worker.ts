@@ -18,6 +18,9 @@ const INSERT_DEADLINE_MS = 60_000
 /** How often files of this thread's journal that nobody needs are looked for. */
 const RETAIN_MS = 60_000
 
+/** How records become rows: raised with every change of an encoder or of a table's definition. */
+const ROWS_VERSION = 'rows 1'
+
 /** Tables that a topology may name as a sink, and what fills them. */
 const TARGETS: Readonly<Record<string, (store: analytics.AnalyticsStore, lineage: string) => SinkTarget<unknown>>> = {
   events_raw: (store, lineage) => analytics.sinkTarget(store, analytics.EVENTS_RAW, lineage, analytics.eventEncoder(lineage)),
@@ -162,7 +165,7 @@ function newSink(
 ): SinkTask {
   const targetOf = declared ? declaredTarget(declared) : TARGETS[table]
   if (!targetOf) throw new EngineError('UNKNOWN_TABLE', `there is no sink into ${table}`, `Tables: ${Object.keys(TARGETS).join(', ')}.`)
-  const { lineage, partitions, code, sink } = setup
+  const { lineage, partitions, acceptVersion, sink } = setup
   return new SinkTask({
     log,
     sink: table,
@@ -172,7 +175,8 @@ function newSink(
     target: heard(targetOf(store, lineage), (error) => say({ type: 'sink-failed', table, error: toData(error) })),
     clock: systemClock,
     settings: { ...sinkDefaults, intervalMs: sink.intervalMs, batchBytes: sink.batchBytes },
-    codeVersion: code,
+    codeVersion: ROWS_VERSION,
+    acceptVersion,
     onWaiting: (error) => say({ type: 'sink-waiting', table, error: toData(error) }),
     onResumed: () => say({ type: 'sink-resumed', table }),
   })

@@ -33,7 +33,7 @@ async function start(over: Partial<SinksSetup> = {}) {
       journalBytes: 1 << 20,
       retention: retentionDefaults,
       lineage: 'live',
-      code: 'v1',
+      acceptVersion: false,
       partitions: PARTITIONS,
       sinks: [
         { topic: 'events.raw', table: 'events_raw' },

@@ -159,6 +159,7 @@ export class StreamsProcess {
     const streams = new StreamsProcess(topology, partitions, lineage, lock, log, lanes, sinks)
     try {
       await Promise.all([sinks?.ready, ...lanes.map(({ client }) => client.ready)])
+      for (const { client } of lanes) client.run()
     } catch (error) {
       await streams.stop().catch(() => undefined)
       throw error

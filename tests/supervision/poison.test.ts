@@ -1,4 +1,5 @@
 // Events that an operator throws at: what they cost others, and what a replay after the fix gives.
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -96,24 +97,24 @@ test('dead letters replayed after a fix give the tables that there would have be
 
 test('packmill up shows a partition that cannot go on, and /readyz says so', async () => {
   const data = folder()
-  // State of a topology that this version does not have.
-  const { embedded } = await open('planted', data)
-  await importEvents(embedded, eventsOf(300))
-  await embedded.settle({ snapshots: false, close: false })
-  await embedded.stop()
+  // Epochs of operators that these are not, though they say so: what a wrong operator leaves.
+  expect(spawnSync(process.execPath, [join(import.meta.dirname, 'killed-child.ts'), data]).signal).toBe('SIGKILL')
   const elsewhere = mkdtempSync(join(tmpdir(), 'packmill-up-'))
   const set = SETTINGS.flatMap((setting) => ['--set', setting])
   const running = startPackmill(elsewhere, ['up', '--json', '--every', '1', '--port', '0', '--data', data, ...set])
   try {
     let text = ''
     running.child.stdout!.on('data', (part: Buffer) => (text += part.toString()))
-    await running.says(/"stoppedPartitions":\[0,1\]/)
+    await running.says(/"stoppedPartitions":\[\d/)
     const { http } = JSON.parse(text.split('\n')[0]!) as { http: string }
     const ready = await fetch(`${http}/readyz`)
-    expect([ready.status, await ready.json()]).toMatchObject([503, { code: 'PARTITION_STOPPED', stoppedPartitions: [0, 1] }])
+    expect([ready.status, await ready.json()]).toMatchObject([
+      503,
+      { code: 'PARTITION_STOPPED', stoppedPartitions: expect.arrayContaining([expect.any(Number)]) },
+    ])
   } finally {
     running.child.kill('SIGTERM')
-    expect((await running.ended).err).toMatch(/"code":"CODE_CHANGED"/)
+    expect((await running.ended).err).toMatch(/"code":"REPLAY_DIVERGED"/)
     rmSync(elsewhere, { recursive: true, force: true })
   }
 }, 60_000)

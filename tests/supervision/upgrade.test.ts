@@ -1,0 +1,137 @@
+// Another version, or other settings, on a data folder whose process was killed: what is the same goes on; what differs is a person's decision.
+import { createReadStream, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { packmill, type Run } from '../../cli/packmill-process.fake.ts'
+import { loadConfig } from '../../config/index.ts'
+import type { WireEvent } from '../../model/event.ts'
+import { type Embedded, type Notice, openEmbedded } from '../../services/process/embedded.ts'
+import { type Kit, makeKit } from '../damage/folder-kit.ts'
+import { answerOf } from '../torture/answer.ts'
+
+let kit: Kit
+const opened: Embedded[] = []
+beforeAll(async () => {
+  // Without a checkpoint: all epochs are computed again. Its version is 'torture'.
+  kit = await makeKit({ files: 2, eventsPerFile: 1500, before: 1, killed: true, set: ['engine.checkpointBytes=1GB'] })
+}, 60_000)
+afterAll(() => kit.remove())
+afterEach(async () => {
+  for (const embedded of opened.splice(0)) await embedded.stop().catch(() => undefined)
+})
+
+const OTHER = 'clickstream.rage.clicks=2'
+const linesOf = (path: string) =>
+  readFileSync(path, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as WireEvent)
+
+async function open(data: string, version: string, set: string[] = []) {
+  const { config } = loadConfig({ data, set: [...kit.set, ...set], environment: {} })
+  const notices: Notice[] = []
+  const embedded = await openEmbedded({ config, version, live: false, onNotice: (notice) => notices.push(notice) })
+  opened.push(embedded)
+  const stopped = () =>
+    notices.flatMap((notice) => (notice.type === 'partition-stopped' ? [notice.error as Error & Record<string, unknown>] : []))
+  return { embedded, config, stopped, notices }
+}
+function upgrade(data: string, args: string[], set: string[] = []): Run {
+  const settings = [...kit.set, ...set].flatMap((setting) => ['--set', setting])
+  return packmill(join(data, '..'), ['upgrade', ...args, '--data', data, ...settings])
+}
+/** What a fresh folder would have, for these settings. */
+async function expectAnswer({ embedded, config }: Awaited<ReturnType<typeof open>>): Promise<void> {
+  await embedded.settle({ snapshots: true, close: false })
+  const { differences, events } = await answerOf(embedded, config, linesOf(kit.files[0]))
+  expect([differences, events]).toEqual([[], 1500])
+}
+
+test('another version that computes the same goes on after a kill, and says nothing', async () => {
+  const now = await open(kit.copy(), 'the next')
+  expect(now.stopped()).toEqual([])
+  expect(now.notices.some((notice) => notice.type === 'recovering' && notice.of > 0)).toBe(true)
+  await expectAnswer(now)
+}, 60_000)
+
+test('other settings that compute it otherwise do not start, in no partition; the error has both codes and three commands', async () => {
+  const data = kit.copy()
+  const error = await open(data, 'the next', [OTHER]).catch((thrown) => thrown)
+  expect(error).toMatchObject({
+    code: 'UPGRADE_DIVERGED',
+    message: expect.stringMatching(/committed by packmill torture.*this is packmill the next/),
+    advice: expect.stringMatching(/packmill upgrade drain.*packmill upgrade accept \d:\d+.*packmill upgrade rebuild --into DIR/),
+  })
+  for (let n = 0; n < 8; n++) await expect(open(data, 'the next', [OTHER])).rejects.toMatchObject({ code: 'UPGRADE_DIVERGED' })
+  // It has changed nothing: the old ones go on, with more to do, and suspect no record of having ended those starts.
+  const now = await open(data, 'torture')
+  await now.embedded.import(createReadStream(kit.files[1]), { onReject: () => undefined })
+  await now.embedded.settle({ snapshots: true, close: false })
+  const { differences, events } = await answerOf(now.embedded, now.config, kit.files.flatMap(linesOf))
+  expect([differences, events]).toEqual([[], 3000])
+}, 120_000)
+
+test('drain: the old settings finish, the new ones go on from there', async () => {
+  const data = kit.copy()
+  const refused = upgrade(data, ['drain'], [OTHER])
+  expect([refused.code, refused.err]).toEqual([1, expect.stringMatching(/CODE_CHANGED.*its last epoch was committed by/)])
+  // As the version of before would: drain asks for the very same.
+  const { config } = loadConfig({ data, set: kit.set, environment: {} })
+  const before = await openEmbedded({ config, version: 'torture', live: false, upgrade: { recoverOnly: true }, onNotice: () => undefined })
+  await before.stop()
+  const { stopped, notices } = await open(data, 'the next', [])
+  expect(stopped()).toEqual([])
+  expect(notices.filter((notice) => notice.type === 'recovering' && notice.of > 0)).toEqual([])
+  const drained = upgrade(data, ['drain', '--json'])
+  expect(drained.err).toContain('DATA_LOCKED')
+}, 60_000)
+
+test('drain by its command', () => {
+  const data = kit.copy()
+  const settings = kit.set.flatMap((setting) => ['--set', setting])
+  expect(packmill(join(data, '..'), ['import', kit.files[1], '--data', data, ...settings]).code).toBe(0)
+  const drained = upgrade(data, ['drain', '--json'])
+  expect([drained.code, drained.err, drained.out]).toEqual([0, '', '{\n  "drained": true\n}\n'])
+}, 60_000)
+
+test('accept: from the epoch that is named, in that partition; what was published stays', async () => {
+  const data = kit.copy()
+  const published = await open(kit.copy(), 'torture')
+  const counts = 'SELECT count() AS n FROM fact_incidents'
+  const before = await published.embedded.query(counts)
+  await published.embedded.stop()
+  // Each partition is named in turn, as its error says.
+  const named: string[] = []
+  for (let last = upgrade(data, ['accept', '9:1'], [OTHER]); last.code !== 0; last = upgrade(data, ['accept', ...named], [OTHER])) {
+    const [, place] = /packmill upgrade accept (\d+:\d+)/.exec(last.err) ?? []
+    expect(place, last.err).toBeDefined()
+    expect(named).not.toContain(place)
+    named.push(place!)
+  }
+  expect(named.length).toBeGreaterThan(0)
+  const { embedded, stopped } = await open(data, 'the next', [OTHER])
+  expect(stopped()).toEqual([])
+  await embedded.settle({ snapshots: false, close: false })
+  expect(await embedded.query(counts)).toEqual(before)
+}, 120_000)
+
+test('rebuild: all output anew in another folder, also of a log whose state this version cannot read; broken off and run again', async () => {
+  const data = kit.copy()
+  const into = `${data}-new`
+  const same = upgrade(data, ['rebuild', '--into', data], [OTHER])
+  expect([same.code, same.err]).toEqual([1, expect.stringContaining('SAME_FOLDER')])
+  const first = upgrade(data, ['rebuild', '--into', into, '--json'], [OTHER])
+  expect([first.code, JSON.parse(first.out || '{}')], first.err).toEqual([0, { into, records: 1500, before: 0, missing: 0 }])
+  const again = upgrade(data, ['rebuild', '--into', into, '--json'], [OTHER])
+  expect([again.code, JSON.parse(again.out || '{}')], again.err).toEqual([0, { into, records: 0, before: 1500, missing: 0 }])
+  await expectAnswer(await open(into, 'the next', [OTHER]))
+}, 120_000)
+
+test('upgrade refuses what makes no sense', () => {
+  const data = kit.copy()
+  expect(upgrade(data, ['accept']).code).toBe(2)
+  expect(upgrade(data, ['accept', '1:2', '--all']).code).toBe(2)
+  expect(upgrade(data, ['accept', 'one']).code).toBe(2)
+  expect(upgrade(data, ['rebuild']).code).toBe(2)
+  expect(upgrade(join(data, 'nothing'), ['drain']).err).toContain('NO_DATA')
+})
