@@ -10,6 +10,7 @@ import { type Kept, results } from './harness/results.ts'
 import { sweepChart } from './harness/sweep-chart.ts'
 import { importFile } from './import.ts'
 import { ingest } from './ingest.ts'
+import { isolation } from './isolation.ts'
 import { lane } from './lane.ts'
 import { lanes } from './lanes.ts'
 import { latency } from './latency.ts'
@@ -39,6 +40,7 @@ export const questions: readonly Question[] = [
   latency,
   recovery,
   pause,
+  isolation,
 ]
 
 export interface MainOptions {
