@@ -7,6 +7,7 @@ import { cacheFolder } from './harness/cache.ts'
 import { chart } from './harness/chart.ts'
 import { asTable, type Question, type Report, report } from './harness/report.ts'
 import { type Kept, results } from './harness/results.ts'
+import { scaleChart } from './harness/scale-chart.ts'
 import { sweepChart } from './harness/sweep-chart.ts'
 import { importFile } from './import.ts'
 import { ingest } from './ingest.ts'
@@ -19,6 +20,7 @@ import { nexmark } from './nexmark.ts'
 import { operators } from './operators.ts'
 import { pause } from './pause.ts'
 import { recovery } from './recovery.ts'
+import { scale } from './scale.ts'
 import { scan } from './scan.ts'
 import { startup } from './startup.ts'
 import { stores } from './stores.ts'
@@ -41,6 +43,7 @@ export const questions: readonly Question[] = [
   recovery,
   pause,
   isolation,
+  scale,
 ]
 
 export interface MainOptions {
@@ -125,6 +128,7 @@ function chartOf(kept: Kept): number {
     return 1
   }
   const swept = all.find(({ question }) => question === sweep.name)
+  const scaled = all.find(({ question }) => question === scale.name)
   const others = all.filter((result) => result !== swept)
   const draw = (path: string, svg: string) => {
     writeFileSync(path, svg)
@@ -132,6 +136,7 @@ function chartOf(kept: Kept): number {
   }
   if (others.length > 0) draw(kept.chart, chart(others))
   if (swept) draw(kept.sweepChart, sweepChart(swept))
+  if (scaled) draw(kept.scaleChart, scaleChart(scaled))
   return 0
 }
 

@@ -35,6 +35,7 @@ const SOURCES = {
     'stores/log',
     'bench/harness/prepare.ts',
     'bench/harness/crowd.ts',
+    'bench/harness/returning.ts',
   ],
   /** `events.jsonl`: the same events as `packmill traffic` writes them. */
   file: ['services/traffic', 'bench/harness/prepare.ts'],

@@ -17,6 +17,8 @@ export interface CrowdShape {
   partitions: number
   /** Users seen before them, each once, spread over a day: their sessions are over. */
   before: number
+  /** They come in cohorts, and again and again: see returning.ts. */
+  returning?: true
 }
 
 export const crowdDefaults: CrowdShape = { users: 1_000_000, rounds: 8, orgs: 64, partitions: 8, before: 0 }
@@ -31,8 +33,8 @@ export const CROWD_START_MS = 1_772_434_800_000
 export const crowdEndMs = ({ rounds }: CrowdShape): number => CROWD_START_MS + rounds * ROUND_MS
 
 export const eventsOf = ({ users, rounds, before }: CrowdShape): number => users * rounds + before
-export const crowdName = ({ users, rounds, orgs, partitions, before }: CrowdShape): string =>
-  `${users}x${rounds}-${orgs}-${partitions}-${before}`
+export const crowdName = ({ users, rounds, orgs, partitions, before, returning }: CrowdShape): string =>
+  `${users}x${rounds}-${orgs}-${partitions}-${returning ? 'returning' : before}`
 
 /** What a user does from round to round: all types. */
 const KINDS = ['view', 'click', 'started', 'click', 'custom', 'error', 'view', 'completed'] as const

@@ -29,6 +29,8 @@ export interface LaneOrder {
   exactlyOnce: boolean
   /** The default, where not given. */
   epochBytes?: number
+  /** Of each task; its share of the default among all partitions, where not given. */
+  cacheBytes?: number
   /** The share of the log (0 … 1) that is done before the measurement begins. */
   runIn?: number
   /** Afterwards, unmeasured: open sessions as snapshots, as an import ends, so that all can be compared; and a clean stop. */
@@ -57,12 +59,12 @@ export interface LaneMoments {
 }
 
 export async function runLane(order: LaneOrder, { onRunIn, onMeasured }: LaneMoments = {}): Promise<LaneAnswer> {
-  const { folder, member, runIn = 0, settle } = order
+  const { folder, member, partitions = allPartitions, runIn = 0, settle } = order
   global.gc?.()
 
   let end = measuring()
   const log = await openLog(folder, member?.writer ?? 'lane-0', member?.shared)
-  const gate = await gated(log, runIn)
+  const gate = await gated(log, runIn, member ? allPartitions : partitions)
   if (runIn === 0) gate.open()
   const behindGate: Log = { ...bound(log), reader: gate.reader }
   const tasks = await openTasks(order, behindGate)
@@ -143,6 +145,7 @@ export async function openTasks(
     checkpointBytes,
     exactlyOnce,
     epochBytes = defaults.engine.epochBytes,
+    cacheBytes = defaults.engine.cacheBytes / allPartitions.length,
   }: Omit<LaneOrder, 'settle' | 'runIn'>,
   log: Log,
 ): Promise<PartitionTask[]> {
@@ -150,7 +153,6 @@ export async function openTasks(
   const imported = (await import(new URL(module, import.meta.url).href)) as Record<string, (settings: ClickstreamSettings) => Topology>
   const topology = imported[name](clickstreamDefaults())
   const stage = sessionStage(topology)
-  const cacheBytes = defaults.engine.cacheBytes / allPartitions.length
   const tasks: PartitionTask[] = []
   for (const partition of partitions) {
     const state = join(folder, 'state', LINEAGE, `${topology.name}-${partition}`)

@@ -64,7 +64,7 @@ export async function openLive({
   const { journalBytes } = defaults.log
   const retention = { topics: {}, others: { ms: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY } }
   const log = await openJournalLog({ files: realFiles, folder: join(folder, 'log'), writer: 'main', shared, journalBytes })
-  const common = { folder, shared, journalBytes, retention, lineage: LINEAGE, code: 'bench' }
+  const common = { folder, shared, journalBytes, retention, lineage: LINEAGE }
   const topology = clickstream(settings)
   const failed = (what: string) => (error: unknown) => {
     console.error(`${what}:`, error)
@@ -75,6 +75,7 @@ export async function openLive({
         {
           ...common,
           name: 'sinks',
+          acceptVersion: false,
           partitions,
           sinks: topology.sinks,
           sink: { ...defaults.sink },
@@ -94,6 +95,7 @@ export async function openLive({
     const client = new LaneClient(
       {
         ...common,
+        code: 'bench',
         name,
         topology: { module, export: 'clickstream', settings },
         partitions: own,

@@ -20,7 +20,17 @@ function commit(): string {
   try {
     return (
       git('rev-parse', '--short', 'HEAD') +
-      (git('status', '--porcelain', '--untracked-files=no', '--', '.', ':!bench/results', ':!docs/figures.svg', ':!docs/sweep.svg') === ''
+      (git(
+        'status',
+        '--porcelain',
+        '--untracked-files=no',
+        '--',
+        '.',
+        ':!bench/results',
+        ':!docs/figures.svg',
+        ':!docs/sweep.svg',
+        ':!docs/scale.svg',
+      ) === ''
         ? ''
         : '+')
     )

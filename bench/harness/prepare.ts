@@ -11,6 +11,7 @@ import { writeAnswer } from './answer-file.ts'
 import type { Cached, PrepareOrder } from './cache.ts'
 import { type CrowdShape, crowdBlocks, crowdDefaults } from './crowd.ts'
 import { answer } from './in-child.ts'
+import { returningBlocks } from './returning.ts'
 import { allPartitions, type InputMeta, LINEAGE, openLog, PARTITIONS, TOPIC } from './workload.ts'
 
 /** Lines per chunk that the importer is given. */
@@ -57,7 +58,7 @@ async function makeCrowd(events: number, folder: string, shape: CrowdShape): Pro
   const log = await openLog(folder, 'input')
   const claim = await log.claim('crowd')
   let epoch = 0
-  for (const blocks of crowdBlocks(shape)) {
+  for (const blocks of shape.returning ? returningBlocks(shape) : crowdBlocks(shape)) {
     epoch++
     const outputs = blocks.map((block) => ({ topic: TOPIC, ...block }))
     await claim.commit({ outputs, receipt: { epoch, to: epoch }, release: { receiptsThrough: epoch - 1, inputBefore: 0 } })

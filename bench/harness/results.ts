@@ -11,9 +11,10 @@ export interface Result extends Report {
 }
 
 export interface Kept {
-  /** Paths of the SVGs: of the figures with bounds, and of the sweep. */
+  /** Paths of the SVGs: of the figures with bounds, of the sweep, and of the scale. */
   chart: string
   sweepChart: string
+  scaleChart: string
   save(report: Report, quick: boolean): void
   /** All that are kept, by name. */
   read(): Result[]
@@ -22,6 +23,7 @@ export interface Kept {
 export const keptIn = (folder: string, charts: string): Kept => ({
   chart: join(charts, 'figures.svg'),
   sweepChart: join(charts, 'sweep.svg'),
+  scaleChart: join(charts, 'scale.svg'),
   save(report, quick) {
     mkdirSync(folder, { recursive: true })
     const result: Result = { ...report, measuredAt: new Date().toISOString(), quick }

@@ -71,19 +71,23 @@ function readThrough(path: string): void {
 const scratch = new Uint8Array(4 << 20)
 
 /** A log that ends, for its readers, at a share of each partition until `open` is called: before is not measured, behind it is. */
-export async function gated(log: JournalLog, share: number): Promise<{ reader: JournalLog['reader']; open(): void }> {
-  const bounds = await Promise.all(allPartitions.map((partition) => log.bounds({ topic: TOPIC, partition })))
-  let gates = bounds.map(({ end }) => Math.floor(end * share))
+export async function gated(
+  log: JournalLog,
+  share: number,
+  partitions: readonly number[] = allPartitions,
+): Promise<{ reader: JournalLog['reader']; open(): void }> {
+  const bounds = await Promise.all(partitions.map((partition) => log.bounds({ topic: TOPIC, partition })))
+  const gates = new Map(bounds.map(({ end }, at) => [partitions[at], Math.floor(end * share)]))
   return {
     reader: (at) => {
       const own = log.reader(at)
       const read: typeof own.read = (from, maxBytes) =>
-        from >= gates[at.partition] ? Promise.resolve({ bytes: new Uint8Array(0), blocks: [], next: from }) : own.read(from, maxBytes)
+        from >= (gates.get(at.partition) ?? Number.POSITIVE_INFINITY)
+          ? Promise.resolve({ bytes: new Uint8Array(0), blocks: [], next: from })
+          : own.read(from, maxBytes)
       return { read, close: () => own.close() }
     },
-    open: () => {
-      gates = gates.map(() => Number.POSITIVE_INFINITY)
-    },
+    open: () => gates.clear(),
   }
 }
 

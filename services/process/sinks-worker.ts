@@ -1,5 +1,6 @@
 // The sinks' thread: owns the embedded analytics engine and every sink task, and answers queries. Started by sinks-client through a Piscina
 // pool of one; the call lasts as long as the thread.
+import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import type { MessagePort } from 'node:worker_threads'
 import { EngineError, toData } from '../../engine/errors.ts'
@@ -175,12 +176,14 @@ function newSink(
     target: heard(targetOf(store, lineage), (error) => say({ type: 'sink-failed', table, error: toData(error) })),
     clock: systemClock,
     settings: { ...sinkDefaults, intervalMs: sink.intervalMs, batchBytes: sink.batchBytes },
-    codeVersion: ROWS_VERSION,
+    codeVersion: declared ? `${ROWS_VERSION}, table ${digestOf(declared)}` : ROWS_VERSION,
     acceptVersion,
     onWaiting: (error) => say({ type: 'sink-waiting', table, error: toData(error) }),
     onResumed: () => say({ type: 'sink-resumed', table }),
   })
 }
+
+const digestOf = (schema: analytics.TableSchema) => createHash('sha256').update(JSON.stringify(schema)).digest('hex').slice(0, 12)
 
 const MISFIT =
   'Declare the column as what the records have (with a ? where it may be absent), and give the table another name: that one is filled from the beginning of the topic. ' +

@@ -1,5 +1,4 @@
 // The tables that a topology declares, as the sinks' thread is told of them. Pure.
-import { createHash } from 'node:crypto'
 import { declaredTable } from '../../stores/analytics/tables.ts'
 import type { Topology } from '../../streams/stream.ts'
 import type { ColumnType } from '../../streams/table.ts'
@@ -26,7 +25,3 @@ export const declaredSinks = ({ branches }: Topology): SinkOrder[] =>
     const columns = Object.entries(table.columns).map(([name, type]) => [name, TYPES[type]] as const)
     return [{ topic, table: table.name, declared: declaredTable(table.name, columns) }]
   })
-
-/** What must be the same for a batch to be finished that a stop left: how records become rows. Not the topology's code, which has no part in that. */
-export const sinksCode = (sinks: readonly SinkOrder[], version: string): string =>
-  `packmill ${version}, tables ${createHash('sha256').update(JSON.stringify(sinks)).digest('hex').slice(0, 12)}`

@@ -18,7 +18,7 @@ import type { TaskStats } from '../process/lane-protocol.ts'
 import { SinksClient } from '../process/sinks-client.ts'
 import { storeSetup } from '../process/store-setup.ts'
 import { type Appended, appendLines } from './append-lines.ts'
-import { declaredSinks, sinksCode } from './declared-sinks.ts'
+import { declaredSinks } from './declared-sinks.ts'
 import { FileSink } from './file-sink.ts'
 import { topologyCode } from './load-topology.ts'
 
@@ -121,7 +121,7 @@ export class StreamsProcess {
         : new SinksClient(
             {
               ...{ name: 'sinks', folder, shared, journalBytes, retention, lineage, partitions, sinks: tables },
-              code: sinksCode(tables, options.version),
+              acceptVersion: false,
               ...storeSetup(config),
             },
             {

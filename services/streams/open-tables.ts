@@ -30,7 +30,7 @@ export async function openTables(config: Config): Promise<Tables> {
           journalBytes: log.journalBytes,
           retention,
           lineage: 'main',
-          code: '',
+          acceptVersion: false,
           partitions: 0,
           sinks: [],
         },
