@@ -3,10 +3,16 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { EVENT_TYPES } from '../model/event.ts'
+import { kafkaPartition } from '../model/hash.ts'
 import { chart } from './harness/chart.ts'
+import { type CrowdShape, crowdBlocks, crowdDefaults, crowdEndMs, orgsEvenly } from './harness/crowd.ts'
+import { StreamPlan } from './harness/live-load.ts'
 import { median } from './harness/median.ts'
+import { percentile } from './harness/percentile.ts'
 import type { Figure, Question } from './harness/report.ts'
 import { keptIn, type Result } from './harness/results.ts'
+import { returningBlocks } from './harness/returning.ts'
 import { shareOut } from './harness/share-out.ts'
 import { main, questions } from './main.ts'
 
@@ -107,6 +113,7 @@ test('every question is a file of bench/ with its name', () => {
     'exactly-once',
     'import',
     'ingest',
+    'isolation',
     'lane',
     'lanes',
     'latency',
@@ -115,6 +122,7 @@ test('every question is a file of bench/ with its name', () => {
     'operators',
     'pause',
     'recovery',
+    'scale',
     'scan',
     'startup',
     'stores',
@@ -208,4 +216,111 @@ test('partitions are shared out so that no share is larger than it must be, and 
 
 test('the median is the middle, whatever the order, and the lower of two middles', () => {
   expect([median([3, 1, 2]), median([4, 1, 3, 2]), median([7])]).toEqual([2, 2, 7])
+})
+
+test('a percentile is a value that so large a share is at most', () => {
+  const hundred = Array.from({ length: 100 }, (_, i) => 100 - i)
+  expect([percentile(hundred, 0.5), percentile(hundred, 0.99), percentile(hundred, 1), percentile([7], 0.01)]).toEqual([50, 99, 100, 7])
+  expect(percentile([], 0.5)).toBeNaN()
+})
+
+test('--save draws the plot of scale beside the chart, a point for each of its sizes', async () => {
+  const figures = [10, 100].map((orgs) => ({ name: `orgs-${orgs}`, value: orgs / 8, unit: 'µs CPU per event' }))
+  expect(await ran(['scale', '--save'], asked('scale', figures))).toBe(0)
+  const drawn = readFileSync(join(folder, 'scale.svg'), 'utf8')
+  expect(drawn).toMatch(/^<svg .*1\.25<.*12\.5</s)
+  expect(drawn).toContain('organisations')
+})
+
+interface Line {
+  orgId: string
+  userId: string
+  eventId: string
+  type: (typeof EVENT_TYPES)[number]
+  ts: number
+}
+const linesOf = (blocks: Iterable<{ partition: number; count: number; bytes: Uint8Array }[]>) =>
+  [...blocks].flat().flatMap(({ partition, count, bytes }) => {
+    const lines = new TextDecoder().decode(bytes).trimEnd().split('\n')
+    expect(lines).toHaveLength(count)
+    return lines.map((line) => ({ partition, event: JSON.parse(line) as Line }))
+  })
+
+describe('a crowd', () => {
+  const shape: CrowdShape = { ...crowdDefaults, users: 640, orgs: 16, partitions: 4, before: 100 }
+  const all = linesOf(crowdBlocks(shape, 500))
+  const byUser = Map.groupBy(
+    all.map(({ event }) => event),
+    ({ userId }) => userId,
+  )
+  const open = [...byUser.values()].filter((events) => events.length > 1)
+
+  test('has every user once a round, with all types, the last time in the last minute', () => {
+    expect([all.length, byUser.size, open.length]).toEqual([640 * 8 + 100, 740, 640])
+    for (const events of open) {
+      expect(events).toHaveLength(8)
+      expect(new Set(events.map(({ type }) => type))).toEqual(new Set(EVENT_TYPES))
+      expect(crowdEndMs(shape) - events.at(-1)!.ts).toBeLessThanOrEqual(60_000)
+    }
+    expect(new Set(all.map(({ event }) => event.eventId)).size).toBe(all.length)
+  })
+
+  test('comes evenly: event times do not go back, and each partition has as many organisations', () => {
+    const byTime = [...all].sort((a, b) => a.event.ts - b.event.ts)
+    for (const partition of [0, 1, 2, 3]) {
+      const own = all.filter((line) => line.partition === partition)
+      expect(own).toEqual(byTime.filter((line) => line.partition === partition))
+      expect(new Set(own.map(({ event }) => event.orgId)).size).toBe(4)
+    }
+    for (const { partition, event } of all) expect(kafkaPartition(new TextEncoder().encode(`${event.orgId}:shop`), 4)).toBe(partition)
+  })
+
+  test('is over, of those before it, when it begins', () => {
+    const before = [...byUser.values()].filter((events) => events.length === 1).map(([{ ts }]) => ts)
+    expect(Math.min(...open.map(([{ ts }]) => ts)) - Math.max(...before)).toBeGreaterThan(1_800_000)
+  })
+
+  test('that returns has sessions of two events, longer apart than the gap that ends one', () => {
+    const returning = linesOf(returningBlocks({ ...shape, rounds: 6, before: 0, returning: true }, 500))
+    for (const events of Map.groupBy(returning, ({ event }) => event.userId).values()) {
+      const at = events.map(({ event }) => event.ts)
+      const pauses = at.slice(1).map((ts, i) => ts - at[i] > 1_800_000)
+      expect(pauses).toEqual([false, true, false, true, false])
+    }
+  })
+
+  test('has names for any number of organisations', () => {
+    expect(new Set(orgsEvenly(10, 8)).size).toBe(10)
+    expect(orgsEvenly(3, 1)).not.toContain(undefined)
+  })
+})
+
+describe('a load', () => {
+  const shape: CrowdShape = { ...crowdDefaults, users: 6400 }
+  const stream = { rate: 2000, orgs: [0, 64] as const, patterns: 20, everySecondMs: 0 }
+  const plan = new StreamPlan(stream, shape)
+
+  test('completes as many patterns a second as it says: three clicks of one user on one element, a tenth of a second apart', () => {
+    const clicks = Array.from({ length: 10_000 }, (_, n) => ({ n, ...plan.event(n) })).filter(({ click }) => click > 0)
+    const completed = clicks.filter(({ click }) => click === 3)
+    expect(completed.length).toBeGreaterThanOrEqual(5 * 20 - 2 * 2)
+    for (const { n, user, element } of completed) {
+      const own = clicks.filter((other) => other.user === user && n - other.n < stream.rate && other.n <= n)
+      expect(own.map((other) => [other.click, other.element])).toEqual([1, 2, 3].map((click) => [click, element]))
+      expect((n - own[0].n) / stream.rate).toBeCloseTo(0.2, 2)
+    }
+  })
+
+  test('has nobody else do what a pattern does: who clicks in one does nothing besides', () => {
+    const events = Array.from({ length: 50_000 }, (_, n) => plan.event(n))
+    const clicking = new Set(events.filter(({ click }) => click > 0).map(({ user }) => user))
+    expect(events.filter(({ click, user }) => click === 0 && clicking.has(user))).toEqual([])
+    expect(events.every(({ user }) => user >= 0 && user < shape.users)).toBe(true)
+  })
+
+  test('keeps to its organisations and windows', () => {
+    const flood = new StreamPlan({ rate: 1000, orgs: [3, 4], patterns: 0, everySecondMs: 500 }, shape)
+    expect(new Set(Array.from({ length: 500 }, (_, n) => flood.event(n).user % 64))).toEqual(new Set([3]))
+    expect([0, 499, 500, 999, 1000].map((ms) => flood.isOn(ms))).toEqual([false, false, true, true, false])
+  })
 })
