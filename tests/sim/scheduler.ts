@@ -27,6 +27,8 @@ export interface SimProcess {
 
 /** Beyond this a run is taken to go round in circles. */
 const STEPS_MAX = 300_000
+/** A step on a disk takes no longer. */
+const SLOW_DISK_MS = 60_000
 
 export class Scheduler {
   /** What has really passed. */
@@ -86,9 +88,11 @@ export class Scheduler {
   async step(): Promise<void> {
     await quiet()
     if (++this.steps > STEPS_MAX) throw new Error(`no end after ${STEPS_MAX} steps: ${this.trace.slice(-8).join(' · ')}`)
-    // A slow disk: time may pass while steps wait.
-    const passes = this.waiting.length === 0 || (this.sleeping.length > 0 && this.random() < 0.03)
-    const next = passes ? this.wakeNext() : this.waiting.splice(Math.floor(this.random() * this.waiting.length), 1)[0]
+    // A slow disk: time may pass while steps wait, but for no hours.
+    const isQuiet = this.waiting.length === 0
+    const passes = isQuiet || this.random() < 0.03
+    const woken = passes ? this.wakeNext(isQuiet ? Number.POSITIVE_INFINITY : this.nowMs + SLOW_DISK_MS) : undefined
+    const next = woken ?? this.waiting.splice(Math.floor(this.random() * this.waiting.length), 1)[0]
     if (!next) throw new Error(`everything waits and nothing can go on, after ${this.trace.slice(-8).join(' · ')}`)
     this.trace.push(next.label)
     if (this.trace.length > 200) this.trace.splice(0, 100)
@@ -111,11 +115,11 @@ export class Scheduler {
     return promise
   }
 
-  private wakeNext(): Sleeping | undefined {
+  private wakeNext(untilMs: number): Sleeping | undefined {
     let first: Sleeping | undefined
     for (const one of this.sleeping)
       if (!first || one.atMs < first.atMs || (one.atMs === first.atMs && one.order < first.order)) first = one
-    if (!first) return undefined
+    if (!first || first.atMs > untilMs) return undefined
     this.sleeping = this.sleeping.filter((one) => one !== first)
     this.nowMs = Math.max(this.nowMs, first.atMs)
     return first

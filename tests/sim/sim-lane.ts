@@ -118,9 +118,11 @@ export class SimLane {
     if (this.own.settings.sinks) await this.startSinks()
   }
 
-  /** Another has the partitions now: nothing can be claimed any more, and what is committed is to be refused. */
-  fence(): void {
+  /** Another has the partitions now: nothing can be claimed any more, and what is committed is to be refused. One with the same journal follows
+   *  a thread that is dead: what that has on its way to the disk arrives there, and is never published. */
+  fence(sameWriter: boolean): void {
     this.isFenced = true
+    if (sameWriter && !this.own.plant.journal) this.journal.view.publish = () => false
     for (const promise of this.running) promise.catch(() => undefined)
   }
 

@@ -53,6 +53,7 @@ export class SimNode {
   private readonly waits = localWaits()
   private readonly owners: SimLane[] = []
   private takingOver: Promise<void> | undefined
+  private isTakingOver = false
 
   constructor(options: NodeOptions) {
     this.options = options
@@ -93,14 +94,16 @@ export class SimNode {
     const take = async () => {
       const { world, plant } = this.options
       const files = plant?.files?.(this.files) ?? this.files
-      const journal = await this.journalTaken(sameWriter ? 'lane' : 'spare', files)
-      this.owner.fence()
+      this.owner.fence(sameWriter)
+      const journal = await this.journal(sameWriter ? 'lane' : 'spare', files)
       world.claimState()
       const next = this.newLane(journal)
       await next.open()
       this.owner = next
+      this.isTakingOver = false
       await next.run()
     }
+    this.isTakingOver = true
     this.takingOver = take()
     await this.takingOver
   }
@@ -193,17 +196,6 @@ export class SimNode {
     return openJournalLog({ files, folder: '/log', writer, shared, waits, journalBytes, retention, nowMs })
   }
 
-  /** The instance before may commit just then: whoever loses that race begins again. */
-  private async journalTaken(writer: string, files: Files): Promise<JournalLog> {
-    for (;;) {
-      try {
-        return await this.journal(writer, files)
-      } catch (error) {
-        if ((error as { code?: string }).code !== 'FENCED') throw error
-      }
-    }
-  }
-
   private newLane(journal: JournalLog): SimLane {
     const {
       world,
@@ -230,13 +222,16 @@ export class SimNode {
     return lane
   }
 
-  /** As a process does it: now and then, each journal for itself. */
+  /** As a process does it: now and then, each journal for itself. Not of an owner that another is about to follow: only one instance of a writer
+   *  may look after its files. */
   private async retaining(): Promise<void> {
     const { settings, world } = this.options
     if (settings.retainMs === undefined) return
     while (this.process.alive) {
       await this.process.clock.sleep(settings.retainMs)
-      for (const log of this.logs) world.observed.counts.filesReleased += await log.retain().catch(() => 0)
+      world.observed.counts.filesReleased += await this.logs[0].retain().catch(() => 0)
+      const owner = this.isTakingOver ? undefined : this.owner
+      world.observed.counts.filesReleased += (await owner?.journal.retain().catch(() => 0)) ?? 0
     }
   }
 }

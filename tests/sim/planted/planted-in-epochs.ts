@@ -1,6 +1,6 @@
 // Planted bugs of rules 1 to 14, 19 and 20: how epochs are computed and committed, and how checkpoints are taken.
 import { h128, hash128View } from '../../../model/hash.ts'
-import type { Fold } from '../../../operators/contract.ts'
+import type { Emit, Fold } from '../../../operators/contract.ts'
 import { type Inside, instead, patch } from './inside.ts'
 import type { PlantedBug } from './planted.ts'
 
@@ -49,10 +49,14 @@ export const plantedInEpochs: readonly PlantedBug[] = [
     bug: 'an operator counts in a variable outside its state',
     make: () => {
       let incidents = 0
+      const counting = (emit: Emit): Emit => ({
+        incident: (one) => emit.incident({ ...one, count: one.count + (++incidents % 40 === 0 ? 1 : 0) }),
+      })
       const wrong = (fold: Fold): Fold => ({
         ...fold,
-        onEvent: (state, event, emit) =>
-          fold.onEvent(state, event, { incident: (one) => emit.incident({ ...one, count: one.count + (++incidents % 40 === 0 ? 1 : 0) }) }),
+        onEvent: (state, event, emit) => fold.onEvent(state, event, counting(emit)),
+        onTimer: (state, nowMs, emit) => fold.onTimer?.(state, nowMs, counting(emit)),
+        onClose: (state, emit, lastMs, cut) => fold.onClose?.(state, counting(emit), lastMs, cut),
       })
       return { pipeline: (right) => ({ ...right, folds: right.folds.map((fold, at) => (at === 0 ? wrong(fold) : fold)) }) }
     },

@@ -56,17 +56,6 @@ export const plantedInOwnership: readonly PlantedBug[] = [
     as: 'published-epochs-restore',
   },
   {
-    rule: 16,
-    bug: 'what seems missing or different is reported without a look at the claim',
-    make: () => ({
-      task(task: Inside) {
-        task.stillHeld = () => Promise.resolve(true)
-      },
-    }),
-    seed: 0,
-    as: 'no-false-alarm',
-  },
-  {
     rule: 18,
     bug: 'a late write of an earlier owner lands in the journal',
     make: () => ({
