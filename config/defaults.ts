@@ -53,7 +53,7 @@ export const defaults: Config = {
     stallMs: 60_000,
     restartsMax: 20,
   },
-  log: { partitions: 8, journalBytes: 64 * MB, retentionMs: 7 * 86_400_000, retentionBytes: 0 },
+  log: { partitions: 8, journalBytes: 64 * MB, backlogBytes: 16_384 * MB, retentionMs: 7 * 86_400_000, retentionBytes: 0 },
   sink: { intervalMs: 1_000, batchBytes: 64 * MB, fsync: true },
   analytics: { memoryBytes: 2048 * MB, threads: 0, ttlDays: { events: 400, facts: 800 }, url: '' },
   kafka: { brokers: [] },

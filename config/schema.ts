@@ -80,6 +80,11 @@ export const configSchema = group('Packmill', {
   log: group('the embedded log', {
     partitions: count(1, 1024, 'partitions of a topic; fixed when the data folder is made'),
     journalBytes: bytes(MB, 2 * GB, 'a journal file is followed by the next when it is this large'),
+    backlogBytes: bytes(
+      MB,
+      1024 * GB,
+      'what lanes and tables have still to do may take this much of the log; beyond it imports wait, and HTTP answers 503',
+    ),
     retentionMs: ms(MINUTE_MS, 3650 * DAY_MS, 'journal files older than this are deleted once nothing needs them'),
     retentionBytes: bytes(0, 1024 * GB, 'journal files beyond this total are deleted, oldest first, once nothing needs them; 0 = no limit'),
   }),

@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { Config } from '../../config/index.ts'
 import type { SinkStats } from '../../engine/sink/sink-task.ts'
+import { systemClock } from '../../engine/time/clock.ts'
 import { siblingModule } from '../../model/module-url.ts'
 import { TOPICS } from '../../model/rows.ts'
 import { type FolderLock, lockFolder } from '../../stores/files/folder-lock.ts'
@@ -16,6 +17,7 @@ import { prepareLog } from '../../stores/log/prepare-log.ts'
 import type { Retention } from '../../stores/log/retention.ts'
 import { type ClickstreamSettings, clickstream } from '../../topologies/clickstream.ts'
 import { type Ingest, type IngestOptions, openIngest } from '../ingest/ingest.ts'
+import { Backlog, backlogBytes, boundedLog } from './backlog.ts'
 import { dataFolder } from './data-folder.ts'
 import { type DeadLetterAnswer, type DeadLetterRequest, DeadLetters } from './dead-letters.ts'
 import { type Ahead, decodeAhead } from './decode-ahead.ts'
@@ -105,6 +107,8 @@ export class Embedded {
   private readonly lineage: string
   private readonly timer: NodeJS.Timeout
   private imports = new Set<AbortController>()
+  private readonly backlog: Backlog
+  private readonly stopping = new AbortController()
   private readonly aheads = new Set<Ahead>()
   private dead: DeadLetters | undefined
   private readonly waits: Waits
@@ -119,6 +123,7 @@ export class Embedded {
       outputs: string[]
       lineage: string
       waits: Waits
+      backlogBytes: number
       onNotice: (notice: Notice) => void
     },
   ) {
@@ -132,6 +137,11 @@ export class Embedded {
     this.topic = parts.topic
     this.outputs = parts.outputs
     this.lineage = parts.lineage
+    this.backlog = new Backlog({
+      boundBytes: parts.backlogBytes,
+      clock: systemClock,
+      look: async () => backlogBytes(await this.stats(), this.topic, (at, offset) => this.log.bytesFrom(at, offset)),
+    })
     this.timer = setInterval(() => void this.log.retain().catch(() => undefined), RETAIN_MS).unref()
   }
 
@@ -217,6 +227,7 @@ export class Embedded {
       outputs,
       lineage,
       waits,
+      backlogBytes: config.log.backlogBytes,
       onNotice,
     })
     try {
@@ -249,7 +260,8 @@ export class Embedded {
 
   /** The way of batches into the log. Stop it before this. */
   ingest(options: Pick<IngestOptions, 'org' | 'nowMs' | 'newId' | 'onCommit'>): Promise<Ingest> {
-    const { log, lineage, partitions } = this
+    const { lineage, partitions } = this
+    const log = boundedLog(this.log, this.backlog, { full: 'refuse' })
     return openIngest({ log, lineage, partitions, ...options })
   }
 
@@ -280,15 +292,18 @@ export class Embedded {
   }
 
   private get importTarget(): ImportTarget {
+    const waits = {
+      onWaiting: (error: Error) => this.onNotice({ type: 'import-waiting', error }),
+      onResumed: () => this.onNotice({ type: 'import-resumed' }),
+    }
     return {
-      log: this.log,
+      log: boundedLog(this.log, this.backlog, { full: 'wait', signal: this.stopping.signal, ...waits }),
       lineage: this.lineage,
       topic: this.topic,
       partitions: this.partitions,
       nowMs: Date.now,
       patienceMs: this.waits.patienceMs,
-      onWaiting: (error) => this.onNotice({ type: 'import-waiting', error }),
-      onResumed: () => this.onNotice({ type: 'import-resumed' }),
+      ...waits,
     }
   }
 
@@ -354,6 +369,7 @@ export class Embedded {
   async stop(): Promise<void> {
     clearInterval(this.timer)
     for (const control of this.imports) control.abort()
+    this.stopping.abort()
     const aheads = await Promise.allSettled(Array.from(this.aheads, (ahead) => ahead.close()))
     const lanes = await Promise.allSettled(this.lanes.map(({ client }) => client.stop()))
     const sinks = await Promise.allSettled([this.sinks.stop()])

@@ -128,6 +128,15 @@ export class JournalLog implements Log {
     return { start, end }
   }
 
+  /** Bytes of the partition from the block that holds `offset` on. */
+  bytesFrom({ topic, partition }: TopicPartition, offset: number): number {
+    this.refresh()
+    const index = this.index.partition(topic, partition)
+    let bytes = 0
+    for (let at = index.find(offset); at < index.blocks; at++) bytes += index.block(at).length
+    return bytes
+  }
+
   async changed(): Promise<void> {
     if (!this.closed) await this.view.committed(this.seen)
     this.seen = this.view.commits

@@ -84,7 +84,7 @@ export class SimNode {
     const files = this.options.plant?.files?.(this.files) ?? this.files
     this.shared = await prepareLog({ files, folder: '/log', writers: WRITERS })
     this.logs = [await this.journal('main', files), await this.journal('lane', files)]
-    this.retaining()
+    void this.retaining()
     this.owner = this.newLane(this.logs[1])
     await this.owner.open()
   }
