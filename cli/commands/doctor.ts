@@ -15,12 +15,19 @@ export function doctor(command: Command): void {
 
 async function run(options: DataOptions & { json?: boolean }): Promise<void> {
   const { config } = await resolveConfig(options)
-  const [{ checkFolder }, { checkMachine }, { checkSettings }] = await Promise.all([
+  const [{ lookAtFolder }, { checkMachine }, { checkSettings }, { checkBounds }] = await Promise.all([
     import('../doctor/folder.ts'),
     import('../doctor/machine.ts'),
     import('../doctor/settings.ts'),
+    import('../doctor/bounds.ts'),
   ])
-  const findings: Finding[] = [...(await checkMachine()), ...(await checkFolder(config)), ...checkSettings(config)]
+  const folder = await lookAtFolder(config)
+  const findings: Finding[] = [
+    ...(await checkMachine()),
+    ...folder.findings,
+    ...checkSettings(config),
+    ...checkBounds(config, folder.stats),
+  ]
   const isWell = findings.every(({ state }) => state !== 'wrong')
   if (options.json) console.log(JSON.stringify({ well: isWell, findings }, null, 2))
   else console.log(asText(findings, isWell))

@@ -13,6 +13,14 @@ const PARTS = ['log', 'state', 'analytics'] as const
 /** A folder in which less is free will soon not work. */
 const FREE_BYTES_MIN = 1 << 30
 
+/** With what a process at work there says of itself, where there is one. */
+export async function lookAtFolder(config: Config): Promise<{ findings: Finding[]; stats: Stats | undefined }> {
+  const owner = folderOwner(config.data)
+  const through = owner && (await connect(config.data))
+  const stats = await through?.stats()
+  return { findings: await checkFolder(config), stats }
+}
+
 export async function checkFolder(config: Config): Promise<Finding[]> {
   const folder = config.data
   const free = freeSpace(folder)

@@ -15,7 +15,7 @@ import type { Body } from './read-body.ts'
 export const AHEAD_MS = 5 * 60_000
 export const BEHIND_MS = 7 * 86_400_000
 /** Bodies under way, and events that wait for a commit. */
-const WAITING_BYTES_MAX = 64 << 20
+export const WAITING_BYTES_MAX = 64 << 20
 
 export interface IngestOptions {
   log: Pick<Log, 'claim'>

@@ -14,7 +14,7 @@ export const BODY_BYTES_MAX = 5 << 20
 const BEHIND = SLACK
 /** Where a body says nothing of its length; no buffer is smaller. */
 const FIRST_BYTES = 64 * 1024
-const FREE_BYTES_MAX = 16 << 20
+export const FREE_BYTES_MAX = 16 << 20
 
 export interface Body {
   /** The body is bytes[0 … length). */

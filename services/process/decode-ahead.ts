@@ -14,7 +14,7 @@ import { appendDecoded, claimImport, type ImportClaim, type ImportListener, type
 import type { DecodedBatch, ImportReceipt, LineOptions } from './line-decoder.ts'
 
 export const BATCHES_AHEAD = 8
-const FILES_MAX = 8
+export const FILES_MAX = 8
 
 export interface Ahead {
   /** Appends file `index`, to be called in the order of the files. Errors: as importLines; what opening the file rejects with. The signal ends it with its reason. */

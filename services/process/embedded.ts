@@ -75,6 +75,8 @@ export interface Stats {
   sinks: SinkStats[]
   /** Per topic, the offset after the last record of each partition. */
   ends: Record<string, number[]>
+  /** Of the log: what lanes and sinks have still to do. */
+  backlogBytes: number
 }
 
 const RETAIN_MS = 60_000
@@ -140,7 +142,7 @@ export class Embedded {
     this.backlog = new Backlog({
       boundBytes: parts.backlogBytes,
       clock: systemClock,
-      look: async () => backlogBytes(await this.stats(), this.topic, (at, offset) => this.log.bytesFrom(at, offset)),
+      look: async () => (await this.stats()).backlogBytes,
     })
     this.timer = setInterval(() => void this.log.retain().catch(() => undefined), RETAIN_MS).unref()
   }
@@ -352,7 +354,8 @@ export class Embedded {
     const [sinks, ...tasks] = await Promise.all([this.sinks.stats(), ...this.lanes.map(({ client }) => client.stats())])
     const ends: Stats['ends'] = {}
     for (const topic of new Set([this.topic, ...this.outputs])) ends[topic] = await this.ends(topic)
-    return { tasks: tasks.flat().sort((a, b) => a.partition - b.partition), sinks, ends }
+    const consumed = { tasks: tasks.flat().sort((a, b) => a.partition - b.partition), sinks }
+    return { ...consumed, ends, backlogBytes: backlogBytes(consumed, this.topic, (at, offset) => this.log.bytesFrom(at, offset)) }
   }
 
   /** Offsets after the last record of each partition. */

@@ -13,7 +13,7 @@ import { CUT_SHORT, type ImportReply, type SettleRequest, type SqlRequest } from
 import type { LineFormat, Skippable } from './web-log.ts'
 
 /** A statement is text that a person or a program wrote. */
-const REQUEST_BYTES_MAX = 16 << 20
+export const REQUEST_BYTES_MAX = 16 << 20
 /** How long a guest may take to read the answer to its last request. */
 const READ_MS = 2_000
 

@@ -14,7 +14,7 @@ import { journalName, writeIndex } from './journal-file.ts'
 import type { JournalEnd, SharedView } from './shared-log.ts'
 
 /** A frame takes waiting commits until it has this many bytes: a small commit does not wait behind more than that. */
-const FRAME_BYTES_MAX = 16 << 20
+export const FRAME_BYTES_MAX = 16 << 20
 
 /** What one commit adds to a frame. `receipts`: the JSON of its receipt records, in their order. */
 export interface Entry {
