@@ -105,6 +105,10 @@ export class KeyedState {
   readonly idSets = new Map<number, Set<number>>()
   /** Advances with every epoch; what eviction goes by. */
   epoch = 0
+  /** Advances with every checkpoint that begins. Told by it, and not by flags, which users changed: a begin touches none of a million. */
+  generation = 2
+  /** A checkpoint is open: of the generation before. */
+  isSaving = false
   /** Brings an evicted user's sessions back. Set by the state cache. */
   load: (user: number) => void = () => undefined
   /** Leaves the user's present state to the open checkpoint. Set while one is open. */
@@ -141,21 +145,32 @@ export class KeyedState {
       return
     }
     if (flags & USER_FLAG.EVICTED) this.load(user)
-    if (flags & USER_FLAG.LISTED) this.freeze(user)
-    const { u32 } = this.users.arena
-    if ((flags & USER_FLAG.DIRTY) === 0) this.dirty.push(user)
+    if (this.isUnsaved(user) && (flags & USER_FLAG.WRITTEN) === 0) this.freeze(user)
     // Set before the undo copy: a turn that is undone leaves the user dirty, which costs a write, never a loss.
-    u32[at + USER.FLAGS] = (u32[at + USER.FLAGS] & ~(USER_FLAG.LISTED | USER_FLAG.EVICTED)) | USER_FLAG.DIRTY
-    u32[at + USER.USED] = this.epoch
+    this.markDirty(user)
+    this.users.arena.u32[at + USER.USED] = this.epoch
     this.users.arena.touch(user)
     this.users.arena.u32[at + USER.FLAGS] |= USER_FLAG.TOUCHED
     this.touched.push(user)
   }
 
-  /** For a user without sessions, outside of any turn's undo. */
+  /** Changed since the last checkpoint began (protocol 13). */
+  isDirty(user: number): boolean {
+    return this.users.arena.u32[user * this.users.arena.words + USER.CHANGED] === this.generation
+  }
+
+  /** In the open checkpoint, written or not: what it had is in no finished one yet, so it is not evicted (protocol 14). */
+  isUnsaved(user: number): boolean {
+    return this.isSaving && this.users.arena.u32[user * this.users.arena.words + USER.CHANGED] === this.generation - 1
+  }
+
+  /** Its sessions are in memory, or it has none. */
   markDirty(user: number): void {
-    this.users.arena.u32[user * this.users.arena.words + USER.FLAGS] |= USER_FLAG.DIRTY
-    this.dirty.push(user)
+    const { u32, words } = this.users.arena
+    const at = user * words
+    if (u32[at + USER.CHANGED] !== this.generation) this.dirty.push(user)
+    u32[at + USER.CHANGED] = this.generation
+    u32[at + USER.FLAGS] &= ~(USER_FLAG.WRITTEN | USER_FLAG.EVICTED)
   }
 
   touchSession(session: number): void {

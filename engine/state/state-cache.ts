@@ -15,6 +15,8 @@ import { USER, USER_FLAG } from './users.ts'
 
 /** A symbol table past this many strings is swept at the next checkpoint. */
 const SYMBOLS_MAX = 1 << 16
+/** Of the directory, looked at for what has expired with each slice and each begin: about a millisecond. */
+const SWEEP_SLOTS = 1 << 14
 const ACTOR_SPACE = 0x61
 const USER_SPACE = 0x75
 
@@ -40,6 +42,7 @@ export class StateCache {
   private readonly correctionMs: number
   private open: Open | undefined
   private clock = 0
+  private swept = 0
   private readonly list: number[] = []
   /** Of one user: due, end. */
   private readonly times = new Float64Array(2)
@@ -106,11 +109,12 @@ export class StateCache {
   begin(header: CheckpointHeader): void {
     const { state } = this
     this.sweep()
+    state.users.compact()
+    for (const actor of this.actors) if (actor.symbols.count > SYMBOLS_MAX) this.sweepSymbols(actor)
     const list = state.dirty
     state.dirty = []
-    const { u32, words } = state.users.arena
-    for (const user of list)
-      u32[user * words + USER.FLAGS] = (u32[user * words + USER.FLAGS] & ~USER_FLAG.DIRTY) | USER_FLAG.LISTED | USER_FLAG.UNFINISHED
+    state.generation++
+    state.isSaving = true
     state.sessions.hold()
     state.kept.arena.hold()
     state.texts.arena.hold()
@@ -135,6 +139,7 @@ export class StateCache {
   async slice(maxBytes: number): Promise<boolean> {
     const { open } = this
     if (open === undefined) return true
+    this.sweep()
     const until = open.file.bytes + maxBytes
     while (open.next < open.list.length && open.file.bytes < until) this.write(open, open.list[open.next++])
     await open.file.flush()
@@ -149,8 +154,8 @@ export class StateCache {
     this.end(open)
     for (const user of open.emptied) {
       const flags = this.state.users.arena.u32[user * this.state.users.arena.words + USER.FLAGS]
-      if (this.state.newest(user) === 0 && (flags & (USER_FLAG.DIRTY | USER_FLAG.LISTED | USER_FLAG.EVICTED | USER_FLAG.TOUCHED)) === 0)
-        this.state.users.remove(user)
+      const isBusy = this.state.isDirty(user) || (flags & (USER_FLAG.EVICTED | USER_FLAG.TOUCHED)) !== 0
+      if (this.state.newest(user) === 0 && !isBusy) this.state.users.remove(user)
     }
   }
 
@@ -158,12 +163,7 @@ export class StateCache {
     const { open, state } = this
     if (open === undefined) return
     await open.file.abort()
-    const { u32, words } = state.users.arena
-    for (const user of open.list) {
-      const at = user * words + USER.FLAGS
-      if ((u32[at] & USER_FLAG.DIRTY) === 0) state.dirty.push(user)
-      u32[at] = (u32[at] & ~USER_FLAG.LISTED) | USER_FLAG.DIRTY
-    }
+    for (const user of open.list) state.markDirty(user)
     for (const actor of this.actors) actor.dirty = true
     this.end(open)
   }
@@ -181,8 +181,8 @@ export class StateCache {
         if (user === 0) continue
         const at = user * arena.words
         const flags = arena.u32[at + USER.FLAGS]
-        const busy = USER_FLAG.DIRTY | USER_FLAG.UNFINISHED | USER_FLAG.EVICTED | USER_FLAG.TOUCHED
-        if ((flags & busy) !== 0 || arena.u32[at + USER.HEAD] === 0) continue
+        if ((flags & (USER_FLAG.EVICTED | USER_FLAG.TOUCHED)) !== 0 || arena.u32[at + USER.HEAD] === 0) continue
+        if (state.isDirty(user) || state.isUnsaved(user)) continue
         if (state.epoch - arena.u32[at + USER.USED] <= recent) continue
         for (let session = state.newest(user); session !== 0; ) {
           const older = state.older(session)
@@ -227,7 +227,7 @@ export class StateCache {
     const sessions = frozen?.sessions ?? state.listSessions(user, this.list)
     const indexKey = this.indexKey(actor, user)
     const key = indexKey.subarray(1)
-    arena.u32[at + USER.FLAGS] &= ~USER_FLAG.LISTED
+    if (!state.isDirty(user)) arena.u32[at + USER.FLAGS] |= USER_FLAG.WRITTEN
     if (sessions.length === 0) {
       open.file.delete('state', key)
       open.file.delete('index', indexKey)
@@ -248,8 +248,7 @@ export class StateCache {
   private end(open: Open): void {
     const { state } = this
     for (const { sessions } of open.frozen.values()) for (const copy of sessions) state.sessions.release(copy)
-    const { u32, words } = state.users.arena
-    for (const user of open.list) u32[user * words + USER.FLAGS] &= ~USER_FLAG.UNFINISHED
+    state.isSaving = false
     state.freeze = () => undefined
     state.isFrozen = () => false
     state.sessions.unhold()
@@ -258,15 +257,17 @@ export class StateCache {
     this.open = undefined
   }
 
-  /** Frees what can no longer be joined: expiry is decided by comparing times wherever a session is read, this only gives memory back. */
+  /** Frees what can no longer be joined, of the next slots of the directory: expiry is decided by comparing times wherever a session is read,
+   *  this only gives memory back. */
   private sweep(): void {
     const { state } = this
     const { arena, slotCount } = state.users
-    for (let slot = 0; slot < slotCount; slot++) {
-      const user = state.users.inSlot(slot)
-      if (user === 0) continue
+    for (let left = Math.min(SWEEP_SLOTS, slotCount); left > 0; left--) {
+      this.swept = this.swept + 1 < slotCount ? this.swept + 1 : 0
+      const user = state.users.inSlot(this.swept)
+      // What an open checkpoint still refers to waits for the next time round.
+      if (user === 0 || state.isUnsaved(user) || state.isFrozen(user)) continue
       const at = user * arena.words
-      const flags = arena.u32[at + USER.FLAGS]
       const actor = this.actors[arena.u32[at + USER.ACTOR]]
       if (arena.f64[(at >> 1) + USER.DUE] < Number.POSITIVE_INFINITY) continue
       if (!(arena.f64[(at >> 1) + USER.ENDS] < actor.watermark - this.correctionMs)) continue
@@ -276,11 +277,8 @@ export class StateCache {
         session = older
       }
       arena.u32[at + USER.HEAD] = 0
-      if ((flags & USER_FLAG.DIRTY) === 0) state.dirty.push(user)
-      arena.u32[at + USER.FLAGS] = (flags & ~USER_FLAG.EVICTED) | USER_FLAG.DIRTY
+      state.markDirty(user)
     }
-    state.users.compact()
-    for (const actor of this.actors) if (actor.symbols.count > SYMBOLS_MAX) this.sweepSymbols(actor)
   }
 
   private sweepSymbols(actor: Actor): void {

@@ -18,19 +18,17 @@ export const USER = {
   KEY_LENGTH: 8,
   FLAGS: 9,
   USED: 10,
+  /** In which generation it changed last (KeyedState.generation); 0: not since it was loaded. */
+  CHANGED: 11,
   WORDS: 12,
 } as const
 export const USER_FLAG = {
-  /** Changed since the last checkpoint began (protocol 13). */
-  DIRTY: 1,
-  /** In the open checkpoint's list and not written yet. */
-  LISTED: 2,
+  /** Written by the checkpoint of the generation in which it changed last. */
+  WRITTEN: 2,
   /** Its sessions are in the state store, not in memory (protocol 14). */
   EVICTED: 4,
   /** On the list of users touched in this turn. */
   TOUCHED: 8,
-  /** In the open checkpoint, written or not: what it had is in no finished one yet, so it is not evicted (protocol 14). */
-  UNFINISHED: 16,
 } as const
 
 export class Users {
