@@ -16,6 +16,8 @@ import {
 import { DELETED, type KeyTable } from './key-table.ts'
 
 const SLICE_BYTES_AT_FIRST = 1 << 16
+/** Appended bytes are flushed to the disk when they are more than this: all at once at the end, a task would wait for seconds. */
+const SYNC_BYTES = 4 << 20
 
 /** Where slices are put together: one after the other, from checkpoint to checkpoint. */
 export class SliceBuffer {
@@ -47,6 +49,7 @@ export class CheckpointWriter implements OpenCheckpoint {
   private file: AppendFile | undefined
   /** Where the next slice begins in the file. */
   private end: number
+  private synced = 0
   private readonly head: Buffer
   private over = false
 
@@ -77,6 +80,10 @@ export class CheckpointWriter implements OpenCheckpoint {
     try {
       const file = await this.opened()
       await file.append([slice])
+      if (this.end - this.synced > SYNC_BYTES) {
+        this.synced = this.end
+        await file.sync()
+      }
     } catch (error) {
       await this.abort()
       throw storageError(error, this.options.path)
