@@ -118,7 +118,14 @@ export class StateCache {
     state.sessions.hold()
     state.kept.arena.hold()
     state.texts.arena.hold()
-    const open: Open = { file: this.store.begin(header), list, next: 0, frozen: new Map(), emptied: [], epoch: header.epoch }
+    const open: Open = {
+      file: this.store.begin(header, list.length * 2),
+      list,
+      next: 0,
+      frozen: new Map(),
+      emptied: [],
+      epoch: header.epoch,
+    }
     this.open = open
     state.isFrozen = (user) => open.frozen.has(user)
     state.freeze = (user) => {

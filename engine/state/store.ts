@@ -32,7 +32,8 @@ export interface StateStore {
   get(space: Namespace, key: Uint8Array): Uint8Array | undefined
   /** All live entries of a namespace, in any order. Buffers are valid until the next step. */
   entries(space: Namespace): Iterable<[key: Uint8Array, value: Uint8Array]>
-  begin(header: CheckpointHeader): OpenCheckpoint
+  /** `keys`: about how many it will have, so that room for them is made at once. */
+  begin(header: CheckpointHeader, keys?: number): OpenCheckpoint
   /** Work left to do in the background (applying finished files to the key-value store); one bounded step per call, resolves to true while more is left. */
   maintain(): Promise<boolean>
   close(): Promise<void>

@@ -151,7 +151,7 @@ class CheckpointStore implements StateStore {
     }
   }
 
-  begin(header: CheckpointHeader): OpenCheckpoint {
+  begin(header: CheckpointHeader, keys = 0): OpenCheckpoint {
     if (this.open) throw new Error('A checkpoint is open already.')
     if (this.header && header.epoch <= this.header.epoch) {
       throw new Error(`A checkpoint of epoch ${header.epoch} cannot follow one of epoch ${this.header.epoch}.`)
@@ -163,7 +163,7 @@ class CheckpointStore implements StateStore {
       path,
       header: { header, before: [...this.finished.keys()], applied: this.applied },
       slice: this.slice,
-      table: this.spare ?? new KeyTable(),
+      table: this.spare && this.spare.slotCount >= keys * 2 ? this.spare : new KeyTable(keys),
       finished: (table) => {
         this.finished.set(header.epoch, { epoch: header.epoch, path, file: files.open(path) })
         this.unmerged.push(table)
@@ -205,9 +205,13 @@ class CheckpointStore implements StateStore {
     return [...this.unmerged].reverse().concat(this.fresh, this.applying?.table ?? [])
   }
 
-  /** Moves a bounded number of keys of the oldest unmerged table into `fresh`. That table answers first until all of it has moved. */
+  /** Moves a bounded number of keys of the oldest unmerged table into `fresh`, which it becomes where there are none. It answers first until all of it has moved. */
   private merge(): void {
     const table = this.unmerged[0]
+    if (this.fresh.size === 0) {
+      this.fresh = this.unmerged.shift()!
+      return
+    }
     const end = Math.min(table.size, this.mergedKeys + MERGE_KEYS)
     for (; this.mergedKeys < end; this.mergedKeys++) this.fresh.take(table, this.mergedKeys)
     if (end < table.size) return

@@ -51,17 +51,30 @@ export const userKey = (stored: Uint8Array): Uint8Array => stored.subarray(PREFI
 export class KeyTable {
   /** Number of keys. */
   size = 0
-  private slots = new Int32Array(ENTRIES_AT_FIRST * 2)
-  private shift = 32 - Math.log2(ENTRIES_AT_FIRST * 2)
-  private hashes = new Uint32Array(ENTRIES_AT_FIRST)
-  private keyAt = new Float64Array(ENTRIES_AT_FIRST)
-  private keyLength = new Uint16Array(ENTRIES_AT_FIRST)
-  private files = new Float64Array(ENTRIES_AT_FIRST)
-  private positions = new Float64Array(ENTRIES_AT_FIRST)
-  private lengths = new Float64Array(ENTRIES_AT_FIRST)
+  private slots: Int32Array
+  private shift: number
+  private hashes: Uint32Array
+  private keyAt: Float64Array
+  private keyLength: Uint16Array
+  private files: Float64Array
+  private positions: Float64Array
+  private lengths: Float64Array
   private readonly chunks: Buffer[] = []
   /** Bytes of all chunks up to the next key. */
   private end = 0
+
+  /** For about so many keys: it grows beyond them, which takes as long as putting all that it has into it anew. */
+  constructor(keys = 0) {
+    const capacity = 2 ** Math.ceil(Math.log2(Math.max(ENTRIES_AT_FIRST, keys)))
+    this.slots = new Int32Array(capacity * 2)
+    this.shift = 32 - Math.log2(capacity * 2)
+    this.hashes = new Uint32Array(capacity)
+    this.keyAt = new Float64Array(capacity)
+    this.keyLength = new Uint16Array(capacity)
+    this.files = new Float64Array(capacity)
+    this.positions = new Float64Array(capacity)
+    this.lengths = new Float64Array(capacity)
+  }
 
   /** Index of a stored key's entry, or -1. */
   find(stored: Buffer): number {
