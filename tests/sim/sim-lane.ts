@@ -43,6 +43,8 @@ export class SimLane {
   lane!: Lane
   tasks: PartitionTask[] = []
   sinks: SinkTask[] = []
+  /** What the sinks hold. */
+  targets: { readonly bytes: number }[] = []
   running: Promise<void>[] = []
   /** Epochs that recoveries have computed again. */
   recomputed = 0
@@ -146,6 +148,7 @@ export class SimLane {
     const sinkSettings = { ...SINK, orphanMs: settings.orphanMs ?? 0, ...plant.sinkSettings }
     for (const [topic, table] of world.tables) {
       const target = table.target(topic, access)
+      this.targets.push(target)
       const partitions = world.toSend.length
       const options = { log, sink: topic, lineage: 'sim', topic, partitions, clock, settings: sinkSettings, codeVersion: 'sim' }
       const onResumed = () => this.resumed(topic)

@@ -65,6 +65,10 @@ export class SimNode {
     return this.owner.lane
   }
 
+  get targets(): SimLane['targets'] {
+    return this.owner.targets
+  }
+
   get sinks(): SinkTask[] {
     return this.owner.sinks
   }
