@@ -130,3 +130,27 @@ export function kafkaPartition(key: Uint8Array, partitions: number): number {
   h ^= h >>> 15
   return (h & 0x7fffffff) % partitions
 }
+
+/** a += b modulo 2^128; word 0 is the lowest. */
+export function addTo(a: Uint32Array, b: Uint32Array): void {
+  let carry = 0
+  for (let i = 0; i < 4; i++) {
+    const sum = a[i] + b[i] + carry
+    a[i] = sum
+    carry = sum > 0xffff_ffff ? 1 : 0
+  }
+}
+
+const hexBytes = Buffer.alloc(16)
+
+/** Four words as 32 lower-case hex digits. */
+export function hex128(words: ArrayLike<number>): string {
+  for (let i = 0; i < 4; i++) {
+    const word = words[i]
+    hexBytes[i * 4] = word >>> 24
+    hexBytes[i * 4 + 1] = word >>> 16
+    hexBytes[i * 4 + 2] = word >>> 8
+    hexBytes[i * 4 + 3] = word
+  }
+  return hexBytes.toString('hex')
+}

@@ -9,12 +9,13 @@
 //    and left no trace (19, 20). A timer that throws again: its key is forgotten (21).
 // 4. In `dead`, an offset is a row that was not read (22); −1 − offset is a row that was read, and not processed. A recomputation does the same.
 import { inspect } from 'node:util'
-import { BufferPool, hex128, Outputs } from '../engine/actor/outputs.ts'
+import { BufferPool, Outputs } from '../engine/actor/outputs.ts'
 import { EngineError } from '../engine/errors.ts'
 import type { Computer, ComputerStats, Epoch, EpochScope, Replay, Stage } from '../engine/lane/computer.ts'
 import type { EpochInputs, Receipt } from '../engine/lane/receipt.ts'
 import type { OutputBlock, ReadResult } from '../engine/log/contract.ts'
 import type { StateStore } from '../engine/state/store.ts'
+import { hex128 } from '../model/hash.ts'
 import type { AnyOperator, At } from './operator.ts'
 import type { Pipeline } from './pipelines.ts'
 import { type Fields, restored, saved } from './record-fields.ts'

@@ -2,7 +2,7 @@
 //
 // Outputs owns the buffers. Per topic: records (each ended by a newline), their count, and the sum modulo 2^128 over output keys of an
 // ordered hash of that key's records (protocol 6). Records of a key are written together, between `beginKey` and `endKey`.
-import { h128, hash128View } from '../../model/hash.ts'
+import { addTo, h128, hash128View } from '../../model/hash.ts'
 import { JsonWriter } from '../../model/json-writer.ts'
 
 const POOL_BUFFERS_MAX = 16
@@ -70,30 +70,6 @@ export class TopicOutput extends JsonWriter {
     this.end = this.count = 0
     this.sum.fill(0)
   }
-}
-
-/** a += b modulo 2^128; word 0 is the lowest. */
-export function addTo(a: Uint32Array, b: Uint32Array): void {
-  let carry = 0
-  for (let i = 0; i < 4; i++) {
-    const sum = a[i] + b[i] + carry
-    a[i] = sum
-    carry = sum > 0xffff_ffff ? 1 : 0
-  }
-}
-
-const hexBytes = Buffer.alloc(16)
-
-/** Four words as 32 lower-case hex digits. */
-export function hex128(words: ArrayLike<number>): string {
-  for (let i = 0; i < 4; i++) {
-    const word = words[i]
-    hexBytes[i * 4] = word >>> 24
-    hexBytes[i * 4 + 1] = word >>> 16
-    hexBytes[i * 4 + 2] = word >>> 8
-    hexBytes[i * 4 + 3] = word
-  }
-  return hexBytes.toString('hex')
 }
 
 interface OutputMark {

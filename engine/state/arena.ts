@@ -10,7 +10,7 @@
 // 6. A chain is records of which each names the next in its first word. It is freed as a whole, unread: nothing of it is in the core's
 //    cache by then, and whoever takes a record of it writes there anyway.
 
-import { GrowingMemory } from './growing-memory.ts'
+import { GrowingMemory } from '../../model/growing-memory.ts'
 
 export interface Mark {
   touched: number
