@@ -41,7 +41,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
           })),
       }
     },
-    seed: 0,
+    seed: 1,
     as: 'published-epochs-restore',
   },
   {
@@ -60,7 +60,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
       })
       return { pipeline: (right) => ({ ...right, folds: right.folds.map((fold, at) => (at === 0 ? wrong(fold) : fold)) }) }
     },
-    seed: 0,
+    seed: 1,
     as: 'published-epochs-restore',
   },
   {
@@ -88,7 +88,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
         })
       },
     }),
-    seed: 0,
+    seed: 1,
     as: 'the-answer',
   },
   {
@@ -103,7 +103,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
           return epoch
         }),
     }),
-    seed: 0,
+    seed: 1,
     as: 'published-epochs-restore',
   },
   {
@@ -119,8 +119,8 @@ export const plantedInEpochs: readonly PlantedBug[] = [
           }),
       }
     },
-    seed: 0,
-    as: 'the-answer',
+    seed: 1,
+    as: 'published-epochs-restore',
   },
   {
     rule: 6,
@@ -134,7 +134,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
           }
       },
     }),
-    seed: 0,
+    seed: 69,
     as: 'published-epochs-restore',
   },
   {
@@ -152,14 +152,14 @@ export const plantedInEpochs: readonly PlantedBug[] = [
             })),
         })),
     }),
-    seed: 0,
-    as: 'the-answer',
+    seed: 1,
+    as: 'order-without-gaps',
   },
   {
     rule: 7,
     bug: 'a commit is answered before it is durable',
     make: () => ({ files: (files) => unsynced(files, '.jnl') }),
-    seed: 0,
+    seed: 1,
     as: 'epochs-follow',
   },
   {
@@ -180,7 +180,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
               }),
         ),
     }),
-    seed: 0,
+    seed: 2,
     as: 'epochs-follow',
   },
   {
@@ -195,8 +195,8 @@ export const plantedInEpochs: readonly PlantedBug[] = [
           Object.assign(task, { epoch, position })
         }),
     }),
-    seed: 0,
-    as: 'published-epochs-restore',
+    seed: 1,
+    as: 'watermark-never-back',
   },
   {
     rule: 10,
@@ -209,7 +209,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
           computer.epochs.state.isFrozen = () => false
         }),
     }),
-    seed: 0,
+    seed: 1,
     as: 'published-epochs-restore',
   },
   {
@@ -219,14 +219,14 @@ export const plantedInEpochs: readonly PlantedBug[] = [
       computer: ({ checkpoints }: Inside) =>
         Object.defineProperty(checkpoints, 'openEpoch', { get: () => (checkpoints.open ? 0 : undefined) }),
     }),
-    seed: 0,
+    seed: 10,
     as: 'published-epochs-restore',
   },
   {
     rule: 11,
     bug: 'a checkpoint file is taken for finished before it is durable',
     make: () => ({ files: (files) => unsynced(files, '.ckp') }),
-    seed: 0,
+    seed: 1,
     as: 'published-epochs-restore',
   },
   {
@@ -235,8 +235,8 @@ export const plantedInEpochs: readonly PlantedBug[] = [
     make: () => ({
       store: (store) => instead(store, () => ({ begin: (header) => instead(store.begin(header), () => ({ delete: () => undefined })) })),
     }),
-    seed: 0,
-    as: 'same-state-without-faults',
+    seed: 1,
+    as: 'order-without-gaps',
   },
   {
     rule: 13,
@@ -252,7 +252,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
           state.dirty = dirty
         }),
     }),
-    seed: 0,
+    seed: 1,
     as: 'same-state-without-faults',
   },
   {
@@ -272,8 +272,8 @@ export const plantedInEpochs: readonly PlantedBug[] = [
           })
         }),
     }),
-    seed: 0,
-    as: 'the-answer',
+    seed: 1,
+    as: 'published-epochs-restore',
   },
   {
     rule: 19,
@@ -283,7 +283,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
         computer.epochs.outputs.rollback = () => undefined
       },
     }),
-    seed: 0,
+    seed: 5,
     as: 'the-answer',
   },
   {
@@ -297,8 +297,8 @@ export const plantedInEpochs: readonly PlantedBug[] = [
           return epoch
         }),
     }),
-    seed: 0,
-    as: 'published-epochs-restore',
+    seed: 5,
+    as: 'the-answer',
   },
 ]
 

@@ -26,8 +26,8 @@ export const plantedInOwnership: readonly PlantedBug[] = [
           },
         })),
     }),
-    seed: 0,
-    as: 'epochs-follow',
+    seed: 43,
+    as: 'published-epochs-restore',
   },
   {
     rule: 15,
@@ -38,7 +38,7 @@ export const plantedInOwnership: readonly PlantedBug[] = [
         view.leaveCommit = () => undefined
       },
     }),
-    seed: 0,
+    seed: 8,
     as: 'fenced-never-publishes',
   },
   {
@@ -52,8 +52,8 @@ export const plantedInOwnership: readonly PlantedBug[] = [
           for (const user of state.dirty.splice(0)) state.users.arena.u32[user * state.users.arena.words + FLAGS] &= ~DIRTY
         }),
     }),
-    seed: 0,
-    as: 'published-epochs-restore',
+    seed: 2,
+    as: 'the-answer',
   },
   {
     rule: 18,
@@ -67,14 +67,14 @@ export const plantedInOwnership: readonly PlantedBug[] = [
         }
       },
     }),
-    seed: 0,
-    as: 'epochs-follow',
+    seed: 12,
+    as: 'lag-to-zero',
   },
   {
     rule: 22,
     bug: 'claims are counted in memory',
     make: () => ({ taskLog: claiming(() => ({ claimsSinceCommit: 1 })) }),
-    seed: 0,
+    seed: 13,
     as: 'lag-to-zero',
   },
   {
@@ -86,7 +86,7 @@ export const plantedInOwnership: readonly PlantedBug[] = [
           claim.commit(one.receipt ? { ...one, release: { receiptsThrough: one.receipt.epoch - 1, inputBefore: one.receipt.from } } : one),
       })),
     }),
-    seed: 0,
+    seed: 1,
     as: 'published-epochs-restore',
   },
   {
@@ -95,7 +95,7 @@ export const plantedInOwnership: readonly PlantedBug[] = [
     make: () => ({
       task: (task: Inside) => patch(task, 'recompute', (recompute) => (receipt) => recompute({ ...receipt, code: task.options.code })),
     }),
-    seed: 0,
+    seed: 15,
     as: 'other-code-refused',
   },
   {
@@ -106,14 +106,14 @@ export const plantedInOwnership: readonly PlantedBug[] = [
         computer.reads = () => true
       },
     }),
-    seed: 0,
+    seed: 8,
     as: 'other-code-refused',
   },
   {
     rule: 34,
     bug: 'a user’s events go to more than one partition',
     make: () => ({ partition: ({ eventId }) => eventId.length % 2 }),
-    seed: 0,
+    seed: 1,
     as: 'the-answer',
   },
 ]
