@@ -5,7 +5,7 @@ import { addCounts, noCounts, notMet } from './counts.ts'
 import { simulate } from './simulate.ts'
 
 const SEEDS = 200
-const PART = 25
+const PART = 10
 
 describe(`${SEEDS} seeds: what must hold, holds`, () => {
   const counts = noCounts()
