@@ -46,11 +46,26 @@ export class Fire {
       const at = actor.timers.firstMs
       const user = actor.timers.pop()
       popped.push([at, user])
-      const record = user * state.users.arena.words
-      if (state.users.arena.u32[record + USER.ACTOR] === actor.index && state.users.arena.f64[(record >> 1) + USER.DUE] === at)
-        state.touchUser(user)
+      const { u32, f64, words } = state.users.arena
+      const record = user * words
+      if (u32[record + USER.ACTOR] !== actor.index || f64[(record >> 1) + USER.QUEUED] !== at) continue
+      f64[(record >> 1) + USER.QUEUED] = Number.POSITIVE_INFINITY
+      if (f64[(record >> 1) + USER.DUE] <= actor.watermark) state.touchUser(user)
+      else state.users.queue(actor.timers, user)
     }
     return popped
+  }
+
+  /** After a turn that failed and was undone. */
+  putBack(actor: Actor, popped: readonly [number, number][]): void {
+    const { u32, f64, words } = this.state.users.arena
+    for (const [timeMs, user] of popped) {
+      // The record may be another actor's user by now.
+      if (u32[user * words + USER.ACTOR] !== actor.index) continue
+      actor.timers.push(timeMs, user)
+      const at = ((user * words) >> 1) + USER.QUEUED
+      f64[at] = Math.min(f64[at], timeMs)
+    }
   }
 
   /** Ends the turn of one user: timers, closes, outputs, what is forgotten, and the next timer. `orphans` are the user's own, by id. */
@@ -87,7 +102,7 @@ export class Fire {
     this.publisher.endKey()
     state.users.arena.f64[((user * state.users.arena.words) >> 1) + USER.DUE] = dueMs
     state.users.arena.f64[((user * state.users.arena.words) >> 1) + USER.ENDS] = endsMs
-    if (dueMs < Number.POSITIVE_INFINITY) actor.timers.push(dueMs, user)
+    state.users.queue(actor.timers, user)
   }
 
   /** Retracts all that a user has published and drops its sessions; events in no closed session count as dead-lettered (protocol 21). */

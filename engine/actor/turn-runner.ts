@@ -90,7 +90,7 @@ export class TurnRunner {
       undo()
       // The state store failed, no operator: that stops the partition.
       if (error instanceof EngineError) throw error
-      for (const [timeMs, user] of popped) actor.timers.push(timeMs, user)
+      this.fire.putBack(actor, popped)
       this.restarts++
       failures = this.rowByRow(turn, inputs)
     }

@@ -213,7 +213,7 @@ export class EpochComputer {
       ready.add(actor)
       // Due at once: the end of its actor's turn looks at every session of a user that is due.
       users.arena.f64[(at >> 1) + USER.DUE] = Number.NEGATIVE_INFINITY
-      actor.timers.push(Number.NEGATIVE_INFINITY, user)
+      users.queue(actor.timers, user)
     }
   }
 

@@ -101,7 +101,7 @@ export class StateCache {
       directory.arena.u32[at + USER.FLAGS] |= USER_FLAG.EVICTED
       directory.arena.f64[(at >> 1) + USER.DUE] = dueMs
       directory.arena.f64[(at >> 1) + USER.ENDS] = endsMs
-      if (dueMs < Number.POSITIVE_INFINITY) own.timers.push(dueMs, user)
+      directory.queue(own.timers, user)
     }
   }
 

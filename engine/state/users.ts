@@ -2,25 +2,28 @@
 //
 // Users owns the key bytes and the table from key to record. Sessions hang off a record's HEAD; who changes HEAD or DUE touches first.
 import { hash32 } from '../../model/hash.ts'
+import type { TimerHeap } from '../time/timer-heap.ts'
 import { Arena } from './arena.ts'
 import { sameBytes, viewOf } from './same-bytes.ts'
 
-/** Fields of a user record. DUE and ENDS count f64, the others words. */
+/** Fields of a user record. The first three count f64, the others words. */
 export const USER = {
   /** Its next timer, Infinity for none. */
   DUE: 0,
   /** Largest last + gap of its sessions: what sweeping goes by. */
   ENDS: 1,
-  HEAD: 4,
-  ACTOR: 5,
-  HASH: 6,
-  KEY_POS: 7,
-  KEY_LENGTH: 8,
-  FLAGS: 9,
-  USED: 10,
+  /** Its entry in its actor's timers: never later than DUE. Infinity for none; an entry of another time is stale. */
+  QUEUED: 2,
+  HEAD: 6,
+  ACTOR: 7,
+  HASH: 8,
+  KEY_POS: 9,
+  KEY_LENGTH: 10,
+  FLAGS: 11,
+  USED: 12,
   /** In which generation it changed last (KeyedState.generation); 0: not since it was loaded. */
-  CHANGED: 11,
-  WORDS: 12,
+  CHANGED: 13,
+  WORDS: 14,
 } as const
 export const USER_FLAG = {
   /** Written by the checkpoint of the generation in which it changed last. */
@@ -80,7 +83,7 @@ export class Users {
     this.keysEnd += need
     const at = user * this.arena.words
     const { u32, f64 } = this.arena
-    f64[(at >> 1) + USER.DUE] = Number.POSITIVE_INFINITY
+    f64[(at >> 1) + USER.DUE] = f64[(at >> 1) + USER.QUEUED] = Number.POSITIVE_INFINITY
     u32[at + USER.ACTOR] = actor
     u32[at + USER.HASH] = mix(actor, prefix, hash)
     u32[at + USER.KEY_POS] = keyPos
@@ -121,7 +124,8 @@ export class Users {
     }
     // Whoever still knows its number (a stale timer) finds nothing there.
     this.arena.u32.fill(0, user * this.arena.words, (user + 1) * this.arena.words)
-    this.arena.f64[((user * this.arena.words) >> 1) + USER.DUE] = Number.POSITIVE_INFINITY
+    const at = (user * this.arena.words) >> 1
+    this.arena.f64[at + USER.DUE] = this.arena.f64[at + USER.QUEUED] = Number.POSITIVE_INFINITY
     this.arena.release(user)
     this.count--
   }
@@ -138,6 +142,15 @@ export class Users {
   /** All users, in no order that means anything. Do not add or remove meanwhile. */
   *[Symbol.iterator](): Generator<number> {
     for (let slot = 1; slot < this.table.length; slot += 2) if (this.table[slot] !== 0) yield this.table[slot]
+  }
+
+  /** Sees to it that the user's timers are looked at by DUE. A later entry is looked at then, and put where DUE is (Fire.due). */
+  queue(timers: TimerHeap, user: number): void {
+    const { f64, words } = this.arena
+    const at = (user * words) >> 1
+    if (f64[at + USER.DUE] >= f64[at + USER.QUEUED]) return
+    f64[at + USER.QUEUED] = f64[at + USER.DUE]
+    timers.push(f64[at + USER.DUE], user)
   }
 
   private place(user: number): void {
