@@ -4,7 +4,7 @@
 export interface AppendFile {
   /** Appends all of the bytes at the end; resolves with the position where they begin. Calls are made one after the other. */
   append(bytes: readonly Uint8Array[]): Promise<number>
-  /** fdatasync: what was appended is durable when it resolves. */
+  /** fdatasync: what was appended before the call is durable when it resolves. More may be appended meanwhile. */
   sync(): Promise<void>
   close(): Promise<void>
 }

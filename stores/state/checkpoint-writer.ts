@@ -16,7 +16,7 @@ import {
 import { DELETED, type KeyTable } from './key-table.ts'
 
 const SLICE_BYTES_AT_FIRST = 1 << 16
-/** Appended bytes are flushed to the disk when they are more than this: all at once at the end, a task would wait for seconds. */
+/** Appended bytes are flushed to the disk when they are more than this, while the task goes on: all at once at the end, it would wait for seconds. */
 const SYNC_BYTES = 4 << 20
 
 /** Where slices are put together: one after the other, from checkpoint to checkpoint. */
@@ -50,6 +50,9 @@ export class CheckpointWriter implements OpenCheckpoint {
   /** Where the next slice begins in the file. */
   private end: number
   private synced = 0
+  private syncing: Promise<void> | undefined
+  /** Of a flush to the disk: what it lost is not there, whatever a later one says. */
+  private failure: unknown
   private readonly head: Buffer
   private over = false
 
@@ -80,10 +83,8 @@ export class CheckpointWriter implements OpenCheckpoint {
     try {
       const file = await this.opened()
       await file.append([slice])
-      if (this.end - this.synced > SYNC_BYTES) {
-        this.synced = this.end
-        await file.sync()
-      }
+      if (this.failure !== undefined) throw this.failure
+      if (this.end - this.synced > SYNC_BYTES && this.syncing === undefined) this.sync(file)
     } catch (error) {
       await this.abort()
       throw storageError(error, this.options.path)
@@ -95,6 +96,8 @@ export class CheckpointWriter implements OpenCheckpoint {
     await this.flush()
     try {
       const file = await this.opened()
+      await this.syncing
+      if (this.failure !== undefined) throw this.failure
       // The footer comes after what it speaks of is durable: a file that has one is whole.
       await file.sync()
       await file.append([encodeFooter(this.epoch, this.entries, this.end)])
@@ -114,6 +117,7 @@ export class CheckpointWriter implements OpenCheckpoint {
     this.over = true
     this.options.ended()
     // What cannot be removed now is no finished checkpoint either, or one of an epoch that the log holds: the next start removes it.
+    await this.syncing
     await this.file?.close().catch(() => undefined)
     if (this.options.files.exists(this.options.path)) await this.options.files.remove(this.options.path).catch(() => undefined)
   }
@@ -131,6 +135,15 @@ export class CheckpointWriter implements OpenCheckpoint {
     this.used = encodeEntry(this.slice.bytes, this.used, SPACES[space], key, value)
     this.sliceEntries++
     this.bytes += length
+  }
+
+  private sync(file: AppendFile): void {
+    this.synced = this.end
+    const over = (error?: unknown) => {
+      this.failure ??= error
+      this.syncing = undefined
+    }
+    this.syncing = file.sync().then(() => over(), over)
   }
 
   private async opened(): Promise<AppendFile> {
