@@ -164,10 +164,12 @@ await answer(async ({ folder, shape, rate, beforeSeconds }: PauseOrder): Promise
   void running
   const gaps = (from: number, to: number): number[] =>
     commits.flatMap((at, i) => (i > 0 && at > from && commits[i - 1] < to ? [at - commits[i - 1]] : []))
+  const during = told(gaps(beganMs, endedMs))
+  if (during.count === 0) throw new Error('nothing was committed while the checkpoint was under way')
   const over = (ms: number) => Math.max(0, ...gaps(ms, ms))
   return {
     before: told(gaps(startMs, beganMs - 1)),
-    during: told(gaps(beganMs, endedMs)),
+    during,
     after: told(gaps(endedMs, Math.min(idleMs, overMs))),
     beginMs: over(beganMs),
     endMs: over(endedMs),
@@ -181,5 +183,6 @@ await answer(async ({ folder, shape, rate, beforeSeconds }: PauseOrder): Promise
 
 function told(gaps: readonly number[]): Gaps {
   const sorted = [...gaps].sort((a, b) => a - b)
-  return { longest: sorted.at(-1) ?? Number.NaN, p99: sorted[Math.ceil(sorted.length * 0.99) - 1] ?? Number.NaN, count: gaps.length }
+  // None: there was nothing left to do.
+  return { longest: sorted.at(-1) ?? 0, p99: sorted[Math.ceil(sorted.length * 0.99) - 1] ?? 0, count: gaps.length }
 }
