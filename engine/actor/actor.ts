@@ -3,7 +3,7 @@
 // Actor owns its watermark, its counters, its symbols and its timers. Its turn is turn.ts's; its sessions are in the task's keyed state.
 import { type EventBatch, FIELD, FIELD_COUNT } from '../../model/batch.ts'
 import { type Piece, piece } from '../../model/json-writer.ts'
-import { sameBytes, viewOf } from '../state/same-bytes.ts'
+import { sameBytes, viewOf } from '../../model/same-bytes.ts'
 import { Symbols } from '../state/symbols.ts'
 import { TimerHeap } from '../time/timer-heap.ts'
 

@@ -4,9 +4,9 @@
 // core; an actor's turn then reads a few words per row. Done turn by turn, each row's strings were fetched from far away.
 // Routing makes actors, users and symbols that are not known, and does nothing else: a row may be routed and then left to a later epoch.
 import { type EventBatch, FIELD, FIELD_COUNT, USER_ID } from '../../model/batch.ts'
+import { viewOf } from '../../model/same-bytes.ts'
 import { INVALID } from '../../model/scan.ts'
 import type { KeyedState } from '../state/keyed-state.ts'
-import { viewOf } from '../state/same-bytes.ts'
 import type { ActorTable } from './actor.ts'
 
 const PREFIX_USER = 117

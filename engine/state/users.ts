@@ -2,9 +2,9 @@
 //
 // Users owns the key bytes and the table from key to record. Sessions hang off a record's HEAD; who changes HEAD or DUE touches first.
 import { hash32 } from '../../model/hash.ts'
+import { sameBytes, viewOf } from '../../model/same-bytes.ts'
 import type { TimerHeap } from '../time/timer-heap.ts'
 import { Arena } from './arena.ts'
-import { sameBytes, viewOf } from './same-bytes.ts'
 
 /** Fields of a user record. The first three count f64, the others words. */
 export const USER = {
