@@ -206,6 +206,24 @@ describe('Applying', () => {
     while (await store.maintain());
     expect([...under.disk.files.keys()]).toEqual(['/state/task/ckpt-4.ckp'])
   })
+
+  it('goes on where a file cannot be removed: nobody reads it any more, and the next start removes it', async () => {
+    const disk = new SimDisk()
+    const keyValueDisk = new SimKeyValueDisk()
+    const open = (files: SimFiles) => openCheckpointStore({ files, folder: '/s', keyValue: keyValueDisk.open(), applyFiles: 0 })
+    const stuck = new SimFiles(disk)
+    stuck.remove = () => Promise.reject(new Error('EACCES'))
+    const store = await open(stuck)
+    await checkpoint(store, 1, 5)
+    while (await store.maintain());
+    expect([...disk.files.keys()]).toEqual(['/s/ckpt-1.ckp'])
+    expect([...store.entries('state')]).toHaveLength(5)
+    await store.close()
+    const again = await open(new SimFiles(disk))
+    expect([...again.entries('state')]).toHaveLength(5)
+    expect([...disk.files.keys()]).toEqual([])
+    await again.close()
+  })
 })
 
 describe('A crash at any step', () => {
