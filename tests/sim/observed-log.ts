@@ -3,10 +3,14 @@
 // Observed is what all processes of a simulation share: the receipts of each task, epoch by epoch, also those that retention lets go, the
 // watermarks after each of them, and who claimed last.
 import assert from 'node:assert/strict'
+import { isDeepStrictEqual } from 'node:util'
 import type { Receipt } from '../../engine/lane/receipt.ts'
 import type { BlockRange, Claim, Log, LogReceipt, ReadResult } from '../../engine/log/contract.ts'
 import { type Counts, noCounts } from './counts.ts'
 import { holds, type Violation } from './violation.ts'
+
+/** What computing an epoch again must give. */
+const answerOf = ({ outputs, rows, watermarks, counters }: Receipt) => ({ outputs, rows, watermarks, counters })
 
 /** Of one task, after an epoch: by actor. */
 export type Watermarks = ReadonlyMap<string, number>
@@ -16,6 +20,8 @@ export class Observed {
   readonly receipts = new Map<string, Receipt[]>()
   /** The first thing that did not hold: whoever noticed it may be inside the engine, which takes it for a failure of its own. */
   violation: Violation | undefined
+  /** Partitions of which a committed epoch was computed again, and came out otherwise. */
+  readonly differing = new Set<number>()
   private readonly generations = new Map<string, number>()
   private readonly watermarks = new Map<string, (Watermarks | undefined)[]>()
   /** Of epochs that are not committed yet. */
@@ -52,8 +58,10 @@ export class Observed {
   }
 
   /** An epoch was computed: its watermarks, should it be committed. */
-  hasComputed(receipt: Receipt, watermarks: Watermarks): void {
+  hasComputed(name: string, receipt: Receipt, watermarks: Watermarks): void {
     this.computed.set(receipt, watermarks)
+    const committed = this.of(name)[receipt.epoch - 1]
+    if (committed && !isDeepStrictEqual(answerOf(committed), answerOf(receipt))) this.differing.add(receipt.partition)
   }
 
   /** As of a committed epoch, where they are known. */

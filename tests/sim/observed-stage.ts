@@ -51,7 +51,7 @@ export function observedStage(stage: Stage, watch: StageWatch): Stage {
           for (const [actor, watermark] of before)
             assert.ok(after.get(actor)! >= watermark, `of ${actor} in epoch ${epoch} of ${name}: ${watermark}, then ${after.get(actor)}`)
         })
-        observed.hasComputed(computed.receipt, after)
+        observed.hasComputed(name, computed.receipt, after)
         return computed
       }
       const slice = checkpoints.slice.bind(checkpoints)

@@ -1,6 +1,5 @@
-// A start of another version, or of one whose state has another layout, over what a killed process left: epochs that must be computed again
-// must stop it, and so must state of another layout (protocol 31, 32). It commits nothing.
-import { fold } from '../../operators/contract.ts'
+// A start of other code over what a killed process left: it goes on where it computes what was published, and is refused where it computes
+// something else, or where its state has another layout (protocol 31, 32). It commits nothing.
 import type { Scheduler } from './scheduler.ts'
 import type { SeedSettings } from './seed-settings.ts'
 import { TASKS_NAME } from './sim-lane.ts'
@@ -8,36 +7,46 @@ import type { SimNode } from './sim-node.ts'
 import { Violation, violationOf } from './violation.ts'
 import type { World } from './world.ts'
 
-const another = fold({ name: 'another', stateVersion: 1, state: { clicks: 'u32' }, reads: [], onEvent: (state) => void state.clicks++ })
-
-export type OtherCode = 'another version' | 'another layout'
+/** `other results`: its watermarks are others wherever an epoch moves one. `another layout`: its state means something else, in as many bytes, so
+ *  that who reads it all the same gets far enough to be found. */
+export const OTHER_CODE = ['another version', 'other results', 'another layout'] as const
+export type OtherCode = (typeof OTHER_CODE)[number]
 
 /** What another version would run with. */
 export function otherSettings({ node }: SeedSettings, kind: OtherCode): SeedSettings['node'] {
   if (kind === 'another version') return { ...node, code: 'other', sinks: false }
   const { pipeline } = node.topology
-  return { ...node, sinks: false, topology: { ...node.topology, pipeline: { ...pipeline, folds: [...pipeline.folds, another as never] } } }
+  const changed =
+    kind === 'other results'
+      ? { window: { ...pipeline.window, allowedDisorderMs: pipeline.window.allowedDisorderMs + 1 } }
+      : { folds: pipeline.folds.map((fold, i) => (i === 0 ? { ...fold, stateVersion: fold.stateVersion + 1 } : fold)) }
+  return { ...node, code: 'other', sinks: false, topology: { ...node.topology, pipeline: { ...pipeline, ...changed } } }
 }
 
-/** Opens the node, which was made with otherSettings; kills it. Throws a Violation where a partition did not refuse. */
+/** Opens the node, which was made with otherSettings; kills it. Throws a Violation where a partition did not refuse, or refused what it must follow. */
 export async function startOtherCode(node: SimNode, kind: OtherCode, world: World, scheduler: Scheduler): Promise<void> {
-  const { counts } = world.observed
+  const { observed } = world
+  const { counts } = observed
+  observed.differing.clear()
   await scheduler.until(node.open())
   const refused = new Set<number>()
   for (const { what, error } of world.stopped.splice(0)) {
-    if ((error as { code?: string }).code !== 'CODE_CHANGED') throw violationOf(error, what)
+    const { code } = error as { code?: string }
+    if (code !== (kind === 'another layout' ? 'CODE_CHANGED' : 'UPGRADE_DIVERGED')) throw violationOf(error, what)
     refused.add(Number(what.slice('partition '.length)))
     counts.otherCodeRefused++
   }
   for (const [partition, task] of node.owner.tasks.entries()) {
     const { header } = (task as unknown as { store: { header?: { epoch: number } } }).store
-    const behind = (header?.epoch ?? 0) < world.observed.of(TASKS_NAME(partition)).length
-    const mustRefuse = kind === 'another version' ? behind : header !== undefined
-    if (mustRefuse && !refused.has(partition))
-      throw new Violation(
-        'other-code-refused',
-        `partition ${partition} goes on under ${kind}, from the checkpoint of epoch ${header?.epoch ?? 0}`,
-      )
+    const from = `from the checkpoint of epoch ${header?.epoch ?? 0}`
+    const isBehind = (header?.epoch ?? 0) < observed.of(TASKS_NAME(partition)).length
+    const differs = observed.differing.has(partition)
+    if (kind === 'another version' && differs)
+      throw new Violation('published-epochs-restore', `partition ${partition} under ${kind} computes something else, ${from}`)
+    const mustRefuse = kind === 'another layout' ? header !== undefined : differs
+    if (mustRefuse !== refused.has(partition))
+      throw new Violation('other-code-refused', `partition ${partition} ${mustRefuse ? 'goes on' : 'is refused'} under ${kind}, ${from}`)
+    if (isBehind && !mustRefuse) counts.otherCodeFollowed++
   }
   node.kill()
 }

@@ -6,7 +6,7 @@
 
 import { checkAnswer } from './answer.ts'
 import { type Counts, FAULTS, noCounts } from './counts.ts'
-import { otherSettings, startOtherCode } from './other-code.ts'
+import { OTHER_CODE, otherSettings, startOtherCode } from './other-code.ts'
 import type { Plant } from './plant.ts'
 import { Scheduler } from './scheduler.ts'
 import { type SeedSettings, seedSettings } from './seed-settings.ts'
@@ -105,7 +105,7 @@ class Run {
         this.fault('clockJumps', `to ${scheduler.skewMs} ms`)
       }
       if (this.random() < 0.2) {
-        const kind = this.pick(['another version', 'another layout'] as const)
+        const kind = this.pick(OTHER_CODE)
         this.fault('otherCode', kind)
         await startOtherCode(this.newNode(otherSettings(this.seed, kind)), kind, world, scheduler)
       }

@@ -61,7 +61,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
       return { pipeline: (right) => ({ ...right, folds: right.folds.map((fold, at) => (at === 0 ? wrong(fold) : fold)) }) }
     },
     seed: 1,
-    as: 'published-epochs-restore',
+    as: 'the-answer',
   },
   {
     rule: 3,
@@ -104,7 +104,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
         }),
     }),
     seed: 1,
-    as: 'published-epochs-restore',
+    as: 'the-answer',
   },
   {
     rule: 5,
@@ -134,7 +134,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
           }
       },
     }),
-    seed: 69,
+    seed: 25,
     as: 'published-epochs-restore',
   },
   {
@@ -152,7 +152,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
             })),
         })),
     }),
-    seed: 1,
+    seed: 2,
     as: 'order-without-gaps',
   },
   {
@@ -195,7 +195,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
           Object.assign(task, { epoch, position })
         }),
     }),
-    seed: 1,
+    seed: 2,
     as: 'watermark-never-back',
   },
   {
@@ -209,7 +209,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
           computer.epochs.state.isFrozen = () => false
         }),
     }),
-    seed: 1,
+    seed: 7,
     as: 'published-epochs-restore',
   },
   {
@@ -226,7 +226,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
     rule: 11,
     bug: 'a checkpoint file is taken for finished before it is durable',
     make: () => ({ files: (files) => unsynced(files, '.ckp') }),
-    seed: 1,
+    seed: 3,
     as: 'published-epochs-restore',
   },
   {
@@ -236,7 +236,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
       store: (store) => instead(store, () => ({ begin: (header) => instead(store.begin(header), () => ({ delete: () => undefined })) })),
     }),
     seed: 1,
-    as: 'order-without-gaps',
+    as: 'same-state-without-faults',
   },
   {
     rule: 13,
@@ -252,7 +252,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
           state.dirty = dirty
         }),
     }),
-    seed: 1,
+    seed: 11,
     as: 'same-state-without-faults',
   },
   {
@@ -272,7 +272,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
           })
         }),
     }),
-    seed: 1,
+    seed: 2,
     as: 'published-epochs-restore',
   },
   {

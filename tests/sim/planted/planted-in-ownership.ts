@@ -26,8 +26,8 @@ export const plantedInOwnership: readonly PlantedBug[] = [
           },
         })),
     }),
-    seed: 43,
-    as: 'published-epochs-restore',
+    seed: 41,
+    as: 'epochs-follow',
   },
   {
     rule: 15,
@@ -53,7 +53,7 @@ export const plantedInOwnership: readonly PlantedBug[] = [
         }),
     }),
     seed: 2,
-    as: 'the-answer',
+    as: 'published-epochs-restore',
   },
   {
     rule: 18,
@@ -67,7 +67,7 @@ export const plantedInOwnership: readonly PlantedBug[] = [
         }
       },
     }),
-    seed: 12,
+    seed: 17,
     as: 'lag-to-zero',
   },
   {
@@ -91,11 +91,13 @@ export const plantedInOwnership: readonly PlantedBug[] = [
   },
   {
     rule: 31,
-    bug: 'a version computes another one’s epochs again',
+    bug: 'a version goes on from what another one published otherwise',
     make: () => ({
-      task: (task: Inside) => patch(task, 'recompute', (recompute) => (receipt) => recompute({ ...receipt, code: task.options.code })),
+      task(task: Inside) {
+        task.options = { ...task.options, acceptFrom: 0 }
+      },
     }),
-    seed: 15,
+    seed: 21,
     as: 'other-code-refused',
   },
   {

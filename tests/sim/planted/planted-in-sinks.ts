@@ -12,7 +12,7 @@ export const plantedInSinks: readonly PlantedBug[] = [
     rule: 24,
     bug: 'a sink does not say what it still needs',
     make: () => ({ sinkLog: (log) => instead(log, () => ({ need: () => Promise.resolve() })) }),
-    seed: 10,
+    seed: 7,
     as: 'lag-to-zero',
   },
   {
@@ -68,7 +68,7 @@ export const plantedInSinks: readonly PlantedBug[] = [
     bug: 'a token is trusted however old it is',
     make: () => ({ sinkSettings: { windowMs: Number.POSITIVE_INFINITY } }),
     seed: 8,
-    as: 'each-row-once',
+    as: 'published-epochs-restore',
   },
   {
     rule: 29,
