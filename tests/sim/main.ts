@@ -5,7 +5,7 @@ import { campaign, report, summary } from './campaign.ts'
 import { findPlanted } from './planted/find-planted.ts'
 import { plantedBugs } from './planted/planted.ts'
 
-const HELP = `Usage: npm run simulate -- [--seeds N] [--from M] [--report FILE]
+const HELP = `Usage: npm run simulate -- [--seeds N] [--from M] [--report FILE] [--planted]
 
 Runs the engine in virtual time, once per seed, while processes are killed at any step, disks lose and tear writes, inserts time out after
 they were applied, two owners are at work at once …; and compares what the tables hold with the batch evaluator's answer.
