@@ -115,7 +115,6 @@ export class Fire {
       // One that has expired may have been swept or not: it is no part of the state any more.
       const expired = state.flags(session) & SESSION_FLAG.CLOSED && this.hasExpired(actor, state.time(session, S.LAST))
       const side = expired ? undefined : state.sessions.side[session]
-      if (!expired) state.recall(actor, session)
       const published = expired ? undefined : state.published(session)
       if (published) gone.push({ ...published, kind: 'session', user })
       for (const incident of side?.incidents ?? []) gone.push({ ...incident, kind: 'incident', user })

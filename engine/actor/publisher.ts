@@ -8,7 +8,7 @@
 
 import { h128, hash128View } from '../../model/hash.ts'
 import { JsonWriter, type Piece, piece } from '../../model/json-writer.ts'
-import type { SessionFold, Sym, TileSession } from '../../operators/contract.ts'
+import type { SessionFold, Sym } from '../../operators/contract.ts'
 import { CHUNK_EVENTS } from '../state/kept.ts'
 import { type KeyedState, type Published, S, SESSION_FLAG, type SessionSide, type WindowSettings } from '../state/keyed-state.ts'
 import { USER } from '../state/users.ts'
@@ -75,13 +75,6 @@ export class Publisher {
     this.incidentsOut = incidentsOut
     this.tiles = tiles
     this.evidenceHead = piece(`[${partition},`)
-    state.writeContent = (actor, session) => {
-      const { scratch } = this
-      scratch.end = 0
-      this.actor = actor
-      this.content(scratch, session, this.foldSession(session))
-      this.keepContent(session, scratch, 0, scratch.end)
-    }
   }
 
   beginKey(): void {
@@ -147,8 +140,12 @@ export class Publisher {
     const { actor } = turn
     const out = this.sessionsOut
     this.actor = actor
+    state.cursor.symbols = actor.symbols
+    this.incidents = state.sessions.side[session]?.incidents ?? NONE.incidents
     const metrics = this.foldSession(session)
-    const isClosed = (state.flags(session) & SESSION_FLAG.CLOSED) !== 0
+    const flags = state.flags(session)
+    const first = state.time(session, S.FIRST)
+    const last = state.time(session, S.LAST)
     const { u32, words } = state.sessions
     const at = session * words
     const orphan = this.adopted(session, orphans)
@@ -158,61 +155,42 @@ export class Publisher {
     this.writeId(out, session)
     this.version(out, before + 1, 0, '')
     const from = out.end
-    this.content(out, session, metrics)
-    const length = out.end - from
-    const same = orphan ? orphan.content === out.buffer.toString('latin1', from, out.end) : this.isContent(session, from, length)
-    if (!same) {
-      // A closed session changes by a fold from its start only, for which it was given up: what is replaced in place was open.
-      this.tiles.take(turn, orphan?.content)
-      if (isClosed) this.tiles.count(turn, Object.assign(metrics, this.timesOf(session)), 1)
-    }
-    if (!same || orphan) {
-      state.unpublish(session)
-      u32[at + S.VERSION] = same ? before : before + 1
-      if (!isClosed) this.keepContent(session, out, from, length)
-    }
-    if (same) out.end = start
-    else this.end(out, received)
-  }
-
-  private content(out: JsonWriter, session: number, columns: object): void {
-    const { state } = this
-    const flags = state.flags(session)
-    const { started_at, ended_at, event_count } = this.timesOf(session)
     out.raw(CLOSED)
     out.number(flags & SESSION_FLAG.CLOSED ? 1 : 0)
     out.raw(CUT)
     out.number(flags & SESSION_FLAG.CUT ? 1 : 0)
     out.raw(STARTED_AT)
-    out.number(started_at)
+    out.number(first)
     out.raw(ENDED_AT)
-    out.number(ended_at)
+    out.number(last)
     out.raw(DURATION)
-    out.number(ended_at - started_at)
+    out.number(last - first)
     out.raw(EVENT_COUNT)
-    out.number(event_count)
-    const writeColumns = (this.writeColumns ??= columnsWriter(columns))
-    writeColumns(out, columns)
-  }
-
-  private timesOf(session: number): TileSession {
-    const { state } = this
-    return { started_at: state.time(session, S.FIRST), ended_at: state.time(session, S.LAST), event_count: state.word(session, S.COUNT) }
-  }
-
-  private keepContent(session: number, { view }: JsonWriter, from: number, length: number): void {
-    const { texts, sessions } = this.state
-    const at = session * sessions.words
-    sessions.u32[at + S.CONTENT] = texts.put(view, from, length, true)
-    sessions.u32[at + S.CONTENT_LENGTH] = length
+    out.number(state.word(session, S.COUNT))
+    const writeColumns = (this.writeColumns ??= columnsWriter(metrics))
+    writeColumns(out, metrics)
+    const length = out.end - from
+    const same = orphan ? orphan.content === out.buffer.toString('latin1', from, out.end) : this.isContent(session, from, length)
+    if (!same) {
+      // A closed session changes by a fold from its start only, for which it was given up: what is replaced in place was open.
+      this.tiles.take(turn, orphan?.content)
+      const times = { started_at: first, ended_at: last, event_count: state.word(session, S.COUNT) }
+      if (flags & SESSION_FLAG.CLOSED) this.tiles.count(turn, Object.assign(metrics, times), 1)
+    }
+    if (!same || orphan) {
+      state.unpublish(session)
+      u32[at + S.VERSION] = same ? before : before + 1
+      u32[at + S.CONTENT] = state.texts.put(out.view, from, length, true)
+      u32[at + S.CONTENT_LENGTH] = length
+    }
+    if (same) out.end = start
+    else this.end(out, received)
   }
 
   private foldSession(session: number): object {
     const { sessionFold } = this
-    const { cursor, sessions } = this.state
+    const { cursor } = this.state
     const count = this.state.word(session, S.COUNT)
-    this.incidents = sessions.side[session]?.incidents ?? NONE.incidents
-    cursor.symbols = this.actor.symbols
     sessionFold.begin()
     cursor.begin(this.state.word(session, S.HEAD), 0)
     for (let i = 0; i < count; i++) {
@@ -235,11 +213,7 @@ export class Publisher {
 
   private isContent(session: number, from: number, length: number): boolean {
     const { state } = this
-    if (state.word(session, S.VERSION) === 0) return false
-    const kept = state.word(session, S.CONTENT_LENGTH)
-    // A closed one that was published, and has not changed since.
-    if (kept === 0) return true
-    if (kept !== length) return false
+    if (state.word(session, S.VERSION) === 0 || state.word(session, S.CONTENT_LENGTH) !== length) return false
     return state.texts.same(state.word(session, S.CONTENT), length, this.sessionsOut.view, from)
   }
 

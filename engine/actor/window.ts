@@ -72,7 +72,6 @@ export class SessionWindow {
       if (ts > last) {
         if (this.holds(newest, batch, row)) actor.counters.duplicates++
         else {
-          state.recall(actor, newest)
           state.touchSession(newest)
           if (ts <= f64[(at >> 1) + S.HORIZON]) u32[at + S.FLAGS] |= SESSION_FLAG.REFOLD
           this.append(newest, turn, row)
@@ -102,7 +101,6 @@ export class SessionWindow {
     const count = state.word(session, S.COUNT)
     const behind = !kept.rowBefore(batch, row, kept.at(state.word(session, S.TAIL), (count - 1) % CHUNK_EVENTS))
     if (!behind && state.isFrozen(user)) return false
-    state.recall(actor, session)
     state.touchSession(session)
     const at = session * state.sessions.words
     if (!behind || ts <= state.time(session, S.HORIZON)) state.sessions.u32[at + S.FLAGS] |= SESSION_FLAG.REFOLD
@@ -157,7 +155,6 @@ export class SessionWindow {
     const piece = pieces[p]
     const tail = (state.word(piece, S.COUNT) - 1) % CHUNK_EVENTS
     if (p === b && !state.kept.rowBefore(batch, row, state.kept.at(state.word(piece, S.TAIL), tail))) {
-      state.recall(actor, piece)
       if (this.fits(piece, ts)) {
         state.touchSession(piece)
         if (ts <= state.time(piece, S.HORIZON)) state.sessions.u32[piece * state.sessions.words + S.FLAGS] |= SESSION_FLAG.REFOLD
@@ -285,7 +282,6 @@ export class SessionWindow {
     const afterCut = state.flags(pieces[from]) & SESSION_FLAG.AFTER_CUT
     for (let i = from; i <= to; i++) {
       const piece = pieces[i]
-      state.recall(actor, piece)
       kept.places(state.word(piece, S.HEAD), state.word(piece, S.COUNT), places)
       received = Math.max(received, state.time(piece, S.RECEIVED))
       snapshot = Math.max(snapshot, state.time(piece, S.SNAPSHOT))

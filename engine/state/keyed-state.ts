@@ -6,7 +6,6 @@
 //    it is marked dirty, and a copy goes to the undo (protocol 10, 13, 14).
 // 2. A session is touched before its record changes.
 import type { Fold, ReadableField, SessionFold, StateFields } from '../../operators/contract.ts'
-import type { Actor } from '../actor/actor.ts'
 import { Arena, type Mark, shorten } from './arena.ts'
 import { chunksOf, EventCursor, Kept } from './kept.ts'
 import { type RecordAccessor, type RecordLayout, recordAccessor, recordLayout } from './record.ts'
@@ -35,8 +34,7 @@ export const S = {
   COUNTED: 18,
   /** A small Bloom filter of its ids: four words. */
   BLOOM: 19,
-  /** What was emitted last for it: version (0 for nothing), id (four words), content (texts.ts). A closed session has no content kept: it is
-   *  what its events say, and is recalled before they change. */
+  /** What was emitted last for it: version (0 for nothing), id (four words), content (texts.ts). */
   VERSION: 23,
   ID: 24,
   CONTENT: 28,
@@ -113,8 +111,6 @@ export class KeyedState {
   load: (user: number) => void = () => undefined
   /** Leaves the user's present state to the open checkpoint. Set while one is open. */
   freeze: (user: number) => void = () => undefined
-  /** Writes the content of a closed session again. Set by the publisher. */
-  writeContent: (actor: Actor, session: number) => void = () => undefined
   /** Whether the open checkpoint has copies of the user's session records, which rely on the chains of kept events as they were. */
   isFrozen: (user: number) => boolean = () => false
 
@@ -207,7 +203,7 @@ export class KeyedState {
     return count > 1 ? into.reverse() : into
   }
 
-  /** What was emitted last for a session; of a closed one after recall only. */
+  /** What was emitted last for a session. */
   published(session: number): Published | undefined {
     const at = session * this.sessions.words
     const { u32 } = this.sessions
@@ -216,15 +212,6 @@ export class KeyedState {
     let id = ''
     for (let i = 0; i < 4; i++) id += u32[at + S.ID + i].toString(16).padStart(8, '0')
     return { id, version, content: this.texts.latin1(u32[at + S.CONTENT], u32[at + S.CONTENT_LENGTH]) }
-  }
-
-  /** Before a session's events or what is published of it change. */
-  recall(actor: Actor, session: number): void {
-    const at = session * this.sessions.words
-    const { u32 } = this.sessions
-    if (u32[at + S.VERSION] === 0 || u32[at + S.CONTENT_LENGTH] !== 0) return
-    this.sessions.touch(session)
-    this.writeContent(actor, session)
   }
 
   /** Forgets it; the session was touched. */
