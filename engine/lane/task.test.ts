@@ -172,6 +172,37 @@ describe('A task refuses to go on', () => {
     expect(world.observed.of(TASK).filter(({ inputs }) => inputs.accepted).length).toBe(1)
   })
 
+  test('after a clean stop, by settings that change sessions: a correction takes from the tiles what had been added to them', async () => {
+    const world = new TaskWorld()
+    const half = log.events.length >> 1
+    let process = await produced(world, log.events.slice(0, half))
+    let task = await process.recovered({ settings })
+    await run(task)
+    await ask(task, { close: true })
+    await task.stop()
+    process = await world.open()
+    for (const block of blocks(log.events.slice(half), 7)) await process.produce(block)
+    const frustration = Object.fromEntries(
+      Object.entries(defaults.scores.frustration).map(([signal, weight]) => [signal, weight * 3 + 0.1]),
+    )
+    task = await process.recovered({ settings: { ...settings, scores: { ...defaults.scores, frustration } as never }, code: 'v2' })
+    await run(task)
+    await ask(task, { close: true })
+    const sessions = await process.records<{
+      session_id: string
+      closed: number
+      deleted: number
+      version: number
+      frustration_score: number
+    }>(TOPICS.sessions)
+    expect(sessions.some(({ version, deleted }) => version > 1 && deleted === 0)).toBe(true)
+    const last = new Map(sessions.map((session) => [session.session_id, session]))
+    const wanted = [...last.values()].filter(({ closed, deleted }) => closed === 1 && deleted === 0)
+    const tiles = (await process.records<{ tile: string; frustration: number }>(TOPICS.tiles)).filter(({ tile }) => tile === 'overview')
+    const sum = (numbers: number[]) => numbers.reduce((total, one) => total + one, 0)
+    expect(sum(tiles.map((tile) => tile.frustration))).toBe(sum(wanted.map((row) => Math.round(row.frustration_score * 10_000))))
+  })
+
   test('with CODE_CHANGED where the state has another layout', async () => {
     const world = new TaskWorld()
     let process = await produced(world)
