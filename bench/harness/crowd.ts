@@ -156,35 +156,49 @@ export interface CrowdBlock {
   bytes: Uint8Array
 }
 
-/** The whole crowd as blocks, one for each partition for every `every` events. */
-export function* crowdBlocks(shape: CrowdShape, every = 8192): Generator<CrowdBlock[]> {
-  const { users, rounds, before, partitions } = shape
-  const crowd = new Crowd(shape)
-  const writers = Array.from({ length: partitions }, () => new LineWriter())
-  const counts = new Array<number>(partitions).fill(0)
-  let waiting = 0
-  const take = () => {
-    waiting = 0
-    return writers.flatMap((writer, partition) => {
-      const block = { partition, count: counts[partition], bytes: writer.bytes.slice(0, writer.pos) }
-      writer.pos = counts[partition] = 0
+/** Puts events of a crowd into blocks, one for each partition. */
+export class CrowdWriter {
+  /** Events that no block has yet. */
+  waiting = 0
+  private readonly crowd: Crowd
+  private readonly writers: LineWriter[]
+  private readonly counts: number[]
+
+  constructor(shape: CrowdShape) {
+    this.crowd = new Crowd(shape)
+    this.writers = Array.from({ length: shape.partitions }, () => new LineWriter())
+    this.counts = new Array<number>(shape.partitions).fill(0)
+  }
+
+  add(user: number, round: number, ms: number): void {
+    const partition = this.crowd.partitionOf(user)
+    this.crowd.write(this.writers[partition], user, round, ms, ms + 50)
+    this.counts[partition]++
+    this.waiting++
+  }
+
+  take(): CrowdBlock[] {
+    this.waiting = 0
+    return this.writers.flatMap((writer, partition) => {
+      const block = { partition, count: this.counts[partition], bytes: writer.bytes.slice(0, writer.pos) }
+      writer.pos = this.counts[partition] = 0
       return block.count > 0 ? [block] : []
     })
   }
-  const add = (user: number, round: number, ms: number) => {
-    const partition = crowd.partitionOf(user)
-    crowd.write(writers[partition], user, round, ms, ms + 50)
-    counts[partition]++
-    waiting++
-  }
+}
+
+/** The whole crowd as blocks, one for each partition for every `every` events. */
+export function* crowdBlocks(shape: CrowdShape, every = 8192): Generator<CrowdBlock[]> {
+  const { users, rounds, before } = shape
+  const writer = new CrowdWriter(shape)
   for (let place = 0; place < before; place++) {
-    add(users + place, place, CROWD_START_MS - PAUSE_MS - BEFORE_MS + Math.floor((place / before) * BEFORE_MS))
-    if (waiting === every) yield take()
+    writer.add(users + place, place, CROWD_START_MS - PAUSE_MS - BEFORE_MS + Math.floor((place / before) * BEFORE_MS))
+    if (writer.waiting === every) yield writer.take()
   }
   for (let round = 0; round < rounds; round++)
     for (let place = 0; place < users; place++) {
-      add(userAt(round, place, users), round, CROWD_START_MS + round * ROUND_MS + Math.floor((place / users) * ROUND_MS))
-      if (waiting === every) yield take()
+      writer.add(userAt(round, place, users), round, CROWD_START_MS + round * ROUND_MS + Math.floor((place / users) * ROUND_MS))
+      if (writer.waiting === every) yield writer.take()
     }
-  if (waiting > 0) yield take()
+  if (writer.waiting > 0) yield writer.take()
 }

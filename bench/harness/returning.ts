@@ -2,8 +2,7 @@
 //
 // Cohorts of at most cohortUsers come one after the other, each user with two events a minute apart; a cohort's sessions are over when the
 // next but one comes, and when all have come they come again. So that what is open at a time is bounded, and what has been seen is not.
-import { LineWriter } from '../../services/traffic/line-writer.ts'
-import { CROWD_START_MS, Crowd, type CrowdBlock, type CrowdShape, ROUND_MS } from './crowd.ts'
+import { CROWD_START_MS, type CrowdBlock, type CrowdShape, CrowdWriter, ROUND_MS } from './crowd.ts'
 
 export const COHORT_USERS = 100_000
 const EVENTS = 2
@@ -12,19 +11,8 @@ const COHORT_MS = 48 * ROUND_MS
 
 /** `shape.rounds`: events of each user, a multiple of two. */
 export function* returningBlocks(shape: CrowdShape, every = 8192): Generator<CrowdBlock[]> {
-  const { users, rounds, partitions } = shape
-  const crowd = new Crowd(shape)
-  const writers = Array.from({ length: partitions }, () => new LineWriter())
-  const counts = new Array<number>(partitions).fill(0)
-  let waiting = 0
-  const take = () => {
-    waiting = 0
-    return writers.flatMap((writer, partition) => {
-      const block = { partition, count: counts[partition], bytes: writer.bytes.slice(0, writer.pos) }
-      writer.pos = counts[partition] = 0
-      return block.count > 0 ? [block] : []
-    })
-  }
+  const { users, rounds } = shape
+  const writer = new CrowdWriter(shape)
   let cohorts = 0
   for (let visit = 0; visit < rounds / EVENTS; visit++)
     for (let first = 0; first < users; first += COHORT_USERS, cohorts++) {
@@ -34,11 +22,9 @@ export function* returningBlocks(shape: CrowdShape, every = 8192): Generator<Cro
           // A stride without a factor of any power of ten: another order than that of their numbers.
           const user = first + ((place * 7919 + event) % size)
           const ms = CROWD_START_MS + cohorts * COHORT_MS + event * ROUND_MS + Math.floor((place / size) * ROUND_MS)
-          const partition = crowd.partitionOf(user)
-          crowd.write(writers[partition], user, visit * EVENTS + event, ms, ms + 50)
-          counts[partition]++
-          if (++waiting === every) yield take()
+          writer.add(user, visit * EVENTS + event, ms)
+          if (writer.waiting === every) yield writer.take()
         }
     }
-  if (waiting > 0) yield take()
+  if (writer.waiting > 0) yield writer.take()
 }
