@@ -2,10 +2,10 @@
 //
 // Texts owns the blocks' layout. A text never changes; its owner keeps its first block and its length, drops it inside a turn like any
 // record (so an undo brings it back, and an open checkpoint still reads it), or releases it outside of one.
-//   next · 63 words of bytes
+//   next · 31 words of bytes: two lines of memory, what is kept of an open session
 import { Arena } from './arena.ts'
 
-const BLOCK_WORDS = 63
+const BLOCK_WORDS = 31
 
 export class Texts {
   readonly arena = new Arena(1 + BLOCK_WORDS)

@@ -12,7 +12,7 @@ import type { Symbols } from './symbols.ts'
 import { USER } from './users.ts'
 
 /** Of the layout that a checkpoint names: another one is refused at a start, before a row meets it. */
-export const STATE_FORMAT = 5
+export const STATE_FORMAT = 6
 const HEAD_WORDS = 3
 /** Words of a session's record that mean something in memory only. */
 const LINKS: readonly number[] = [S.HEAD, S.TAIL, S.FOLD_CHUNK, S.OLDER, S.USER, S.CONTENT]

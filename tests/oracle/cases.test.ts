@@ -42,6 +42,9 @@ function run(events: WireEvent[], settings = {}) {
   }
 }
 
+/** Columns that differ between a session with a click and an error, and one without events. */
+const OF_NOTHING = { click_count: 0, error_count: 0, frustration_score: 0, efficiency_score: 1 }
+
 const cases: Record<string, () => void> = {
   'out of order'() {
     const inOrder = run([click(0), click(500), click(1000)])
@@ -65,6 +68,18 @@ const cases: Record<string, () => void> = {
     const second = allSessions.find((row) => row.started_at === 50 * MINUTE && row.deleted === 1)!
     expect(sessions[0].session_id).toBe(first.session_id)
     expect(second.replaced_by).toBe(first.session_id)
+  },
+
+  'an event that joins an open session'() {
+    const events = [click(0), click(50 * MINUTE), at(56 * MINUTE, 'error')]
+    const open = run(events).allSessions.find((row) => row.started_at === 50 * MINUTE)!
+    expect(open).toMatchObject({ version: 1, closed: 0, event_count: 2, click_count: 1, error_count: 1, screen_sequence: [] })
+    const { sessions, allSessions } = run([...events, click(25 * MINUTE)])
+    expect(sessions).toMatchObject([{ started_at: 0, ended_at: 56 * MINUTE, event_count: 4, closed: 0, click_count: 3 }])
+    const deleted = allSessions.find((row) => row.session_id === open.session_id && row.deleted === 1)!
+    expect(deleted).toMatchObject({ version: 2, replaced_by: sessions[0].session_id, started_at: 50 * MINUTE, event_count: 2 })
+    // Of a snapshot its times and its count are known still; its other columns are those of a session without events.
+    expect(deleted).toEqual({ ...open, version: 2, deleted: 1, replaced_by: sessions[0].session_id, received_at: 0, ...OF_NOTHING })
   },
 
   'late completion of an abandoned task'() {
