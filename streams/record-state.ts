@@ -107,8 +107,9 @@ export class RecordState implements Checkpoints {
     return this.entries.size
   }
 
-  get dirtyUsers(): number {
-    return this.dirty.length + this.dirtyPending.size
+  get dirtyBytes(): number {
+    const all = this.entries.size + this.waiting.size
+    return all === 0 ? 0 : (this.bytesUsed * (this.dirty.length + this.dirtyPending.size)) / all
   }
 
   get openEpoch(): number | undefined {

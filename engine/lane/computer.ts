@@ -41,12 +41,13 @@ export interface ComputerStats extends Counters {
 /** The write-back cache over the state store; state-cache.ts has the rules. */
 export interface Checkpoints {
   readonly openEpoch: number | undefined
-  /** Keys changed since the last checkpoint began. */
-  readonly dirtyUsers: number
+  /** Of the keys changed since the last checkpoint began, about. */
+  readonly dirtyBytes: number
   begin(header: CheckpointHeader): void
   slice(maxBytes: number): Promise<boolean>
   finish(): Promise<void>
   abort(): Promise<void>
+  /** Clean keys leave until at most about maxBytes are left, or no clean one is. */
   evict(maxBytes: number): void
 }
 

@@ -233,16 +233,15 @@ export class PartitionTask {
   async tend(): Promise<boolean> {
     if (!this.options.exactlyOnce) return false
     const { cacheBytes, checkpointBytes } = this.options
-    const bytes = this.computer.stateBytes
     if (this.computer.checkpoints.openEpoch === undefined) {
-      if (this.bytesSinceCheckpoint >= checkpointBytes || (bytes > cacheBytes && this.computer.checkpoints.dirtyUsers > 0))
-        this.beginCheckpoint()
+      if (this.bytesSinceCheckpoint >= checkpointBytes || this.computer.checkpoints.dirtyBytes > cacheBytes / 2) this.beginCheckpoint()
     }
     if (this.computer.checkpoints.openEpoch !== undefined) {
       this.listWritten ||= await this.computer.checkpoints.slice(SLICE_BYTES)
       if (this.listWritten && this.committed >= this.computer.checkpoints.openEpoch) await this.finishCheckpoint()
     }
-    if (bytes > cacheBytes) this.computer.checkpoints.evict(cacheBytes)
+    // To a little below the bound: who is clean is looked for among all.
+    if (this.computer.stateBytes > cacheBytes) this.computer.checkpoints.evict(cacheBytes - (cacheBytes >> 3))
     const more = await this.store.maintain()
     return more || this.computer.checkpoints.openEpoch !== undefined
   }
@@ -261,9 +260,9 @@ export class PartitionTask {
     return this.computer.checkpoints.openEpoch !== undefined
   }
 
-  /** Past twice the bound reading waits for the checkpoint (protocol 14). */
+  /** A checkpoint begins when half of the cache is dirty; when all of it is, reading waits for the checkpoint (protocol 14). */
   get mustWait(): boolean {
-    return this.computer.stateBytes > 2 * this.options.cacheBytes && this.computer.checkpoints.openEpoch !== undefined
+    return this.computer.stateBytes > this.options.cacheBytes && this.computer.checkpoints.openEpoch !== undefined
   }
 
   /** When an idle actor's timers would be due by processing time alone. */

@@ -101,6 +101,8 @@ export class KeyedState {
   dirty: number[] = []
   /** Ids of sessions with more than 64 events, by session: 53 bits of each, a filter before the exact comparison. */
   readonly idSets = new Map<number, Set<number>>()
+  /** Users whose sessions are in the state store, not in memory. */
+  evictedUsers = 0
   /** Advances with every epoch; what eviction goes by. */
   epoch = 0
   /** Advances with every checkpoint that begins. Told by it, and not by flags, which users changed: a begin touches none of a million. */
@@ -165,6 +167,7 @@ export class KeyedState {
     const { u32, words } = this.users.arena
     const at = user * words
     if (u32[at + USER.CHANGED] !== this.generation) this.dirty.push(user)
+    if (u32[at + USER.FLAGS] & USER_FLAG.EVICTED) this.evictedUsers--
     u32[at + USER.CHANGED] = this.generation
     u32[at + USER.FLAGS] &= ~(USER_FLAG.WRITTEN | USER_FLAG.EVICTED)
   }

@@ -43,6 +43,8 @@ export class StateCache {
   private open: Open | undefined
   private clock = 0
   private swept = 0
+  /** None was left to evict, and no checkpoint has finished since. */
+  private allDirty = false
   private readonly list: number[] = []
   /** Of one user: due, end. */
   private readonly times = new Float64Array(2)
@@ -64,8 +66,10 @@ export class StateCache {
     return this.open?.epoch
   }
 
-  get dirtyUsers(): number {
-    return this.state.dirty.length
+  get dirtyBytes(): number {
+    const { users, evictedUsers, dirty, bytesUsed } = this.state
+    const resident = users.count - evictedUsers
+    return resident > 0 ? (bytesUsed * dirty.length) / resident : 0
   }
 
   /** Brings actors and the directory of users back from the newest finished checkpoint. `actor` finds or makes one. */
@@ -99,6 +103,7 @@ export class StateCache {
       const user = directory.addKey(own.index, key.subarray(second + 1))
       const at = user * directory.arena.words
       directory.arena.u32[at + USER.FLAGS] |= USER_FLAG.EVICTED
+      this.state.evictedUsers++
       directory.arena.f64[(at >> 1) + USER.DUE] = dueMs
       directory.arena.f64[(at >> 1) + USER.ENDS] = endsMs
       directory.queue(own.timers, user)
@@ -180,6 +185,7 @@ export class StateCache {
     const { state } = this
     const { users } = state
     const { arena } = users
+    if (this.allDirty) return
     for (let round = 0; round < 2 && state.bytesUsed > maxBytes; round++) {
       const recent = round === 0 ? 8 : -1
       for (let seen = 0; seen < users.slotCount && state.bytesUsed > maxBytes; seen++) {
@@ -198,9 +204,11 @@ export class StateCache {
         }
         arena.u32[at + USER.HEAD] = 0
         arena.u32[at + USER.FLAGS] |= USER_FLAG.EVICTED
+        state.evictedUsers++
         this.evictions++
       }
     }
+    this.allDirty = state.bytesUsed > maxBytes
   }
 
   /** A store that fails while an operator runs is the engine's failure, not the operator's (turn-runner). */
@@ -255,7 +263,7 @@ export class StateCache {
   private end(open: Open): void {
     const { state } = this
     for (const { sessions } of open.frozen.values()) for (const copy of sessions) state.sessions.release(copy)
-    state.isSaving = false
+    state.isSaving = this.allDirty = false
     state.freeze = () => undefined
     state.isFrozen = () => false
     state.sessions.unhold()
