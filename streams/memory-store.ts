@@ -1,51 +1,51 @@
 // A state store in memory: the contract of engine/state/store.ts and nothing else. For laws that need many stores, and forks of one.
-import type { CheckpointHeader, Namespace, OpenCheckpoint, StateStore } from '../engine/state/store.ts'
+import type { CheckpointHeader, OpenCheckpoint, StateStore } from '../engine/state/store.ts'
 
 const text = (key: Uint8Array) => Buffer.from(key).toString('latin1')
 
 export class MemoryStore implements StateStore {
   header: CheckpointHeader | undefined
-  private spaces: Record<Namespace, Map<string, Uint8Array>> = { state: new Map(), index: new Map() }
+  private kept = new Map<string, { value: Uint8Array; index: Uint8Array }>()
   private isOpen = false
 
   /** A store of its own that holds the same finished checkpoint. */
   fork(): MemoryStore {
     const fork = new MemoryStore()
     fork.header = this.header
-    fork.spaces = { state: new Map(this.spaces.state), index: new Map(this.spaces.index) }
+    fork.kept = new Map(this.kept)
     return fork
   }
 
-  get(space: Namespace, key: Uint8Array): Uint8Array | undefined {
-    return this.spaces[space].get(text(key))
+  get(key: Uint8Array): Uint8Array | undefined {
+    return this.kept.get(text(key))?.value
   }
 
-  *entries(space: Namespace): Iterable<[key: Uint8Array, value: Uint8Array]> {
-    for (const [key, value] of this.spaces[space]) yield [Buffer.from(key, 'latin1'), value]
+  *entries(): Iterable<[key: Uint8Array, index: Uint8Array]> {
+    for (const [key, { index }] of this.kept) yield [Buffer.from(key, 'latin1'), index]
   }
 
   begin(header: CheckpointHeader): OpenCheckpoint {
     if (this.isOpen) throw new Error('A checkpoint is open already.')
     this.isOpen = true
-    const changes: [Namespace, string, Uint8Array | undefined][] = []
+    const changes: [string, { value: Uint8Array; index: Uint8Array } | undefined][] = []
     let bytes = 0
     return {
-      put(space, key, value) {
-        bytes += key.length + value.length
-        changes.push([space, text(key), value.slice()])
+      put(key, value, index) {
+        bytes += key.length + value.length + index.length
+        changes.push([text(key), { value: value.slice(), index: index.slice() }])
       },
-      delete(space, key) {
+      delete(key) {
         bytes += key.length
-        changes.push([space, text(key), undefined])
+        changes.push([text(key), undefined])
       },
       get bytes() {
         return bytes
       },
       flush: () => Promise.resolve(),
       finish: async () => {
-        for (const [space, key, value] of changes)
-          if (value) this.spaces[space].set(key, value)
-          else this.spaces[space].delete(key)
+        for (const [key, value] of changes)
+          if (value) this.kept.set(key, value)
+          else this.kept.delete(key)
         this.isOpen = false
         // As a file would give it back.
         this.header = JSON.parse(JSON.stringify(header)) as CheckpointHeader

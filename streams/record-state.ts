@@ -8,7 +8,7 @@
 import { deserialize, serialize } from 'node:v8'
 import { EngineError, named } from '../engine/errors.ts'
 import type { Checkpoints } from '../engine/lane/computer.ts'
-import type { CheckpointHeader, Namespace, OpenCheckpoint, StateStore } from '../engine/state/store.ts'
+import type { CheckpointHeader, OpenCheckpoint, StateStore } from '../engine/state/store.ts'
 import { Heap } from './heap.ts'
 import type { AnyOperator } from './operator.ts'
 
@@ -43,7 +43,8 @@ interface Open {
   file: OpenCheckpoint
   epoch: number
   next: number
-  changes: { space: Namespace; key: Uint8Array; value: Uint8Array | undefined }[]
+  /** Without an index value: deleted. */
+  changes: { key: Uint8Array; value: Uint8Array; index: Uint8Array | undefined }[]
   entries: Entry[]
   pending: Set<number>
 }
@@ -51,9 +52,10 @@ interface Open {
 const ENTRY_BYTES = 300
 const EVICT_LOOKS = 20_000
 const RECENT_EPOCHS = 8
-const TIMER = 0x74
+const KEY = 0x6b
 const WAITING = 0x77
 const NEVER = Number.POSITIVE_INFINITY
+const NO_BYTES = new Uint8Array(0)
 
 export const timerBefore = (a: Timer, b: Timer) => a.atMs < b.atMs || (a.atMs === b.atMs && a.key < b.key)
 /** By content: which upstream was quicker does not matter. */
@@ -87,8 +89,10 @@ export class RecordState implements Checkpoints {
     this.operators = operators
     this.store = store
     this.isPartial = store.header !== undefined
-    for (const [key, value] of store.entries('index')) {
-      if (key[0] === TIMER) {
+    for (const [key, value] of store.entries()) {
+      if (key[0] === KEY) {
+        // A key without a timer has no index value.
+        if (value.length === 0) continue
         const name = Buffer.from(key.subarray(1)).toString()
         const atMs = new DataView(value.buffer, value.byteOffset, 8).getFloat64(0)
         this.due.set(name, atMs)
@@ -234,15 +238,15 @@ export class RecordState implements Checkpoints {
     const changes: Open['changes'] = []
     for (const entry of this.dirty) {
       const { key, bytes, settledDueMs } = entry
-      changes.push({ space: 'state', key: Buffer.from(key), value: bytes })
-      changes.push({ space: 'index', key: timerKey(key), value: settledDueMs === NEVER ? undefined : float64(settledDueMs) })
+      const index = settledDueMs === NEVER ? NO_BYTES : float64(settledDueMs)
+      changes.push({ key: storedKey(key), value: bytes ?? NO_BYTES, index: bytes || index.length > 0 ? index : undefined })
       entry.isDirty = false
       entry.isListed = true
     }
     for (const offset of this.dirtyPending) {
       const item = this.waiting.get(offset)
-      const value = item && serialize([item.offset, item.timeMs, item.upstream, item.key, item.text])
-      changes.push({ space: 'index', key: waitingKey(offset), value })
+      const index = item && serialize([item.offset, item.timeMs, item.upstream, item.key, item.text])
+      changes.push({ key: waitingKey(offset), value: NO_BYTES, index })
     }
     const { dirty: entries, dirtyPending: pending } = this
     this.open = { file: this.store.begin(header), epoch: header.epoch, next: 0, changes, entries, pending }
@@ -255,9 +259,9 @@ export class RecordState implements Checkpoints {
     if (!open) return true
     const until = open.file.bytes + maxBytes
     while (open.next < open.changes.length && open.file.bytes < until) {
-      const { space, key, value } = open.changes[open.next++]
-      if (value) open.file.put(space, key, value)
-      else open.file.delete(space, key)
+      const { key, value, index } = open.changes[open.next++]
+      if (index) open.file.put(key, value, index)
+      else open.file.delete(key)
     }
     await open.file.flush()
     return this.open !== open || open.next === open.changes.length
@@ -318,10 +322,11 @@ export class RecordState implements Checkpoints {
 
   private kept(key: string): Uint8Array | undefined {
     try {
-      const bytes = this.store.get('state', Buffer.from(key))
-      if (bytes) this.loads++
+      const bytes = this.store.get(storedKey(key))
+      if (!bytes || bytes.length === 0) return undefined
+      this.loads++
       // The store's buffer is its own.
-      return bytes?.slice()
+      return bytes.slice()
     } catch (error) {
       throw named(error)
     }
@@ -368,7 +373,7 @@ export const unknownVersion = (name: string, version: number, own: number) =>
 const costOf = (bytes: Uint8Array | undefined) => ENTRY_BYTES + 3 * (bytes?.length ?? 0)
 const same = (a: Uint8Array | undefined, b: Uint8Array | undefined) =>
   a === b || (a !== undefined && b !== undefined && Buffer.compare(a, b) === 0)
-const timerKey = (key: string) => Buffer.concat([Buffer.of(TIMER), Buffer.from(key)])
+const storedKey = (key: string) => Buffer.concat([Buffer.of(KEY), Buffer.from(key)])
 const waitingKey = (offset: number) => Buffer.concat([Buffer.of(WAITING), float64(offset)])
 function float64(value: number): Buffer {
   const bytes = Buffer.alloc(8)

@@ -11,7 +11,6 @@ import type { Topology } from '../../engine/topology/topology.ts'
 import { realFiles } from '../../stores/files/real-files.ts'
 import type { SharedLog } from '../../stores/log/shared-log.ts'
 import { openCheckpointStore } from '../../stores/state/checkpoint-store.ts'
-import { lmdbKeyValue } from '../../stores/state/lmdb-key-value.ts'
 import type { ClickstreamSettings } from '../../topologies/clickstream.ts'
 import { type Cost, measuring } from './in-child.ts'
 import { allPartitions, clickstreamDefaults, gated, LINEAGE, openLog, TOPIC } from './workload.ts'
@@ -157,7 +156,7 @@ export async function openTasks(
   for (const partition of partitions) {
     const state = join(folder, 'state', LINEAGE, `${topology.name}-${partition}`)
     await realFiles.makeFolder(state)
-    const store = await openCheckpointStore({ files: realFiles, folder: state, keyValue: lmdbKeyValue(join(state, 'kv')) })
+    const store = await openCheckpointStore({ files: realFiles, folder: state })
     const options = { stage, lineage: LINEAGE, code: 'bench', partition, epochBytes, checkpointBytes, exactlyOnce }
     tasks.push(new PartitionTask({ ...options, cacheBytes }, log, store))
   }

@@ -6,7 +6,6 @@ import { realFiles } from '../../stores/files/real-files.ts'
 import { openJournalLog } from '../../stores/log/journal-log.ts'
 import { prepareLog } from '../../stores/log/prepare-log.ts'
 import { openCheckpointStore } from '../../stores/state/checkpoint-store.ts'
-import { lmdbKeyValue } from '../../stores/state/lmdb-key-value.ts'
 import { recordStages } from '../../streams/record-computer.ts'
 import { answer, type Cost, measuring } from './in-child.ts'
 import { nexmarkEvent } from './nexmark-events.ts'
@@ -44,11 +43,7 @@ async function play({ query, folder, events, checkpointBytes }: NexmarkOrder): P
     await claim.commit({ outputs, receipt: { epoch, to: from + count } })
   }
   const [stage] = recordStages(queries[query]())
-  const store = await openCheckpointStore({
-    files: realFiles,
-    folder: join(folder, 'state'),
-    keyValue: lmdbKeyValue(join(folder, 'state', 'kv')),
-  })
+  const store = await openCheckpointStore({ files: realFiles, folder: join(folder, 'state') })
   const bounds = { epochBytes: EPOCH_BYTES, cacheBytes: CACHE_BYTES, checkpointBytes, exactlyOnce: true }
   const task = new PartitionTask({ stage, lineage: 'bench', code: 'bench', partition: 0, ...bounds }, log, store)
   await task.recover(0)

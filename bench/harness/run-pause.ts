@@ -10,7 +10,6 @@ import type { Log } from '../../engine/log/contract.ts'
 import { systemClock } from '../../engine/time/clock.ts'
 import { realFiles } from '../../stores/files/real-files.ts'
 import { openCheckpointStore } from '../../stores/state/checkpoint-store.ts'
-import { lmdbKeyValue } from '../../stores/state/lmdb-key-value.ts'
 import { clickstream } from '../../topologies/clickstream.ts'
 import { type CrowdShape, crowdEndMs } from './crowd.ts'
 import { answer } from './in-child.ts'
@@ -60,7 +59,7 @@ await answer(async ({ folder, shape, rate, beforeSeconds }: PauseOrder): Promise
   const topology = clickstream(clickstreamDefaults())
   const state = join(folder, 'state', LINEAGE, `${topology.name}-0`)
   await realFiles.makeFolder(state)
-  const store = await openCheckpointStore({ files: realFiles, folder: state, keyValue: lmdbKeyValue(join(state, 'kv')) })
+  const store = await openCheckpointStore({ files: realFiles, folder: state })
   const { epochBytes, epochMs } = defaults.engine
   // The checkpoint begins when it is told to, with all that changed since the start: neither the cache's bound nor the input's begins it.
   const never = Number.MAX_SAFE_INTEGER
@@ -99,9 +98,9 @@ await answer(async ({ folder, shape, rate, beforeSeconds }: PauseOrder): Promise
   store.begin = (header) => {
     const file = begin(header)
     const put = file.put.bind(file)
-    file.put = (space, key, value) => {
-      if (space === 'state') changed++
-      put(space, key, value)
+    file.put = (key, value, index) => {
+      if (value.length > 0) changed++
+      put(key, value, index)
     }
     const finish = file.finish.bind(file)
     file.finish = async () => {

@@ -19,6 +19,7 @@ const SYMBOLS_MAX = 1 << 16
 const SWEEP_SLOTS = 1 << 14
 const ACTOR_SPACE = 0x61
 const USER_SPACE = 0x75
+const NO_BYTES = new Uint8Array(0)
 
 interface Open {
   file: OpenCheckpoint
@@ -76,7 +77,7 @@ export class StateCache {
   restore(actor: (org: string, product: string) => Actor): void {
     const decoder = new TextDecoder()
     const users: [Uint8Array, number, number][] = []
-    for (const [key, value] of this.store.entries('index')) {
+    for (const [key, value] of this.store.entries()) {
       if (key[0] === ACTOR_SPACE) {
         const [org, product] = decoder.decode(key.subarray(1)).split('\0')
         const saved = JSON.parse(decoder.decode(value)) as {
@@ -124,7 +125,7 @@ export class StateCache {
     state.kept.arena.hold()
     state.texts.arena.hold()
     const open: Open = {
-      file: this.store.begin(header, list.length * 2),
+      file: this.store.begin(header),
       list,
       next: 0,
       frozen: new Map(),
@@ -143,7 +144,7 @@ export class StateCache {
       if (!actor.dirty) continue
       actor.dirty = false
       const saved = { maxMs: finite(actor.maxMs), watermark: finite(actor.watermark), lastRowMs: actor.lastRowMs, counters: actor.counters }
-      open.file.put('index', actorKey(actor), encoder.encode(JSON.stringify(saved)))
+      open.file.put(actorKey(actor), NO_BYTES, encoder.encode(JSON.stringify(saved)))
     }
   }
 
@@ -214,7 +215,7 @@ export class StateCache {
   /** A store that fails while an operator runs is the engine's failure, not the operator's (turn-runner). */
   private kept(key: Uint8Array): Uint8Array | undefined {
     try {
-      return this.store.get('state', key)
+      return this.store.get(key)
     } catch (error) {
       throw named(error)
     }
@@ -222,7 +223,7 @@ export class StateCache {
 
   private load(user: number): void {
     const actor = this.actors[this.state.users.arena.u32[user * this.state.users.arena.words + USER.ACTOR]]
-    const value = this.kept(this.indexKey(actor, user).subarray(1))
+    const value = this.kept(this.keyOf(actor, user))
     if (value === undefined)
       throw new EngineError(
         'STATE_CORRUPT',
@@ -240,20 +241,17 @@ export class StateCache {
     const actor = this.actors[arena.u32[at + USER.ACTOR]]
     const frozen = open.frozen.get(user)
     const sessions = frozen?.sessions ?? state.listSessions(user, this.list)
-    const indexKey = this.indexKey(actor, user)
-    const key = indexKey.subarray(1)
+    const key = this.keyOf(actor, user)
     if (!state.isDirty(user)) arena.u32[at + USER.FLAGS] |= USER_FLAG.WRITTEN
     if (sessions.length === 0) {
-      open.file.delete('state', key)
-      open.file.delete('index', indexKey)
+      open.file.delete(key)
       open.emptied.push(user)
       return
     }
-    open.file.put('state', key, this.codec.encode(sessions, actor.symbols))
     const { times } = this
     times[0] = frozen?.dueMs ?? arena.f64[(at >> 1) + USER.DUE]
     times[1] = frozen?.endsMs ?? arena.f64[(at >> 1) + USER.ENDS]
-    open.file.put('index', indexKey, this.timesBytes)
+    open.file.put(key, this.codec.encode(sessions, actor.symbols), this.timesBytes)
     if (frozen) {
       for (const copy of frozen.sessions) state.sessions.release(copy)
       open.frozen.delete(user)
@@ -313,8 +311,7 @@ export class StateCache {
     state.sessions.release(session)
   }
 
-  /** Key of a user in the index; behind its first byte is the key of its state. */
-  private indexKey(actor: Actor, user: number): Uint8Array {
+  private keyOf(actor: Actor, user: number): Uint8Array {
     const own = this.state.users.key(user)
     const key = new Uint8Array(1 + actor.prefix.length + own.length)
     key[0] = USER_SPACE

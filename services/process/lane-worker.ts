@@ -14,7 +14,6 @@ import type { Topology } from '../../engine/topology/topology.ts'
 import { realFiles } from '../../stores/files/real-files.ts'
 import { type JournalLog, openJournalLog } from '../../stores/log/journal-log.ts'
 import { openCheckpointStore } from '../../stores/state/checkpoint-store.ts'
-import { lmdbKeyValue } from '../../stores/state/lmdb-key-value.ts'
 import type { FromLane, LaneSetup, ThreadSetup, ToLane } from './lane-protocol.ts'
 
 /** How often files of this lane's journal that nobody needs any more are looked for. */
@@ -141,7 +140,7 @@ async function tasksOf(
   for (const partition of partitions) {
     const folder = join(setup.folder, 'state', lineage, `${name}-${partition}`)
     await realFiles.makeFolder(folder)
-    const store = await openCheckpointStore({ files: realFiles, folder, keyValue: lmdbKeyValue(join(folder, 'kv')) })
+    const store = await openCheckpointStore({ files: realFiles, folder })
     const beat = beatOf(partition)
     const acceptFrom = setup.accept === 'all' ? 0 : setup.accept?.find(([one]) => one === partition)?.[1]
     const bounds = { epochBytes, checkpointBytes, cacheBytes }

@@ -1,29 +1,29 @@
 // Owns the bytes of a checkpoint file: header, slices of entries, footer. Only a file with its footer is finished (protocol 11).
 //
-// header: magic, checksum, length, JSON · slice: magic, checksum, length, count, entries · footer: magic, checksum, entries, end, epoch
-// entry: namespace (1 byte), key length (2), value length (4; all ones: deleted), key, value
+// header: magic, checksum, length, JSON · footer: magic, checksum, entries, end, epoch
+// slice: magic, checksum (of its head and its index part), bytes of its values, bytes of its index part, entries · values · index part
+// value: bytes, checksum (of them and of its key's hash) · in the index part: key length (2), index length (4), value length (4; all ones:
+// deleted), key, index. A start reads heads and index parts and passes over values: each is checked when it is read.
 import { crc32 } from 'node:zlib'
-import type { CheckpointHeader, Namespace } from '../../engine/state/store.ts'
+import type { CheckpointHeader } from '../../engine/state/store.ts'
 import type { ReadFile } from '../files/files.ts'
 import { StorageError } from '../files/storage-error.ts'
 
-export const SPACES: Record<Namespace, number> = { state: 0, index: 1 }
-const HEADER_MAGIC = 0x48434d50 // 'PMCH'
+const HEADER_MAGIC = 0x32434d50 // 'PMC2'
 const SLICE_MAGIC = 0x53434d50
 const FOOTER_MAGIC = 0x46434d50
-export const SLICE_HEAD_BYTES = 16
+export const SLICE_HEAD_BYTES = 24
 const HEADER_HEAD_BYTES = 12
 const FOOTER_BYTES = 32
-export const ENTRY_HEAD_BYTES = 7
+export const ENTRY_HEAD_BYTES = 10
+export const CRC_BYTES = 4
+export const KEY_BYTES_MAX = 0xffff
 const NO_VALUE = 0xffff_ffff
 
-/** What a file says at its head: the checkpoint's header, and what the store held when it was begun, to tell a lost file from none. */
+/** What a file says at its head: the checkpoint's header, and the epochs of the files that it needs beside itself, to tell a lost one from none. */
 export interface FileHeader {
   header: CheckpointHeader
-  /** Epochs of the finished files that were not applied yet. */
   before: number[]
-  /** Epoch of the newest applied checkpoint; -1: none. */
-  applied: number
 }
 
 export const checkpointName = (epoch: number): string => `ckpt-${epoch}.ckp`
@@ -51,24 +51,27 @@ export function encodeHeader(header: FileHeader): Buffer {
   return bytes
 }
 
-/** Completes a slice whose entries begin at SLICE_HEAD_BYTES. */
-export function sealSlice(slice: Buffer, count: number): Buffer {
-  slice.writeUInt32LE(SLICE_MAGIC, 0)
-  slice.writeUInt32LE(slice.length - SLICE_HEAD_BYTES, 8)
-  slice.writeUInt32LE(count, 12)
-  slice.writeUInt32LE(crc32(slice.subarray(8)), 4)
-  return slice
+/** Completes a slice whose values begin at SLICE_HEAD_BYTES. */
+export function sealSlice(values: Buffer, index: Buffer, count: number): void {
+  values.writeUInt32LE(SLICE_MAGIC, 0)
+  values.writeUInt32LE(values.length - SLICE_HEAD_BYTES, 8)
+  values.writeUInt32LE(index.length, 12)
+  values.writeDoubleLE(count, 16)
+  values.writeUInt32LE(crc32(index, crc32(values.subarray(8, SLICE_HEAD_BYTES))), 4)
 }
 
-/** Writes an entry at `at`; returns where it ends. */
-export function encodeEntry(slice: Buffer, at: number, space: number, key: Uint8Array, value: Uint8Array | undefined): number {
-  slice[at] = space
-  slice.writeUInt16LE(key.length, at + 1)
-  slice.writeUInt32LE(value ? value.length : NO_VALUE, at + 3)
-  slice.set(key, at + ENTRY_HEAD_BYTES)
-  if (value) slice.set(value, at + ENTRY_HEAD_BYTES + key.length)
-  return at + ENTRY_HEAD_BYTES + key.length + (value ? value.length : 0)
+/** Writes an entry of an index part at `at`; returns where it ends. */
+export function encodeEntry(part: Buffer, at: number, key: Uint8Array, valueLength: number, index: Uint8Array): number {
+  part.writeUInt16LE(key.length, at)
+  part.writeUInt32LE(index.length, at + 2)
+  part.writeUInt32LE(valueLength < 0 ? NO_VALUE : valueLength, at + 6)
+  part.set(key, at + ENTRY_HEAD_BYTES)
+  part.set(index, at + ENTRY_HEAD_BYTES + key.length)
+  return at + ENTRY_HEAD_BYTES + key.length + index.length
 }
+
+/** A value's checksum. `hash`: a word of its key's, so that another key's value is none. */
+export const valueChecksum = (value: Uint8Array, hash: number): number => crc32(value, hash >>> 0)
 
 export function encodeFooter(epoch: number, entries: number, end: number): Buffer {
   const bytes = Buffer.alloc(FOOTER_BYTES)
@@ -100,36 +103,39 @@ export function readHeader(file: ReadFile, path: string): { header: FileHeader; 
 }
 
 export interface Entry {
-  space: number
   key: Buffer
+  index: Buffer
   /** Position of the value in the file. */
   position: number
-  /** -1: deleted. */
+  /** Of the value, without its checksum; -1: deleted. */
   length: number
 }
 
-/** All entries of a finished file, each slice's checksum verified first. Keys are valid until the next step. */
+/** All entries of a finished file, in the order in which they were written; each index part's checksum is verified first. Bytes are the caller's.
+ *  Errors: STATE_CORRUPT. */
 export function* readEntries(file: ReadFile, path: string): Iterable<Entry> {
   const end = file.size - FOOTER_BYTES
   const head = Buffer.alloc(SLICE_HEAD_BYTES)
   for (let at = readHeader(file, path).end; at < end; ) {
     file.readSync(head, at)
-    const length = head.readUInt32LE(8)
-    const from = at + SLICE_HEAD_BYTES
+    const values = head.readUInt32LE(8)
+    const length = head.readUInt32LE(12)
+    const from = at + SLICE_HEAD_BYTES + values
     if (head.readUInt32LE(0) !== SLICE_MAGIC || from + length > end) throw stateCorrupt(path, `no slice begins at byte ${at}`)
-    const slice = Buffer.allocUnsafe(length)
-    file.readSync(slice, from)
-    if (crc32(slice, crc32(head.subarray(8))) !== head.readUInt32LE(4))
+    const part = Buffer.allocUnsafe(length)
+    file.readSync(part, from)
+    if (crc32(part, crc32(head.subarray(8))) !== head.readUInt32LE(4))
       throw stateCorrupt(path, `the slice at byte ${at} has a wrong checksum`)
+    let position = at + SLICE_HEAD_BYTES
     for (let pos = 0; pos < length; ) {
-      const keyLength = slice.readUInt16LE(pos + 1)
-      const valueLength = slice.readUInt32LE(pos + 3)
-      const key = slice.subarray(pos + ENTRY_HEAD_BYTES, pos + ENTRY_HEAD_BYTES + keyLength)
-      const space = slice[pos]
-      pos += ENTRY_HEAD_BYTES + keyLength
-      const deleted = valueLength === NO_VALUE
-      yield { space, key, position: from + pos, length: deleted ? -1 : valueLength }
-      if (!deleted) pos += valueLength
+      const keyEnd = pos + ENTRY_HEAD_BYTES + part.readUInt16LE(pos)
+      const indexEnd = keyEnd + part.readUInt32LE(pos + 2)
+      const valueLength = part.readUInt32LE(pos + 6)
+      const isDeleted = valueLength === NO_VALUE
+      const key = part.subarray(pos + ENTRY_HEAD_BYTES, keyEnd)
+      yield { key, index: part.subarray(keyEnd, indexEnd), position, length: isDeleted ? -1 : valueLength }
+      if (!isDeleted) position += valueLength + CRC_BYTES
+      pos = indexEnd
     }
     at = from + length
   }

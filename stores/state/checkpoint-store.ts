@@ -1,73 +1,68 @@
-// The embedded state store: one task's finished checkpoint files, and the key-value store that they are applied to, lazily. Numbers: store.ts.
+// The embedded state store: one task's finished checkpoint files. Numbers go on from store.ts.
 //
-// Owns the folder `<data>/state/<task>`. The newest value of a key is in a finished file that is not applied yet, or in the key-value store.
-// 5. Finished files are applied many at once, the newest value of each key only: a key that changes with every checkpoint is written once.
-//    Until all of it is durable in the key-value store the files stay and answer first, so an application that was cut off is done again.
+// Owns the folder `<data>/state/<task>`. A checkpoint is a file, and the files are the store: a table in memory says where the newest value of
+// each key lies (place-table.ts), and is made again at a start from their index parts. See docs/decisions/0010.
+// 5. A file goes when no key's newest value is in it and no older file is there: what it says to be deleted is in none then. One that is named
+//    by the newest checkpoint is kept until the next has finished.
 // 6. A file that the newest checkpoint names must be there: what is missing is STATE_CORRUPT, never a step back for some keys.
+// 7. Where less than half of what the files hold is in force, slices take along what is in force of the oldest file, as many bytes as they have.
 import { join } from 'node:path'
-import { crc32 } from 'node:zlib'
-import type { CheckpointHeader, Namespace, OpenCheckpoint, StateStore } from '../../engine/state/store.ts'
+import type { CheckpointHeader, OpenCheckpoint, StateStore } from '../../engine/state/store.ts'
 import type { Files, ReadFile } from '../files/files.ts'
 import { storageError } from '../files/storage-error.ts'
+import { Changes, type Place } from './changes.ts'
 import {
+  CRC_BYTES,
   checkpointEpoch,
   checkpointName,
-  type FileHeader,
+  type Entry,
   isFinished,
   readEntries,
   readHeader,
-  SPACES,
   stateCorrupt,
+  valueChecksum,
 } from './checkpoint-file.ts'
 import { CheckpointWriter, SliceBuffer } from './checkpoint-writer.ts'
-import { KeyTable, storedKey, userKey, type ValuePlace } from './key-table.ts'
-import type { Change, KeyValueStore } from './key-value.ts'
+import { PlaceTable } from './place-table.ts'
 
 export interface CheckpointStoreOptions {
   files: Files
   /** `<data>/state/<task>` */
   folder: string
-  /** Opened by the caller, closed by the store. */
-  keyValue: KeyValueStore
-  /** Finished files are applied when they have more bytes than this … */
-  applyBytes?: number
-  /** … or there are more of them than this. */
-  applyFiles?: number
+  /** So many bytes that are not in force do not matter … */
+  slackBytes?: number
+  /** … unless there are more files than this. */
+  filesMax?: number
 }
 
-const APPLY_BYTES = 256 << 20
-const APPLY_FILES = 16
-/** Bounds of one step of maintain(): a few milliseconds of a lane. */
-const STEP_KEYS = 1000
-const STEP_BYTES = 1 << 20
-const MERGE_KEYS = 4000
-/** A table with more slots is not kept to be filled again. */
-const SPARE_SLOTS_MAX = 1 << 17
-const CRC_BYTES = 4
-const META_KEY = Buffer.from([255])
-
-/** What the key-value store says of itself. `applying`: values of checkpoints up to this epoch may be among its values. */
-interface Meta {
-  header?: CheckpointHeader
-  applying: number
-}
+const SLACK_BYTES = 32 << 20
+const FILES_MAX = 16
+/** Of the oldest file, with every slice at least. */
+const TAKE_ALONG_BYTES = 1 << 18
+/** Of one step of maintain(): about a millisecond. */
+const STEP_CHANGES = 4000
+/** What an entry costs beside its value, about. */
+const ENTRY_BYTES = 64
+const VALUE_BYTES_AT_FIRST = 1 << 14
 
 interface FinishedFile {
   epoch: number
   path: string
   file: ReadFile
+  /** In force: entries, and about how many bytes. */
+  entries: number
+  bytes: number
 }
 
 /** Errors: STATE_CORRUPT, DATA_READ_ONLY. */
 export async function openCheckpointStore(options: CheckpointStoreOptions): Promise<StateStore> {
-  const { files, folder, keyValue } = options
+  const { files, folder } = options
   try {
     await files.makeFolder(folder)
     const store = new CheckpointStore(options)
     await store.load()
     return store
   } catch (error) {
-    await keyValue.close()
     throw storageError(error, folder)
   }
 }
@@ -75,47 +70,35 @@ export async function openCheckpointStore(options: CheckpointStoreOptions): Prom
 class CheckpointStore implements StateStore {
   header: CheckpointHeader | undefined
   private readonly options: CheckpointStoreOptions
+  /** Oldest first. */
   private readonly finished = new Map<number, FinishedFile>()
-  /** Tables of the newest checkpoints, to be merged into `fresh`; the newest is the last. */
-  private unmerged: KeyTable[] = []
-  private mergedKeys = 0
-  /** The table of a checkpoint that has been merged: the next one's keys are put there. */
-  private spare: KeyTable | undefined
-  private fresh = new KeyTable()
-  private applying: { table: KeyTable; header: CheckpointHeader; slot: number } | undefined
-  private applied = -1
+  /** Needed by nobody once the open checkpoint has finished; then by nobody. */
+  private leaving: FinishedFile[] = []
+  private gone: FinishedFile[] = []
+  private readonly table = new PlaceTable()
+  /** Of the open checkpoint, or of the last one until all is moved. */
+  private changes: Changes | undefined
   private open: CheckpointWriter | undefined
+  /** What is taken along: of the oldest file, from where the last slice stopped. */
+  private oldest: { file: FinishedFile; entries: Iterator<Entry> } | undefined
   private readonly slice = new SliceBuffer()
+  private value = Buffer.allocUnsafeSlow(VALUE_BYTES_AT_FIRST)
 
   constructor(options: CheckpointStoreOptions) {
     this.options = options
   }
 
   async load(): Promise<void> {
-    const { files, folder, keyValue } = this.options
-    const meta = this.readMeta()
-    this.applied = meta.header?.epoch ?? -1
-    this.header = meta.header
+    const { files, folder } = this.options
     const epochs = files.list(folder).flatMap((name) => checkpointEpoch(name) ?? [])
     const found = new Map(epochs.map((epoch) => [epoch, files.open(this.path(epoch))]))
-    const newest = Math.max(-1, ...epochs.filter((epoch) => epoch > this.applied && isFinished(found.get(epoch)!, epoch)))
-    const keep = newest < 0 ? [] : this.needed(newest, found)
-    if (meta.applying > Math.max(newest, this.applied)) {
-      throw stateCorrupt(this.path(meta.applying), 'it has been applied in part, but it is not there, or not whole')
-    }
-    for (const epoch of keep) {
+    const newest = Math.max(-1, ...epochs.filter((epoch) => isFinished(found.get(epoch)!, epoch)))
+    for (const epoch of newest < 0 ? [] : this.needed(newest, found)) {
       const file = found.get(epoch)!
       // A killed process may have left it in the page cache only: nobody may act on it before it is durable.
       await files.sync(this.path(epoch))
-      for (const { space, key, position, length } of readEntries(file, this.path(epoch))) {
-        this.fresh.set(space, key, epoch, position, length)
-      }
-      this.finished.set(epoch, { epoch, path: this.path(epoch), file })
-    }
-    if (epochs.length > keep.length && meta.header) {
-      // The same for what was applied: a transaction of our own, flushed, makes those before it durable too.
-      await keyValue.write([this.metaChange(meta)])
-      await keyValue.flush()
+      this.finished.set(epoch, { epoch, path: this.path(epoch), file, entries: 0, bytes: 0 })
+      for (const { key, position, length } of readEntries(file, this.path(epoch))) this.place(key, epoch, position, length)
     }
     for (const [epoch, file] of found) {
       if (this.finished.has(epoch)) continue
@@ -124,182 +107,173 @@ class CheckpointStore implements StateStore {
     }
   }
 
-  get(space: Namespace, key: Uint8Array): Uint8Array | undefined {
-    const stored = storedKey(SPACES[space], key)
-    for (const table of this.tables()) {
-      const entry = table.find(stored)
-      if (entry >= 0) return this.readValue(table.value(entry))
-    }
-    const value = this.options.keyValue.get(stored)
-    return value && this.checked(value)
+  get(key: Uint8Array): Uint8Array | undefined {
+    const entry = this.table.find(key)
+    return entry < 0 ? undefined : this.read(this.placeOf(entry), this.table.hash(entry))
   }
 
-  *entries(space: Namespace): Iterable<[key: Uint8Array, value: Uint8Array]> {
-    while (this.unmerged.length) this.merge()
-    const tables = this.tables()
-    for (const [i, table] of tables.entries()) {
-      for (let entry = 0; entry < table.size; entry++) {
-        const key = table.key(entry)
-        if (key[0] !== SPACES[space] || tables.slice(0, i).some((newer) => newer.find(key) >= 0)) continue
-        const value = this.readValue(table.value(entry))
-        if (value) yield [userKey(key), value]
+  *entries(): Iterable<[key: Uint8Array, index: Uint8Array]> {
+    for (const { epoch, file, path } of [...this.finished.values()])
+      for (const { key, index, position, length } of readEntries(file, path)) {
+        const entry = length < 0 ? -1 : this.table.find(key)
+        if (entry < 0) continue
+        const place = this.placeOf(entry)
+        if (place.file === epoch && place.position === position) yield [key, index]
       }
-    }
-    const prefix = SPACES[space]
-    for (const [key, value] of this.options.keyValue.range(Buffer.from([prefix]), Buffer.from([prefix + 1]))) {
-      if (!tables.some((table) => table.find(key as Buffer) >= 0)) yield [userKey(key), this.checked(value)]
-    }
   }
 
-  begin(header: CheckpointHeader, keys = 0): OpenCheckpoint {
+  begin(header: CheckpointHeader): OpenCheckpoint {
     if (this.open) throw new Error('A checkpoint is open already.')
     if (this.header && header.epoch <= this.header.epoch) {
       throw new Error(`A checkpoint of epoch ${header.epoch} cannot follow one of epoch ${this.header.epoch}.`)
     }
+    while (this.settle());
+    this.chooseOldest()
     const { files } = this.options
     const path = this.path(header.epoch)
+    const changes = new Changes(this.table, header.epoch)
+    this.changes = changes
+    const { leaving } = this
     this.open = new CheckpointWriter({
       files,
       path,
-      header: { header, before: [...this.finished.keys()], applied: this.applied },
+      header: { header, before: [...this.finished.keys()] },
       slice: this.slice,
-      table: this.spare && this.spare.slotCount >= keys * 2 ? this.spare : new KeyTable(keys),
-      finished: (table) => {
-        this.finished.set(header.epoch, { epoch: header.epoch, path, file: files.open(path) })
-        this.unmerged.push(table)
+      changes,
+      more: (bytes) => this.takeAlong(bytes),
+      finished: () => {
+        this.open = undefined
+        changes.isFinished = true
+        this.finished.set(header.epoch, { epoch: header.epoch, path, file: files.open(path), entries: 0, bytes: 0 })
+        this.gone.push(...leaving.splice(0))
         this.header = header
       },
-      ended: () => {
+      aborted: () => {
         this.open = undefined
+        changes.undo()
+        this.changes = undefined
+        // What it took along has not moved.
+        this.oldest = undefined
       },
     })
-    this.spare = undefined
     return this.open
   }
 
   async maintain(): Promise<boolean> {
-    if (this.unmerged.length) {
-      this.merge()
-      return true
-    }
-    if (this.applying) return this.apply()
-    const { applyBytes = APPLY_BYTES, applyFiles = APPLY_FILES } = this.options
-    const bytes = [...this.finished.values()].reduce((sum, { file }) => sum + file.size, 0)
-    if (bytes <= applyBytes && this.finished.size <= applyFiles) return false
-    const header = this.header!
-    // Before the first value, so that these files are known to be needed (6).
-    await this.options.keyValue.write([this.metaChange({ ...this.readMeta(), applying: header.epoch })])
-    this.applying = { table: this.fresh, header, slot: 0 }
-    this.fresh = new KeyTable()
-    return true
+    if (this.settle()) return true
+    const file = this.gone.shift()
+    if (file === undefined) return false
+    file.file.close()
+    // What cannot be removed now, the next start removes: nobody reads it any more.
+    await this.options.files.remove(file.path).catch(() => undefined)
+    return this.gone.length > 0
   }
 
   async close(): Promise<void> {
     await this.open?.abort()
-    for (const { file } of this.finished.values()) file.close()
-    await this.options.keyValue.close()
+    for (const { file } of [...this.finished.values(), ...this.leaving, ...this.gone]) file.close()
   }
 
-  /** Tables that answer before the key-value store, newest first. */
-  private tables(): KeyTable[] {
-    return [...this.unmerged].reverse().concat(this.fresh, this.applying?.table ?? [])
+  /** Files that end here (5), and whether anything is taken along of the oldest that stays (7). */
+  private chooseOldest(): void {
+    const { slackBytes = SLACK_BYTES, filesMax = FILES_MAX } = this.options
+    for (const file of this.finished.values()) {
+      // The newest has the header.
+      if (file.entries > 0 || this.finished.size === 1) break
+      this.finished.delete(file.epoch)
+      this.leaving.push(file)
+    }
+    let all = 0
+    let inForce = 0
+    for (const { file, bytes } of this.finished.values()) {
+      all += file.size
+      inForce += bytes
+    }
+    const [first] = this.finished.values()
+    if (this.oldest && this.oldest.file !== first) this.oldest = undefined
+    if (this.oldest || first === undefined) return
+    if (this.finished.size > filesMax || (all > 2 * inForce + slackBytes && this.finished.size > 1))
+      this.oldest = { file: first, entries: readEntries(first.file, first.path)[Symbol.iterator]() }
   }
 
-  /** Moves a bounded number of keys of the oldest unmerged table into `fresh`, which it becomes where there are none. It answers first until all of it has moved. */
-  private merge(): void {
-    const table = this.unmerged[0]
-    if (this.fresh.size === 0) {
-      this.fresh = this.unmerged.shift()!
-      return
+  private takeAlong(bytes: number): void {
+    const { oldest, table, open, changes } = this
+    if (!oldest) return
+    for (let left = Math.max(TAKE_ALONG_BYTES, bytes); left > 0; ) {
+      const { value: found, done } = oldest.entries.next()
+      if (done) {
+        this.oldest = undefined
+        return
+      }
+      // A deletion has the position of what follows it.
+      const entry = found.length < 0 ? -1 : table.find(found.key)
+      if (entry < 0 || changes!.has(entry)) continue
+      if (table.file(entry) !== oldest.file.epoch || table.position(entry) !== found.position) continue
+      const value = this.read({ file: oldest.file.epoch, position: found.position, length: found.length }, table.hash(entry))
+      left -= open!.add(found.key, value, found.index)
     }
-    const end = Math.min(table.size, this.mergedKeys + MERGE_KEYS)
-    for (; this.mergedKeys < end; this.mergedKeys++) this.fresh.take(table, this.mergedKeys)
-    if (end < table.size) return
-    this.unmerged.shift()
-    if (table.slotCount <= SPARE_SLOTS_MAX) {
-      table.clear()
-      this.spare = table
-    }
-    this.mergedKeys = 0
   }
 
-  /** One step of the application (5); false when it has ended. */
-  private async apply(): Promise<boolean> {
-    const applying = this.applying!
-    const { table, header } = applying
-    const changes: Change[] = []
-    let slot = applying.slot
-    for (let bytes = 0; slot < table.slotCount && changes.length < STEP_KEYS && bytes < STEP_BYTES; slot++) {
-      const entry = table.entryIn(slot)
-      if (entry < 0) continue
-      const value = this.readValue(table.value(entry), CRC_BYTES)
-      value?.writeUInt32LE(crc32(value.subarray(0, -CRC_BYTES)), value.length - CRC_BYTES)
-      changes.push([table.key(entry), value])
-      bytes += value?.length ?? 0
-    }
-    const { keyValue, files } = this.options
-    if (changes.length) {
-      await keyValue.write(changes)
-      // Only now: what could not be written is written again.
-      applying.slot = slot
-      return true
-    }
-    await keyValue.write([this.metaChange({ header, applying: header.epoch })])
-    await keyValue.flush()
-    this.applying = undefined
-    this.applied = header.epoch
-    for (const { epoch, path, file } of [...this.finished.values()]) {
-      if (epoch > header.epoch) continue
-      this.finished.delete(epoch)
-      file.close()
-      // What cannot be removed now, the next start removes: nobody reads it any more.
-      await files.remove(path).catch(() => undefined)
-    }
+  /** Moves some of the finished changes into the table; true while more are left. */
+  private settle(): boolean {
+    const { changes } = this
+    if (!changes?.isFinished) return false
+    if (changes.settle(STEP_CHANGES, this.count)) return true
+    this.changes = undefined
     return false
   }
 
-  /** The finished files that make up the state as of `newest`, oldest first (6). */
+  private readonly count = (file: number, length: number, fileBefore: number, lengthBefore: number): void => {
+    const before = lengthBefore < 0 ? undefined : this.finished.get(fileBefore)
+    if (before) {
+      before.entries--
+      before.bytes -= lengthBefore + ENTRY_BYTES
+    }
+    if (length < 0) return
+    const after = this.finished.get(file)!
+    after.entries++
+    after.bytes += length + ENTRY_BYTES
+  }
+
+  /** At a start: what a file says of a key is newer than what the files before it said. */
+  private place(key: Uint8Array, file: number, position: number, length: number): void {
+    const { table } = this
+    const { size } = table
+    const entry = table.take(key)
+    const isNew = table.size > size
+    this.count(file, length, isNew ? -1 : table.file(entry), isNew ? -1 : table.length(entry))
+    if (length < 0) table.remove(entry)
+    else table.set(entry, file, position, length)
+  }
+
+  private placeOf(entry: number): Place {
+    const { table, changes } = this
+    return changes?.has(entry)
+      ? changes.place(entry)
+      : { file: table.file(entry), position: table.position(entry), length: table.length(entry) }
+  }
+
+  private read({ file, position, length }: Place, hash: number): Buffer | undefined {
+    if (length < 0) return undefined
+    const { file: from, path } = this.finished.get(file)!
+    if (length + CRC_BYTES > this.value.length) this.value = Buffer.allocUnsafeSlow((length + CRC_BYTES) * 2)
+    const bytes = this.value.subarray(0, length + CRC_BYTES)
+    if (from.readSync(bytes, position) < bytes.length) throw stateCorrupt(path, 'it is shorter than it was')
+    const value = bytes.subarray(0, length)
+    if (valueChecksum(value, hash) !== bytes.readUInt32LE(length))
+      throw stateCorrupt(path, `the value at byte ${position} has a wrong checksum`)
+    return value
+  }
+
+  /** The files that make up the state as of `newest`, oldest first (6). */
   private needed(newest: number, found: ReadonlyMap<number, ReadFile>): number[] {
-    const path = this.path(newest)
-    const { header }: { header: FileHeader } = readHeader(found.get(newest)!, path)
-    if (header.applied > this.applied)
-      throw stateCorrupt(path, `it follows epoch ${header.applied}, which the key-value store does not have`)
-    const keep = header.before.filter((epoch) => epoch > this.applied)
-    for (const epoch of keep) {
+    const { header } = readHeader(found.get(newest)!, this.path(newest))
+    for (const epoch of header.before) {
       const file = found.get(epoch)
       if (!file || !isFinished(file, epoch)) throw stateCorrupt(this.path(epoch), 'it is not there, or not whole')
     }
     this.header = header.header
-    return [...keep, newest]
-  }
-
-  /** The value, with `room` bytes behind it; undefined where the key is deleted. */
-  private readValue({ file, position, length }: ValuePlace, room = 0): Buffer | undefined {
-    if (length < 0) return undefined
-    const value = Buffer.allocUnsafe(length + room)
-    const { file: read, path } = this.finished.get(file)!
-    if (read.readSync(value.subarray(0, length), position) < length) throw stateCorrupt(path, 'it is shorter than it was')
-    return value
-  }
-
-  private checked(value: Uint8Array): Uint8Array {
-    const bytes = Buffer.from(value.buffer, value.byteOffset, value.length)
-    const end = bytes.length - CRC_BYTES
-    if (end < 0 || crc32(bytes.subarray(0, end)) !== bytes.readUInt32LE(end)) {
-      throw stateCorrupt(this.options.folder, 'a value of its key-value store has a wrong checksum')
-    }
-    return bytes.subarray(0, end)
-  }
-
-  private readMeta(): Meta {
-    const value = this.options.keyValue.get(META_KEY)
-    return value ? (JSON.parse(Buffer.from(this.checked(value)).toString()) as Meta) : { applying: -1 }
-  }
-
-  private metaChange(meta: Meta): Change {
-    const value = Buffer.from(`${JSON.stringify(meta)}0000`)
-    value.writeUInt32LE(crc32(value.subarray(0, -CRC_BYTES)), value.length - CRC_BYTES)
-    return [META_KEY, value]
+    return [...header.before, newest]
   }
 
   private path(epoch: number): string {

@@ -1,27 +1,31 @@
 // One open checkpoint: collects entries into a slice, appends slices, finishes with a footer. Numbers are those of store.ts.
 
-import type { Namespace, OpenCheckpoint } from '../../engine/state/store.ts'
+import type { OpenCheckpoint } from '../../engine/state/store.ts'
 import type { AppendFile, Files } from '../files/files.ts'
 import { storageError } from '../files/storage-error.ts'
+import type { Changes } from './changes.ts'
 import {
+  CRC_BYTES,
   ENTRY_HEAD_BYTES,
   encodeEntry,
   encodeFooter,
   encodeHeader,
   type FileHeader,
+  KEY_BYTES_MAX,
   SLICE_HEAD_BYTES,
-  SPACES,
   sealSlice,
+  valueChecksum,
 } from './checkpoint-file.ts'
-import { DELETED, type KeyTable } from './key-table.ts'
 
 const SLICE_BYTES_AT_FIRST = 1 << 16
 /** Appended bytes are flushed to the disk when they are more than this, while the task goes on: all at once at the end, it would wait for seconds. */
 const SYNC_BYTES = 4 << 20
+const NO_BYTES = new Uint8Array(0)
 
 /** Where slices are put together: one after the other, from checkpoint to checkpoint. */
 export class SliceBuffer {
-  bytes = Buffer.allocUnsafeSlow(SLICE_BYTES_AT_FIRST)
+  values: Buffer = Buffer.allocUnsafeSlow(SLICE_BYTES_AT_FIRST)
+  index: Buffer = Buffer.allocUnsafeSlow(SLICE_BYTES_AT_FIRST)
 }
 
 export interface CheckpointWriterOptions {
@@ -29,21 +33,23 @@ export interface CheckpointWriterOptions {
   path: string
   header: FileHeader
   slice: SliceBuffer
-  /** Empty: where each key's value lies is put there. */
-  table: KeyTable
-  /** The checkpoint is finished and durable: where each of its keys lies. */
-  finished(table: KeyTable): void
-  /** It ended, either way. */
-  ended(): void
+  /** Where each key's value lies is put there. */
+  changes: Changes
+  /** Before a slice of so many bytes is appended: puts what else is to be in it by `add`. */
+  more(bytes: number): void
+  /** The checkpoint is finished and durable. */
+  finished(): void
+  /** It was given up. */
+  aborted(): void
 }
 
 export class CheckpointWriter implements OpenCheckpoint {
   bytes = 0
   private readonly options: CheckpointWriterOptions
   private readonly epoch: number
-  private readonly table: KeyTable
   private readonly slice: SliceBuffer
-  private used = SLICE_HEAD_BYTES
+  private valuesEnd = SLICE_HEAD_BYTES
+  private indexEnd = 0
   private sliceEntries = 0
   private entries = 0
   private file: AppendFile | undefined
@@ -59,37 +65,60 @@ export class CheckpointWriter implements OpenCheckpoint {
   constructor(options: CheckpointWriterOptions) {
     this.options = options
     this.slice = options.slice
-    this.table = options.table
     this.epoch = options.header.header.epoch
     this.head = encodeHeader(options.header)
     this.end = this.head.length
   }
 
-  put(space: Namespace, key: Uint8Array, value: Uint8Array): void {
-    this.add(space, key, value)
+  put(key: Uint8Array, value: Uint8Array, index: Uint8Array): void {
+    this.bytes += this.add(key, value, index)
   }
 
-  delete(space: Namespace, key: Uint8Array): void {
-    this.add(space, key, undefined)
+  delete(key: Uint8Array): void {
+    this.bytes += this.add(key, undefined, NO_BYTES)
+  }
+
+  /** Returns how many bytes it takes. Errors: RangeError for a key that is too long. */
+  add(key: Uint8Array, value: Uint8Array | undefined, index: Uint8Array): number {
+    if (this.over) throw over(this.epoch)
+    if (key.length > KEY_BYTES_MAX) throw new RangeError(`A state key has ${key.length} bytes; at most ${KEY_BYTES_MAX} are possible.`)
+    const { slice } = this
+    const part = ENTRY_HEAD_BYTES + key.length + index.length
+    if (this.indexEnd + part > slice.index.length) slice.index = grown(slice.index, this.indexEnd, part)
+    const hash = this.options.changes.add(key, this.end + this.valuesEnd, value ? value.length : -1)
+    this.indexEnd = encodeEntry(slice.index, this.indexEnd, key, value ? value.length : -1, index)
+    this.sliceEntries++
+    if (!value) return part
+    const room = value.length + CRC_BYTES
+    if (this.valuesEnd + room > slice.values.length) slice.values = grown(slice.values, this.valuesEnd, room)
+    slice.values.set(value, this.valuesEnd)
+    slice.values.writeUInt32LE(valueChecksum(value, hash), this.valuesEnd + value.length)
+    this.valuesEnd += room
+    return part + room
   }
 
   async flush(): Promise<void> {
-    this.mustBeOpen()
+    if (this.over) throw over(this.epoch)
     if (!this.sliceEntries) return
-    const slice = sealSlice(this.slice.bytes.subarray(0, this.used), this.sliceEntries)
-    this.end += slice.length
-    this.entries += this.sliceEntries
-    this.sliceEntries = 0
     try {
+      this.options.more(this.valuesEnd + this.indexEnd)
+      const { valuesEnd, indexEnd, sliceEntries } = this
+      const values = this.slice.values.subarray(0, valuesEnd)
+      const index = this.slice.index.subarray(0, indexEnd)
+      sealSlice(values, index, sliceEntries)
+      this.end += valuesEnd + indexEnd
+      this.entries += sliceEntries
+      this.sliceEntries = 0
       const file = await this.opened()
-      await file.append([slice])
+      await file.append([values, index])
       if (this.failure !== undefined) throw this.failure
       if (this.end - this.synced > SYNC_BYTES && this.syncing === undefined) this.sync(file)
     } catch (error) {
       await this.abort()
       throw storageError(error, this.options.path)
     }
-    this.used = SLICE_HEAD_BYTES
+    this.valuesEnd = SLICE_HEAD_BYTES
+    this.indexEnd = 0
   }
 
   async finish(): Promise<void> {
@@ -108,33 +137,17 @@ export class CheckpointWriter implements OpenCheckpoint {
       throw storageError(error, this.options.path)
     }
     this.over = true
-    this.options.ended()
-    this.options.finished(this.table)
+    this.options.finished()
   }
 
   async abort(): Promise<void> {
     if (this.over) return
     this.over = true
-    this.options.ended()
+    this.options.aborted()
     // What cannot be removed now is no finished checkpoint either, or one of an epoch that the log holds: the next start removes it.
     await this.syncing
     await this.file?.close().catch(() => undefined)
     if (this.options.files.exists(this.options.path)) await this.options.files.remove(this.options.path).catch(() => undefined)
-  }
-
-  private add(space: Namespace, key: Uint8Array, value: Uint8Array | undefined): void {
-    this.mustBeOpen()
-    const length = ENTRY_HEAD_BYTES + key.length + (value ? value.length : 0)
-    if (this.used + length > this.slice.bytes.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(this.slice.bytes.length * 2, this.used + length))
-      this.slice.bytes.copy(grown, 0, 0, this.used)
-      this.slice.bytes = grown
-    }
-    const position = this.end + this.used + ENTRY_HEAD_BYTES + key.length
-    this.table.set(SPACES[space], key, this.epoch, position, value ? value.length : DELETED)
-    this.used = encodeEntry(this.slice.bytes, this.used, SPACES[space], key, value)
-    this.sliceEntries++
-    this.bytes += length
   }
 
   private sync(file: AppendFile): void {
@@ -155,8 +168,12 @@ export class CheckpointWriter implements OpenCheckpoint {
     await this.file.append([this.head])
     return this.file
   }
-
-  private mustBeOpen(): void {
-    if (this.over) throw new Error(`The checkpoint of epoch ${this.epoch} is over.`)
-  }
 }
+
+function grown(buffer: Buffer, end: number, need: number): Buffer {
+  const bigger = Buffer.allocUnsafeSlow(Math.max(buffer.length * 2, end + need))
+  buffer.copy(bigger, 0, 0, end)
+  return bigger
+}
+
+const over = (epoch: number) => new Error(`The checkpoint of epoch ${epoch} is over.`)

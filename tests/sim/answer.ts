@@ -119,10 +119,13 @@ function checkOrder(topic: string, rows: readonly Row[]): void {
 /** By key; what symbols there were, and how they were numbered, is no part of a state. */
 type State = Map<string, string>
 
-function entriesOf(store: Pick<MemoryStore, 'entries'>, node: SeedSettings['node']): State {
+function entriesOf(store: Pick<MemoryStore, 'entries' | 'get'>, node: SeedSettings['node']): State {
   const entries: State = new Map()
-  for (const [key, value] of store.entries('index')) entries.set(`index ${Buffer.from(key)}`, Buffer.from(value).toString('hex'))
-  for (const [key, value] of store.entries('state')) entries.set(`state ${Buffer.from(key)}`, canonical(value, node))
+  for (const [key, index] of store.entries()) {
+    const value = store.get(key)!
+    const state = value.length > 0 ? canonical(value, node) : ''
+    entries.set(`${Buffer.from(key)}`, `${Buffer.from(index).toString('hex')} ${state}`)
+  }
   return entries
 }
 
@@ -153,7 +156,7 @@ function canonical(value: Uint8Array, { topology }: SeedSettings['node']): strin
 /** As the last checkpoint left it on the disk. */
 async function stateOf(world: World, partition: number, node: SeedSettings['node']): Promise<State> {
   const files = new SimFiles(world.stateDisk)
-  const store = await openCheckpointStore({ files, folder: `/state/${partition}`, keyValue: world.keyValues[partition].open() })
+  const store = await openCheckpointStore({ files, folder: `/state/${partition}` })
   return entriesOf(store, node)
 }
 

@@ -19,14 +19,12 @@ import { type ClickstreamSettings, clickstream } from '../../topologies/clickstr
 import { settings as defaults } from '../oracle/in-memory.ts'
 import { Observed, observedLog } from './observed-log.ts'
 import { SimDisk, SimFiles } from './sim-files.ts'
-import { SimKeyValueDisk } from './sim-key-value.ts'
 
 export const RAW = { topic: TOPICS.raw, partition: 0 }
 export const TASK = `task.main.clickstream.${TOPICS.raw}.0`
 
 export class TaskWorld {
   disk = new SimDisk()
-  keyValue = new SimKeyValueDisk()
   readonly observed = new Observed()
   private files: SimFiles | undefined
 
@@ -45,7 +43,6 @@ export class TaskWorld {
 
   loseState(): void {
     for (const path of [...this.disk.files.keys()]) if (path.startsWith('/state/')) this.disk.files.delete(path)
-    this.keyValue = new SimKeyValueDisk()
   }
 
   loseLog(): void {
@@ -67,12 +64,10 @@ export class TaskProcess {
   readonly other: Log
   /** How many epochs the last recovery has computed again. */
   recomputed = 0
-  private readonly world: TaskWorld
   private readonly files: SimFiles
   private readonly logs: JournalLog[]
 
   constructor(world: TaskWorld, files: SimFiles, logs: JournalLog[]) {
-    this.world = world
     this.files = files
     this.logs = logs
     this.main = logs[0]
@@ -92,8 +87,7 @@ export class TaskProcess {
   /** A task over the partition; not recovered yet. */
   async task(options: OneTaskOptions = {}, log: Log = this.lane): Promise<PartitionTask> {
     const { settings, pipeline, store: given, ...own } = options
-    const store =
-      given ?? (await openCheckpointStore({ files: this.files, folder: '/state/0', keyValue: this.world.keyValue.open(), applyFiles: 2 }))
+    const store = given ?? (await openCheckpointStore({ files: this.files, folder: '/state/0', slackBytes: 0, filesMax: 2 }))
     const shipped = clickstream({ ...defaults, ...settings })
     const topology: Topology = pipeline ? { ...shipped, pipeline: pipeline(shipped.pipeline) } : shipped
     const bounds = { epochBytes: 2000, checkpointBytes: 1 << 30, cacheBytes: 1 << 30 }

@@ -61,7 +61,12 @@ export class SimLane {
     this.own = own
     this.main = main
     this.journal = journal
-    this.files = new SimFiles(own.world.stateDisk, { schedule: (label) => own.process.step(label) })
+    this.files = new SimFiles(own.world.stateDisk, {
+      schedule: (label) => {
+        if (/^removed \/state\//.test(label)) own.world.observed.counts.checkpointFilesReleased++
+        return own.process.step(label)
+      },
+    })
     own.plant.journal?.(journal)
   }
 
@@ -81,12 +86,8 @@ export class SimLane {
       plant: plant.computer,
     })
     const files: Files = plant.files?.(this.files) ?? this.files
-    for (const [partition, keyValueDisk] of world.keyValues.entries()) {
-      const keyValue = keyValueDisk.open((label) => {
-        if (label === 'key-value flush') world.observed.counts.applications++
-        return process.step(label)
-      })
-      const opened = await openCheckpointStore({ files, folder: join('/state', `${partition}`), keyValue, applyFiles: 3 })
+    for (const partition of world.toSend.keys()) {
+      const opened = await openCheckpointStore({ files, folder: join('/state', `${partition}`), slackBytes: 0, filesMax: 3 })
       const store = plant.store?.(opened) ?? opened
       const options = { stage, lineage: 'sim', code, partition, epochBytes, checkpointBytes, cacheBytes, exactlyOnce: true }
       const task = new PartitionTask(options, log, store)

@@ -22,7 +22,7 @@ const FAULTS_MIN = 3
 const LAST_LIVES_MAX = 200
 /** After the last fault everything is done within this virtual time. */
 const LAST_LIFE_MS = 3 * 3_600_000
-const AIMS = ['killsInCheckpoint', 'killsInApplication', 'killsInInsert', 'killsInReadBack', 'killsInRetention'] as const
+const AIMS = ['killsInCheckpoint', 'killsInStateRemoval', 'killsInInsert', 'killsInReadBack', 'killsInRetention'] as const
 const AIM_STEPS_MAX = 1500
 const OUTAGE_MS_MAX = 150_000
 const NO_ROOM = ['DISK_FULL', 'DISK_FAILED', 'PARTITION_STOPPED']
@@ -307,7 +307,7 @@ function whereIn(labels: readonly string[]): (keyof typeof FAULTS)[] {
   const inside: (keyof typeof FAULTS)[] = []
   if (is(/^(append on|appended|sync|synced) \/log\/.*\.jnl$/)) inside.push('killsInCommit')
   if (is(/^(created?|append|append on|appended|sync|synced) \/state\//)) inside.push('killsInCheckpoint')
-  if (is(/^key-value/)) inside.push('killsInApplication')
+  if (is(/^removed? \/state\//)) inside.push('killsInStateRemoval')
   if (is(/ part [01]$/)) inside.push('killsInInsert')
   if (is(/ read back$/)) inside.push('killsInReadBack')
   if (is(/^removed? \/log\//)) inside.push('killsInRetention')

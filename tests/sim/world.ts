@@ -5,7 +5,6 @@ import type { Retention } from '../../stores/log/retention.ts'
 import type { Counts } from './counts.ts'
 import { Observed } from './observed-log.ts'
 import { SimDisk } from './sim-files.ts'
-import { SimKeyValueDisk } from './sim-key-value.ts'
 import { SimTable } from './sim-table.ts'
 
 export interface NodeSettings {
@@ -31,7 +30,6 @@ export class World {
   readonly disk = new SimDisk()
   /** Where state lies: the same disk, until a second owner has a claim of its own on it. */
   stateDisk = this.disk
-  keyValues: SimKeyValueDisk[]
   readonly tables = new Map(Object.values(TOPICS).map((topic) => [topic as string, new SimTable()]))
   readonly observed: Observed
   /** Per partition, what clients have to send, in order. */
@@ -43,7 +41,6 @@ export class World {
 
   constructor(toSend: readonly (readonly string[])[], counts?: Counts) {
     this.toSend = toSend
-    this.keyValues = toSend.map(() => new SimKeyValueDisk())
     this.observed = new Observed(counts)
   }
 
@@ -56,14 +53,12 @@ export class World {
     const before = this.stateDisk
     this.stateDisk = before.fork('/state/')
     before.fullFolder = '/state/'
-    this.keyValues = this.keyValues.map((keyValue) => keyValue.fork())
   }
 
   powerLoss(random: () => number): void {
     const { counts } = this.observed
     const before = this.losses()
     for (const disk of this.disks) disk.powerLoss(random)
-    for (const keyValue of this.keyValues) keyValue.powerLoss(random)
     for (const table of this.tables.values()) table.powerLoss(random)
     const after = this.losses()
     for (const name of Object.keys(after) as (keyof typeof after)[]) counts[name] += after[name] - before[name]
@@ -75,7 +70,6 @@ export class World {
       lostWrites: sum(this.disks, ({ losses }) => losses.lostWrites),
       tornWrites: sum(this.disks, ({ losses }) => losses.tornWrites),
       lostNames: sum(this.disks, ({ losses }) => losses.lostNames),
-      lostTransactions: sum(this.keyValues, ({ lost }) => lost),
       lostRows: sum(this.tables.values(), ({ lost }) => lost),
     }
   }
