@@ -29,12 +29,12 @@ test.each(BOUNDS.map(({ name, reachedBy }) => ({ name, file: reachedBy[0], reach
 )
 
 test('doctor lists each with its bytes and its reason, what is in it now, and what has none', () => {
-  const stats = { tasks: [{ stateBytes: 2 * config.engine.cacheBytes }], sinks: [], ends: {}, backlogBytes: 1000 } as unknown as Stats
+  const stats = { tasks: [{ stateBytes: config.engine.cacheBytes }], sinks: [], ends: {}, backlogBytes: 1000 } as unknown as Stats
   const findings = checkBounds(config, stats)
   expect(findings.length).toBe(BOUNDS.length + NO_BOUND.length)
   expect(findings.find(({ about }) => about === 'bound: keyed state in memory')).toMatchObject({
     state: 'notice',
-    figures: { boundBytes: 2 * config.engine.cacheBytes, presentBytes: 2 * config.engine.cacheBytes },
+    figures: { boundBytes: config.engine.cacheBytes, presentBytes: config.engine.cacheBytes },
   })
   expect(findings.find(({ about }) => about === 'bound: backlog in the log')).toMatchObject({
     state: 'well',
@@ -43,7 +43,7 @@ test('doctor lists each with its bytes and its reason, what is in it now, and wh
   expect(checkBounds(config, undefined).every(({ figures }) => figures?.presentBytes === undefined)).toBe(true)
 })
 
-test('keyed state: past twice its bound reading waits for the checkpoint, which lets it go', async () => {
+test('keyed state: past its bound reading waits for the checkpoint, which lets it go', async () => {
   const world = new TaskWorld()
   const process = await world.open()
   const { events, settings } = nasty(8, 200)
@@ -61,14 +61,14 @@ test('keyed state: past twice its bound reading waits for the checkpoint, which 
   const epoch = (await task.next(undefined))!
   // Its checkpoint cannot finish before the epoch is committed.
   await task.tend()
-  expect(task.stats.stateBytes).toBeGreaterThan(2 * cacheBytes)
+  expect(task.stats.stateBytes).toBeGreaterThan(cacheBytes)
   expect(task.mustWait).toBe(true)
   await task.commit(epoch)
   while (await task.tend());
   expect(task.mustWait).toBe(false)
   await task.tend()
   expect(task.stats.evictions).toBeGreaterThan(0)
-  expect(task.stats.stateBytes).toBeLessThanOrEqual(2 * cacheBytes)
+  expect(task.stats.stateBytes).toBeLessThanOrEqual(cacheBytes)
 })
 
 test('a frame: commits beyond its bound go into the next one', async () => {

@@ -89,14 +89,8 @@ export class Lane {
         round.length > 0
           ? { round, done: Promise.allSettled(round.map(([task, epoch]) => task.commit(epoch, clock.now()))), startedMs }
           : undefined
-      let busy = false
-      for (const task of [...this.active]) {
-        const tendedMs = clock.now()
-        const finished = task.checkpoints
-        busy = (await this.guard(task, () => task.tend())) || busy
-        this.clockCheckpoint(task, tendedMs, finished)
-        if (this.committing.has(task) && !task.isCheckpointing) this.resumed(task)
-      }
+      // Side by side: one encodes its slice while another's is written.
+      const busy = (await Promise.all([...this.active].map((task) => this.tend(task)))).includes(true)
       const full = round.some(([, { receipt }]) => receipt.to > receipt.from && !receipt.inputs.atEnd)
       if (flushing === undefined && !busy && !isHunting) await this.wait()
       else if (!full) await clock.sleep(Math.max(0, startedMs + epochMs - clock.now()), this.wake.signal)
@@ -133,6 +127,16 @@ export class Lane {
 
   get stats() {
     return [...this.active].map((task) => task.stats)
+  }
+
+  /** True while there is more of it to do. */
+  private async tend(task: PartitionTask): Promise<boolean> {
+    const tendedMs = this.options.clock.now()
+    const finished = task.checkpoints
+    const isBusy = await this.guard(task, () => task.tend())
+    this.clockCheckpoint(task, tendedMs, finished)
+    if (this.committing.has(task) && !task.isCheckpointing) this.resumed(task)
+    return isBusy === true
   }
 
   /** After the task was tended from tendedMs on, when it had finished so many checkpoints. */

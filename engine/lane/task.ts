@@ -174,7 +174,9 @@ export class PartitionTask {
     const { options } = this
     // What is asked for stands in an epoch of its own: before any row that comes after it.
     const nothing = { bytes: NO_BYTES, blocks: [], next: this.position }
-    const read = asked.snapshots || asked.close ? nothing : await this.reader.read(this.position, options.epochBytes)
+    // What an epoch brings into memory has no bound but its input: where room is short, epochs are.
+    const most = this.computer.stateBytes * 2 > options.cacheBytes ? options.epochBytes >> 2 : options.epochBytes
+    const read = asked.snapshots || asked.close ? nothing : await this.reader.read(this.position, most)
     const { end } = await this.log.bounds({ topic: options.stage.topic, partition: this.partition })
     const mustRecord = this.accepted !== undefined
     const idleDue = live !== undefined && this.position >= end && this.computer.nextIdleMs() <= live.nowMs

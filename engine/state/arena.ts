@@ -57,6 +57,11 @@ export class Arena<Side = undefined> {
     this.grow(capacity)
   }
 
+  /** The largest index that was ever taken. */
+  get last(): number {
+    return this.top - 1
+  }
+
   get bytesUsed(): number {
     return (this.top - 1 - this.free.length - this.inFreeChains) * this.words * 4
   }

@@ -16,7 +16,7 @@ import { USER, USER_FLAG } from './users.ts'
 /** A symbol table past this many strings is swept at the next checkpoint. */
 const SYMBOLS_MAX = 1 << 16
 /** Of the directory, looked at for what has expired with each slice and each begin: about a millisecond. */
-const SWEEP_SLOTS = 1 << 14
+const SWEPT_USERS = 1 << 14
 const ACTOR_SPACE = 0x61
 const USER_SPACE = 0x75
 const NO_BYTES = new Uint8Array(0)
@@ -189,10 +189,9 @@ export class StateCache {
     if (this.allDirty) return
     for (let round = 0; round < 2 && state.bytesUsed > maxBytes; round++) {
       const recent = round === 0 ? 8 : -1
-      for (let seen = 0; seen < users.slotCount && state.bytesUsed > maxBytes; seen++) {
-        this.clock = this.clock + 1 < users.slotCount ? this.clock + 1 : 0
-        const user = users.inSlot(this.clock)
-        if (user === 0) continue
+      for (let seen = 0; seen < arena.last && state.bytesUsed > maxBytes; seen++) {
+        this.clock = this.clock < arena.last ? this.clock + 1 : 1
+        const user = this.clock
         const at = user * arena.words
         const flags = arena.u32[at + USER.FLAGS]
         if ((flags & (USER_FLAG.EVICTED | USER_FLAG.TOUCHED)) !== 0 || arena.u32[at + USER.HEAD] === 0) continue
@@ -274,12 +273,12 @@ export class StateCache {
    *  this only gives memory back. */
   private sweep(): void {
     const { state } = this
-    const { arena, slotCount } = state.users
-    for (let left = Math.min(SWEEP_SLOTS, slotCount); left > 0; left--) {
-      this.swept = this.swept + 1 < slotCount ? this.swept + 1 : 0
-      const user = state.users.inSlot(this.swept)
+    const { arena } = state.users
+    for (let left = Math.min(SWEPT_USERS, arena.last); left > 0; left--) {
+      this.swept = this.swept < arena.last ? this.swept + 1 : 1
+      const user = this.swept
       // What an open checkpoint still refers to waits for the next time round.
-      if (user === 0 || state.isUnsaved(user) || state.isFrozen(user)) continue
+      if (!state.users.has(user) || state.isUnsaved(user) || state.isFrozen(user)) continue
       const at = user * arena.words
       const actor = this.actors[arena.u32[at + USER.ACTOR]]
       if (arena.f64[(at >> 1) + USER.DUE] < Number.POSITIVE_INFINITY) continue

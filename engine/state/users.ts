@@ -130,18 +130,14 @@ export class Users {
     this.count--
   }
 
-  /** Slots of the table, for a walk that is interrupted and goes on: the user in each, or 0. */
-  get slotCount(): number {
-    return this.table.length >> 1
+  /** Whether there is a user of this number, from 1 to arena.last: for a walk that is interrupted and goes on, in the order in which they lie. */
+  has(user: number): boolean {
+    return this.arena.u32[user * this.arena.words + USER.KEY_LENGTH] !== 0
   }
 
-  inSlot(slot: number): number {
-    return this.table[slot * 2 + 1]
-  }
-
-  /** All users, in no order that means anything. Do not add or remove meanwhile. */
+  /** All users. Do not add or remove meanwhile. */
   *[Symbol.iterator](): Generator<number> {
-    for (let slot = 1; slot < this.table.length; slot += 2) if (this.table[slot] !== 0) yield this.table[slot]
+    for (let user = 1; user <= this.arena.last; user++) if (this.has(user)) yield user
   }
 
   /** Sees to it that the user's timers are looked at by DUE. A later entry is looked at then, and put where DUE is (Fire.due). */
