@@ -49,7 +49,7 @@ export const defaults: Config = {
     epochMs: 20,
     epochBytes: 4 * MB,
     checkpointBytes: 128 * MB,
-    cacheBytes: 448 * MB,
+    cacheBytes: 384 * MB,
     stallMs: 60_000,
     restartsMax: 20,
   },

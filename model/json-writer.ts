@@ -202,7 +202,7 @@ export class JsonWriter {
     while (this.buffer[this.end - 1] === 0x30) this.end--
   }
 
-  private grow(need: number): void {
+  protected grow(need: number): void {
     const bigger = Buffer.allocUnsafeSlow(Math.max(this.buffer.length * 2, this.end + need + HASH_SLACK))
     this.buffer.copy(bigger, 0, 0, this.end)
     this.replace(bigger)

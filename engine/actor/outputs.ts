@@ -2,38 +2,54 @@
 //
 // Outputs owns the buffers. Per topic: records (each ended by a newline), their count, and the sum modulo 2^128 over output keys of an
 // ordered hash of that key's records (protocol 6). Records of a key are written together, between `beginKey` and `endKey`.
-import { addTo, h128, hash128View } from '../../model/hash.ts'
+import { addTo, HASH_SLACK, h128, hash128View } from '../../model/hash.ts'
 import { JsonWriter } from '../../model/json-writer.ts'
 
-const POOL_BUFFERS_MAX = 16
+/** What is given beyond it goes to the collector. */
+const POOL_BYTES_MAX = 32 << 20
+const NO_ROOM = Buffer.alloc(0)
 
 /** Buffers of committed epochs, to be filled again: one allocated for each epoch costs the collector more than filling it. */
 export class BufferPool {
   private readonly free: Buffer<ArrayBuffer>[] = []
+  private bytes = 0
 
-  /** A buffer of at least `bytes`; its content is whatever it was. */
+  /** A buffer of at least `bytes`, the smallest there is; its content is whatever it was. */
   take(bytes: number): Buffer<ArrayBuffer> {
-    const at = this.free.findIndex(({ length }) => length >= bytes)
-    return at < 0 ? Buffer.allocUnsafeSlow(bytes) : this.free.splice(at, 1)[0]
+    let at = -1
+    for (let i = 0; i < this.free.length; i++)
+      if (this.free[i].length >= bytes && (at < 0 || this.free[i].length < this.free[at].length)) at = i
+    if (at < 0) return Buffer.allocUnsafeSlow(bytes)
+    const [buffer] = this.free.splice(at, 1)
+    this.bytes -= buffer.length
+    return buffer
   }
 
   /** Takes a buffer, or a part of one, back: nobody reads it any more. */
   give({ buffer }: Uint8Array): void {
-    if (this.free.length < POOL_BUFFERS_MAX) this.free.push(Buffer.from(buffer as ArrayBuffer))
+    if (this.bytes + buffer.byteLength > POOL_BYTES_MAX) return
+    this.bytes += buffer.byteLength
+    this.free.push(Buffer.from(buffer as ArrayBuffer))
   }
 }
+
+/** Of all tasks of this thread: one computes at a time. */
+export const threadBuffers = new BufferPool()
 
 export class TopicOutput extends JsonWriter {
   readonly topic: string
   count = 0
   readonly sum = new Uint32Array(4)
   private keyStart = 0
+  /** Of the last epoch: about what the next one needs. */
+  private lastBytes = 0
   private readonly pool: BufferPool
 
   constructor(topic: string, pool: BufferPool) {
     super()
     this.topic = topic
     this.pool = pool
+    this.replace(NO_ROOM)
   }
 
   beginKey(): void {
@@ -58,12 +74,21 @@ export class TopicOutput extends JsonWriter {
     addTo(this.sum, h128)
   }
 
-  /** The records, to be given back to the pool; the topic starts afresh with another buffer. */
+  /** The records, to be given back to the pool; the topic starts afresh, with another buffer when it has a record. */
   take(): Uint8Array {
     const bytes = this.buffer.subarray(0, this.end)
-    if (this.end > 0) this.replace(this.pool.take(this.buffer.length))
+    this.lastBytes = this.end
+    this.replace(NO_ROOM)
     this.clear()
     return bytes
+  }
+
+  protected override grow(need: number): void {
+    const { buffer, end } = this
+    const bigger = this.pool.take(Math.max(buffer.length * 2, end + need + HASH_SLACK, this.lastBytes + (this.lastBytes >> 2)))
+    buffer.copy(bigger, 0, 0, end)
+    this.replace(bigger)
+    if (buffer.length > 0) this.pool.give(buffer)
   }
 
   clear(): void {

@@ -8,7 +8,7 @@ import { addTo, HASH_SLACK, h128, hash32, hash128, hex128 } from '../../model/ha
 import { type Actor, ActorTable, noCounters } from '../actor/actor.ts'
 import { Fire } from '../actor/fire.ts'
 import { DraftEmit } from '../actor/lift.ts'
-import { BufferPool, Outputs } from '../actor/outputs.ts'
+import { Outputs, threadBuffers } from '../actor/outputs.ts'
 import { Routed } from '../actor/routed.ts'
 import { TileSums } from '../actor/tile-sums.ts'
 import type { Turn } from '../actor/turn.ts'
@@ -26,9 +26,8 @@ export class EpochComputer {
   readonly actors = new ActorTable()
   private readonly pipeline: SessionPipeline
   private readonly scope: EpochScope
-  private readonly buffers = new BufferPool()
-  private readonly outputs = new Outputs(this.buffers)
-  private readonly deadLetters = new Outputs(this.buffers)
+  private readonly outputs = new Outputs(threadBuffers)
+  private readonly deadLetters = new Outputs(threadBuffers)
   private readonly runner: TurnRunner
   private readonly routed: Routed
   private readonly watermarks = new Uint32Array(4)
@@ -171,7 +170,7 @@ export class EpochComputer {
 
   /** The epoch of these outputs is committed: their buffers are filled again. */
   recycle(outputs: readonly OutputBlock[]): void {
-    for (const { bytes } of outputs) this.buffers.give(bytes)
+    for (const { bytes } of outputs) threadBuffers.give(bytes)
   }
 
   /** When processing time alone would fire the first timer of an idle actor, ms since epoch; Infinity for never. */
