@@ -48,6 +48,16 @@ export const commands: readonly CliCommand[] = [
     load: async () => (await import('./commands/topology.ts')).topology,
   },
   {
+    name: 'lag',
+    summary: 'how far tasks and sinks are behind what came in',
+    load: async () => (await import('./commands/lag.ts')).lag,
+  },
+  {
+    name: 'state',
+    summary: 'what is kept between events: its keys, and one of them in words',
+    load: async () => (await import('./commands/state.ts')).state,
+  },
+  {
     name: 'dlq',
     summary: 'dead letters: count them, look at one, put them in again',
     load: async () => (await import('./commands/dlq.ts')).dlq,

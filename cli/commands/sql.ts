@@ -54,11 +54,17 @@ type Asked = Pick<Local, 'query' | 'queryText'>
 async function withTables(config: Config, work: (folder: Asked) => Promise<string>): Promise<string> {
   const { topologyOf } = await import('../../services/process/data-folder.ts')
   if (topologyOf(config.data) === undefined) return withFolder(config, {}, work)
-  const { openTables } = await import('../../services/streams/open-tables.ts')
-  const tables = await openTables(config)
-  try {
-    return await work(tables)
-  } finally {
-    await tables.stop()
+  const [{ openTables }, { aloneOrThrough }] = await Promise.all([
+    import('../../services/streams/open-tables.ts'),
+    import('../../services/process/local.ts'),
+  ])
+  const alone = async () => {
+    const tables = await openTables(config)
+    try {
+      return await work(tables)
+    } finally {
+      await tables.stop()
+    }
   }
+  return aloneOrThrough(config.data, alone, work)
 }

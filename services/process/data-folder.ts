@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { join } from 'node:path'
 import { EngineError } from '../../engine/errors.ts'
 
-interface FolderMeta {
+export interface FolderMeta {
   format: 1
   partitions: number
   lineage: string
@@ -45,7 +45,10 @@ export function dataFolder(folder: string, partitions: number, topology?: string
 }
 
 /** The topology of one's own that the folder was made for, by name; undefined for a folder of the product's. Errors: DATA_FORMAT. */
-export const topologyOf = (folder: string): string | undefined => readMeta(join(folder, 'packmill.json')).topology
+export const topologyOf = (folder: string): string | undefined => folderMeta(folder).topology
+
+/** What was fixed when the folder was made. Errors: DATA_FORMAT. */
+export const folderMeta = (folder: string): FolderMeta => readMeta(join(folder, 'packmill.json'))
 
 function readMeta(path: string): FolderMeta {
   try {

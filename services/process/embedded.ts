@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import type { Config } from '../../config/index.ts'
 import type { SinkStats } from '../../engine/sink/sink-task.ts'
 import { systemClock } from '../../engine/time/clock.ts'
+import type { Topology } from '../../engine/topology/topology.ts'
 import { siblingModule } from '../../model/module-url.ts'
 import { TOPICS } from '../../model/rows.ts'
 import { type FolderLock, lockFolder } from '../../stores/files/folder-lock.ts'
@@ -22,12 +23,14 @@ import { dataFolder } from './data-folder.ts'
 import { type DeadLetterAnswer, type DeadLetterRequest, DeadLetters } from './dead-letters.ts'
 import { type Ahead, decodeAhead } from './decode-ahead.ts'
 import { type ImportListener, type ImportOptions, type ImportResult, type ImportTarget, importLines } from './importer.ts'
+import { consumersOf, type Lag, lagOf } from './lag.ts'
 import { LaneClient } from './lane-client.ts'
 import type { LaneSetup, TaskStats } from './lane-protocol.ts'
 import type { LineOptions } from './line-decoder.ts'
 import { partitionsOf } from './partitions-of.ts'
 import type { RebuildResult } from './rebuild.ts'
 import { SinksClient } from './sinks-client.ts'
+import type { StateAnswer, StateRequest } from './state-view.ts'
 import { storeSetup } from './store-setup.ts'
 import { Waits } from './waits.ts'
 
@@ -103,6 +106,7 @@ export class Embedded {
   private readonly log: JournalLog
   private readonly lanes: { client: LaneClient; partitions: number[] }[]
   private readonly sinks: SinksClient
+  private readonly topology: Topology
   /** That the tasks read. */
   readonly topic: string
   private readonly outputs: string[]
@@ -118,11 +122,11 @@ export class Embedded {
 
   private constructor(
     lock: FolderLock,
-    parts: Pick<Embedded, 'partitions' | 'topic'> & {
+    parts: Pick<Embedded, 'partitions'> & {
+      topology: Topology
       log: JournalLog
       lanes: Embedded['lanes']
       sinks: SinksClient
-      outputs: string[]
       lineage: string
       waits: Waits
       backlogBytes: number
@@ -136,8 +140,9 @@ export class Embedded {
     this.log = parts.log
     this.lanes = parts.lanes
     this.sinks = parts.sinks
-    this.topic = parts.topic
-    this.outputs = parts.outputs
+    this.topology = parts.topology
+    this.topic = parts.topology.pipeline.source.topic
+    this.outputs = parts.topology.sinks.map(({ topic }) => topic)
     this.lineage = parts.lineage
     this.backlog = new Backlog({
       boundBytes: parts.backlogBytes,
@@ -219,14 +224,12 @@ export class Embedded {
       )
       return { client, partitions: own }
     })
-    const outputs = topology.sinks.map(({ topic }) => topic)
     const embedded = new Embedded(lock, {
       partitions,
+      topology,
       log,
       lanes,
       sinks,
-      topic: topology.pipeline.source.topic,
-      outputs,
       lineage,
       waits,
       backlogBytes: config.log.backlogBytes,
@@ -356,6 +359,20 @@ export class Embedded {
     for (const topic of new Set([this.topic, ...this.outputs])) ends[topic] = await this.ends(topic)
     const consumed = { tasks: tasks.flat().sort((a, b) => a.partition - b.partition), sinks }
     return { ...consumed, ends, backlogBytes: backlogBytes(consumed, this.topic, (at, offset) => this.log.bytesFrom(at, offset)) }
+  }
+
+  /** Of each task and each sink, by the receipts in the log. */
+  lag(): Promise<Lag[]> {
+    return lagOf(this.log, consumersOf(this.topology, this.lineage, this.partitions), Date.now())
+  }
+
+  /** What is in the state of these partitions (default: all), as of the newest finished checkpoint of each. */
+  async state(request: StateRequest, partitions?: readonly number[]): Promise<StateAnswer[]> {
+    const lanes = this.lanes.filter(
+      (lane) => partitions === undefined || lane.partitions.some((partition) => partitions.includes(partition)),
+    )
+    const answers = await Promise.all(lanes.map(({ client }) => client.state(request, partitions)))
+    return answers.flat().sort((a, b) => a.partition - b.partition)
   }
 
   /** Offsets after the last record of each partition. */

@@ -8,6 +8,7 @@ import { EngineError, fromData } from '../../engine/errors.ts'
 import { LaneBeat } from '../../engine/lane/beat.ts'
 import type { FromLane, LaneSetup, TaskStats, ToLane } from './lane-protocol.ts'
 import { type LaneEnd, LaneThread } from './lane-thread.ts'
+import type { StateAnswer, StateRequest } from './state-view.ts'
 
 export interface LaneEvents {
   onRecovering?(partition: number, done: number, of: number): void
@@ -94,6 +95,11 @@ export class LaneClient {
     return this.ask((id) => ({ type: 'stats', id }))
   }
 
+  /** What is in the state of these partitions (default: all) as of the newest finished checkpoint of each. The lane computes nothing meanwhile. */
+  state(request: StateRequest, partitions?: readonly number[]): Promise<StateAnswer[]> {
+    return this.ask((id) => ({ type: 'state', id, partitions, request }))
+  }
+
   /** Commits, checkpoints, releases, ends. */
   async stop(): Promise<void> {
     this.isStopping = true
@@ -139,7 +145,10 @@ export class LaneClient {
       case 'stats':
         this.answered(message.id)?.resolve(message.tasks)
         break
-      case 'drain-failed':
+      case 'state':
+        this.answered(message.id)?.resolve(message.answers)
+        break
+      case 'failed':
         this.answered(message.id)?.reject(fromData(message.error))
         break
     }

@@ -3,6 +3,7 @@ import type { ErrorData } from '../../engine/errors.ts'
 import type { PartitionTask } from '../../engine/lane/task.ts'
 import type { Retention } from '../../stores/log/retention.ts'
 import type { SharedLog } from '../../stores/log/shared-log.ts'
+import type { StateAnswer, StateRequest } from './state-view.ts'
 
 export type TaskStats = PartitionTask['stats']
 
@@ -51,6 +52,8 @@ export interface ThreadSetup extends LaneSetup {
 export type ToLane =
   | { type: 'drain'; id: number; to: [partition: number, offset: number][]; snapshots: boolean; close: boolean }
   | { type: 'stats'; id: number }
+  /** Of the lane's partitions among these. */
+  | { type: 'state'; id: number; partitions: readonly number[] | undefined; request: StateRequest }
   /** After 'ready', when every lane may go on. A stop before it leaves everything as it was. */
   | { type: 'run' }
   | { type: 'stop' }
@@ -59,8 +62,9 @@ export type FromLane =
   | { type: 'ready' }
   | { type: 'recovering'; partition: number; done: number; of: number }
   | { type: 'drained'; id: number }
-  | { type: 'drain-failed'; id: number; error: ErrorData }
+  | { type: 'failed'; id: number; error: ErrorData }
   | { type: 'stats'; id: number; tasks: TaskStats[] }
+  | { type: 'state'; id: number; answers: StateAnswer[] }
   | { type: 'partition-stopped'; partition: number; error: ErrorData }
   | { type: 'partition-waiting'; partition: number; error: ErrorData }
   | { type: 'partition-resumed'; partition: number }

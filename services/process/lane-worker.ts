@@ -9,12 +9,14 @@ import { Lane } from '../../engine/lane/lane.ts'
 import { sessionStage } from '../../engine/lane/session-computer.ts'
 import { PartitionTask } from '../../engine/lane/task.ts'
 import type { Log } from '../../engine/log/contract.ts'
+import type { StateStore } from '../../engine/state/store.ts'
 import { systemClock } from '../../engine/time/clock.ts'
 import type { Topology } from '../../engine/topology/topology.ts'
 import { realFiles } from '../../stores/files/real-files.ts'
 import { type JournalLog, openJournalLog } from '../../stores/log/journal-log.ts'
 import { openCheckpointStore } from '../../stores/state/checkpoint-store.ts'
 import type { FromLane, LaneSetup, ThreadSetup, ToLane } from './lane-protocol.ts'
+import { recordForm, type StateForm, sessionForm, viewState } from './state-view.ts'
 
 /** How often files of this lane's journal that nobody needs any more are looked for. */
 const RETAIN_MS = 60_000
@@ -44,6 +46,7 @@ async function work(port: MessagePort, say: (message: FromLane) => void, setup: 
   const stages = await stagesOf(setup.topology)
   const lanes: Lane[] = []
   const tasks: PartitionTask[] = []
+  const kept: Kept[] = []
   const partitions = setup.partitions.filter((partition) => !setup.stopped.includes(partition))
   const beat = new LaneBeat(setup.beat)
   const { ended } = beat.takeOver()
@@ -51,9 +54,18 @@ async function work(port: MessagePort, say: (message: FromLane) => void, setup: 
     const task = stage * setup.partitions.length + setup.partitions.indexOf(partition)
     return beat.of(task, setup.again ? (task === ended ? 'its own end' : 'an end') : 'nobody')
   }
-  for (const [i, { folder, stage }] of stages.entries()) {
+  for (const [i, { folder, stage, form }] of stages.entries()) {
     const own = stages.length > 1 ? withOwnChanges(log) : log
-    const ownTasks = await tasksOf(setup, stage, folder, own, stages.length, partitions, (partition) => beatOf(i, partition))
+    const ownTasks = await tasksOf(
+      setup,
+      stage,
+      folder,
+      own,
+      stages.length,
+      partitions,
+      (partition) => beatOf(i, partition),
+      (partition, store) => kept.push({ task: folder, partition, store, form }),
+    )
     tasks.push(...ownTasks)
     lanes.push(
       new Lane({
@@ -85,8 +97,19 @@ async function work(port: MessagePort, say: (message: FromLane) => void, setup: 
         const { id, to, snapshots, close } = message
         drain(to, { snapshots, close }).then(
           () => say({ type: 'drained', id }),
-          (error) => say({ type: 'drain-failed', id, error: toData(error) }),
+          (error) => say({ type: 'failed', id, error: toData(error) }),
         )
+        break
+      }
+      case 'state': {
+        const { id, partitions: asked, request } = message
+        try {
+          const of = kept.filter(({ partition }) => asked?.includes(partition) ?? true)
+          const answers = of.map(({ task, partition, store, form }) => viewState(store, form, { task, partition }, request))
+          say({ type: 'state', id, answers })
+        } catch (error) {
+          say({ type: 'failed', id, error: toData(error) })
+        }
         break
       }
       case 'stats':
@@ -117,12 +140,24 @@ async function work(port: MessagePort, say: (message: FromLane) => void, setup: 
   }
 }
 
+/** A task's state, for whoever looks. */
+interface Kept {
+  task: string
+  partition: number
+  store: StateStore
+  form: StateForm
+}
+
 /** What the topology's module gives: one topology of product events, or the stages of one's own. */
-async function stagesOf({ module, export: name, settings }: LaneSetup['topology']): Promise<{ folder: string; stage: Stage }[]> {
+async function stagesOf({
+  module,
+  export: name,
+  settings,
+}: LaneSetup['topology']): Promise<{ folder: string; stage: Stage; form: StateForm }[]> {
   const exports = (await import(module)) as Record<string, (settings: unknown) => Topology | Promise<Stage[]>>
   const made = await exports[name](settings)
-  if (!Array.isArray(made)) return [{ folder: made.name, stage: sessionStage(made) }]
-  return made.map((stage) => ({ folder: `${stage.name}.${stage.topic}`, stage }))
+  if (!Array.isArray(made)) return [{ folder: made.name, stage: sessionStage(made), form: sessionForm(made) }]
+  return made.map((stage) => ({ folder: `${stage.name}.${stage.topic}`, stage, form: recordForm }))
 }
 
 async function tasksOf(
@@ -133,6 +168,7 @@ async function tasksOf(
   stages: number,
   partitions: readonly number[],
   beatOf: (partition: number) => TaskBeat,
+  onStore: (partition: number, store: StateStore) => void,
 ): Promise<PartitionTask[]> {
   const { lineage, code, epochBytes, checkpointBytes, exactlyOnce } = setup
   const cacheBytes = setup.cacheBytes / setup.partitions.length / stages
@@ -141,6 +177,7 @@ async function tasksOf(
     const folder = join(setup.folder, 'state', lineage, `${name}-${partition}`)
     await realFiles.makeFolder(folder)
     const store = await openCheckpointStore({ files: realFiles, folder })
+    onStore(partition, store)
     const beat = beatOf(partition)
     const acceptFrom = setup.accept === 'all' ? 0 : setup.accept?.find(([one]) => one === partition)?.[1]
     const bounds = { epochBytes, checkpointBytes, cacheBytes }

@@ -9,7 +9,7 @@ import { SocketClient } from './socket-client.ts'
 import { findSocketPath } from './socket-path.ts'
 import { serveSocket } from './socket-server.ts'
 
-export interface Local extends Pick<Embedded, 'import' | 'settle' | 'stats' | 'deadLetters'> {
+export interface Local extends Pick<Embedded, 'import' | 'settle' | 'stats' | 'lag' | 'state' | 'deadLetters'> {
   query<T = Record<string, unknown>>(sql: string): Promise<T[]>
   queryText(sql: string, format: string): Promise<string>
   /** Where events are taken over HTTP, where they are. */
@@ -66,6 +66,8 @@ export async function openOwner(options: OwnerOptions): Promise<Local> {
     query: (sql) => embedded.query(sql),
     queryText: (sql, format) => embedded.queryText(sql, format),
     stats: () => embedded.stats(),
+    lag: () => embedded.lag(),
+    state: (request, partitions) => embedded.state(request, partitions),
     deadLetters: (request) => embedded.deadLetters(request),
     async stop(how) {
       const [door] = await Promise.allSettled([http?.stop()])
@@ -92,17 +94,25 @@ async function openDoor(http: HttpServer, embedded: Embedded, org: string | unde
 }
 
 /** As openOwner; where a living process owns the folder and answers, through that one. Else its DATA_LOCKED, which says who it is. */
-export async function openLocal(options: EmbeddedOptions): Promise<Local> {
+export const openLocal = (options: EmbeddedOptions): Promise<Local> =>
+  aloneOrThrough(
+    options.config.data,
+    () => openOwner(options),
+    (guest) => Promise.resolve(guest),
+  )
+
+/** What `alone` does in a folder that is nobody's; where a living process owns it and answers, `through` that one. Errors: DATA_LOCKED where it does not answer. */
+export async function aloneOrThrough<T>(folder: string, alone: () => Promise<T>, through: (guest: Local) => Promise<T>): Promise<T> {
   for (let waitedMs = 0; ; waitedMs += RETRY_MS) {
     let locked: unknown
     try {
-      return await openOwner(options)
+      return await alone()
     } catch (error) {
       if ((error as { code?: string }).code !== 'DATA_LOCKED') throw error
       locked = error
     }
-    const guest = await connect(options.config.data)
-    if (guest) return guest
+    const guest = await connect(folder)
+    if (guest) return through(guest)
     if (waitedMs >= RETRIES_MS) throw locked
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
   }
@@ -126,6 +136,8 @@ export async function connect(folder: string): Promise<Local | undefined> {
     query: (sql) => client.query(sql),
     queryText: (sql, format) => client.queryText(sql, format),
     stats: () => client.stats(),
+    lag: () => client.lag(),
+    state: (request, partitions) => client.state(request, partitions),
     deadLetters: (request) => client.deadLetters(request),
     stop: async () => undefined,
   }

@@ -2,15 +2,11 @@
 // (protocol 33). The folder that is read is locked, and its log brought in order as at any start; nothing of it is given up or changed.
 //
 // Progress is in the receipts of the new folder: a rebuild that was broken off goes on where it stopped, each record once.
-import { join } from 'node:path'
-import type { LogReceipt, TopicPartition } from '../../engine/log/contract.ts'
+import type { Log, LogReceipt, TopicPartition } from '../../engine/log/contract.ts'
 import { TOPICS } from '../../model/rows.ts'
-import { lockFolder } from '../../stores/files/folder-lock.ts'
-import { realFiles } from '../../stores/files/real-files.ts'
-import { type JournalLog, openJournalLog } from '../../stores/log/journal-log.ts'
-import { prepareLog } from '../../stores/log/prepare-log.ts'
 import type { ImportTarget } from './importer.ts'
 import { patientClaim } from './patient-claim.ts'
+import { withStoppedLog } from './stopped-log.ts'
 
 export interface RebuildResult {
   /** Put into the new folder by this run. */
@@ -25,28 +21,18 @@ const READ_BYTES = 4 << 20
 
 /** Copies the accepted events of the data folder `from`. Durable when it resolves, not yet processed. Errors: those of the lock and of both logs. */
 export async function rebuild(from: string, target: ImportTarget, onProgress?: (records: number) => void): Promise<RebuildResult> {
-  const lock = lockFolder(from)
-  try {
-    const folder = join(from, 'log')
-    const shared = await prepareLog({ files: realFiles, folder, writers: ['rebuild'] })
-    const log = await openJournalLog({ files: realFiles, folder, writer: 'rebuild', shared })
-    try {
-      const result: RebuildResult = { records: 0, before: 0, missing: 0 }
-      // The last partition of late events is the door's own: nothing computes them again.
-      const late = { topic: TOPICS.late, partition: target.partitions }
-      const raw = Array.from({ length: target.partitions }, (_, partition) => ({ topic: target.topic, partition }))
-      for (const at of [...raw, late]) await copy(log, at, target, result, onProgress)
-      return result
-    } finally {
-      await log.close()
-    }
-  } finally {
-    lock.release()
-  }
+  return withStoppedLog(from, async (log) => {
+    const result: RebuildResult = { records: 0, before: 0, missing: 0 }
+    // The last partition of late events is the door's own: nothing computes them again.
+    const late = { topic: TOPICS.late, partition: target.partitions }
+    const raw = Array.from({ length: target.partitions }, (_, partition) => ({ topic: target.topic, partition }))
+    for (const at of [...raw, late]) await copy(log, at, target, result, onProgress)
+    return result
+  })
 }
 
 async function copy(
-  from: JournalLog,
+  from: Pick<Log, 'bounds' | 'reader'>,
   at: TopicPartition,
   { log, lineage, patienceMs = 0, ...patience }: ImportTarget,
   result: RebuildResult,

@@ -8,7 +8,9 @@ import { EngineError, type ErrorData, fromData } from '../../engine/errors.ts'
 import type { DeadLetterAnswer, DeadLetterRequest } from './dead-letters.ts'
 import type { Embedded, Stats } from './embedded.ts'
 import type { ImportResult } from './importer.ts'
-import { CUT_SHORT, type ImportReply, type SettleRequest, type SqlRequest } from './socket-protocol.ts'
+import type { Lag } from './lag.ts'
+import { CUT_SHORT, type ImportReply, type SettleRequest, type SqlRequest, type StateQuestion } from './socket-protocol.ts'
+import type { StateAnswer, StateRequest } from './state-view.ts'
 
 export class SocketClient {
   private readonly socketPath: string
@@ -34,6 +36,14 @@ export class SocketClient {
 
   stats(): Promise<Stats> {
     return this.ask('/stats').then((text) => JSON.parse(text) as Stats)
+  }
+
+  lag(): Promise<Lag[]> {
+    return this.ask('/lag').then((text) => JSON.parse(text) as Lag[])
+  }
+
+  state(request: StateRequest, partitions?: readonly number[]): Promise<StateAnswer[]> {
+    return this.ask('/state', { request, partitions } satisfies StateQuestion).then((text) => JSON.parse(text) as StateAnswer[])
   }
 
   deadLetters<R extends DeadLetterRequest>(request: R): Promise<DeadLetterAnswer<R>> {

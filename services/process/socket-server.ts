@@ -9,7 +9,7 @@ import { EngineError, toData } from '../../engine/errors.ts'
 import type { DeadLetterRequest } from './dead-letters.ts'
 import type { Embedded } from './embedded.ts'
 import { makeSocketPath, removeSocket } from './socket-path.ts'
-import { CUT_SHORT, type ImportReply, type SettleRequest, type SqlRequest } from './socket-protocol.ts'
+import { CUT_SHORT, type ImportReply, type SettleRequest, type SqlRequest, type StateQuestion } from './socket-protocol.ts'
 import type { LineFormat, Skippable } from './web-log.ts'
 
 /** A statement is text that a person or a program wrote. */
@@ -30,7 +30,9 @@ export interface SocketServer {
   close(): Promise<void>
 }
 
-type Answering = Pick<Embedded, 'import' | 'settle' | 'query' | 'queryText' | 'stats' | 'deadLetters'>
+/** What a folder of a topology of one's own has no answer to may be missing. */
+export type Answering = Pick<Embedded, 'query' | 'queryText' | 'stats' | 'lag' | 'state'> &
+  Partial<Pick<Embedded, 'import' | 'settle' | 'deadLetters'>>
 
 /** A request of a guest: as it begins, and with its time when it has been answered. */
 export interface RequestNotice {
@@ -61,24 +63,37 @@ export async function serveSocket(
         if (format === undefined) return void json(await embedded.query(sql))
         return void response.setHeader('content-type', 'text/plain; charset=utf-8').end(await embedded.queryText(sql, format))
       }
+      case 'GET /lag':
+        return void json(await embedded.lag())
+      case 'POST /state': {
+        const { request: asked, partitions } = await bodyOf<StateQuestion>(request)
+        return void json(await embedded.state(asked, partitions))
+      }
       case 'POST /dlq':
+        if (!embedded.deadLetters) break
         return void json(await embedded.deadLetters(await bodyOf<DeadLetterRequest>(request)))
       case 'POST /settle':
+        if (!embedded.settle) break
         await embedded.settle(await bodyOf<SettleRequest>(request))
         return void json({})
       case 'POST /import':
-        return importBody(request, response, url.searchParams)
-      default:
-        throw new EngineError('NO_SUCH_REQUEST', `${request.method} ${url.pathname}`, 'Use the same version of packmill on both sides.')
+        if (!embedded.import) break
+        return importBody(embedded.import.bind(embedded), request, response, url.searchParams)
     }
+    throw new EngineError('NO_SUCH_REQUEST', `${request.method} ${url.pathname}`, 'Use the same version of packmill on both sides.')
   }
 
   /** Its failure is told in the answer, and returned. */
-  const importBody = async (request: IncomingMessage, response: ServerResponse, asked: URLSearchParams): Promise<unknown> => {
+  const importBody = async (
+    importLines: Embedded['import'],
+    request: IncomingMessage,
+    response: ServerResponse,
+    asked: URLSearchParams,
+  ): Promise<unknown> => {
     const say = (reply: ImportReply) => void response.write(`${JSON.stringify(reply)}\n`)
     const control = new AbortController()
     response.setHeader('content-type', 'application/x-ndjson').flushHeaders()
-    const importing = embedded.import(chunksOf(request, control.signal), {
+    const importing = importLines(chunksOf(request, control.signal), {
       org: asked.get('org') ?? undefined,
       name: asked.get('name') ?? undefined,
       format: (asked.get('format') ?? undefined) as LineFormat | undefined,

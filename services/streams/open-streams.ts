@@ -13,9 +13,12 @@ import { type JournalLog, openJournalLog } from '../../stores/log/journal-log.ts
 import { prepareLog } from '../../stores/log/prepare-log.ts'
 import type { SourceNode, Topology } from '../../streams/stream.ts'
 import { dataFolder } from '../process/data-folder.ts'
+import { consumersIn, type Lag, lagOf } from '../process/lag.ts'
 import { LaneClient } from '../process/lane-client.ts'
 import type { TaskStats } from '../process/lane-protocol.ts'
 import { SinksClient } from '../process/sinks-client.ts'
+import type { SocketServer } from '../process/socket-server.ts'
+import type { StateAnswer, StateRequest } from '../process/state-view.ts'
 import { storeSetup } from '../process/store-setup.ts'
 import { type Appended, appendLines } from './append-lines.ts'
 import { declaredSinks } from './declared-sinks.ts'
@@ -78,12 +81,13 @@ function shapeOf({ topology, config, asked }: StreamsOptions): { partitions: num
 export class StreamsProcess {
   readonly topology: Topology
   readonly partitions: number
+  /** Where the topology declares tables. */
+  readonly tables: SinksClient | undefined
+  private server: SocketServer | undefined
   private readonly lineage: string
   private readonly lock: FolderLock
   private readonly log: JournalLog
   private readonly lanes: { client: LaneClient; partitions: number[] }[]
-  /** Where the topology declares tables. */
-  private readonly sinks: SinksClient | undefined
   private readonly timer: NodeJS.Timeout
 
   private constructor(
@@ -101,7 +105,7 @@ export class StreamsProcess {
     this.lock = lock
     this.log = log
     this.lanes = lanes
-    this.sinks = sinks
+    this.tables = sinks
     this.timer = setInterval(() => void this.log.retain().catch(() => undefined), RETAIN_MS).unref()
   }
 
@@ -160,6 +164,8 @@ export class StreamsProcess {
     try {
       await Promise.all([sinks?.ready, ...lanes.map(({ client }) => client.ready)])
       for (const { client } of lanes) client.run()
+      // Who stays is asked by others meanwhile.
+      if (live) streams.server = await (await import('./answering.ts')).answerOthers(streams, folder)
     } catch (error) {
       await streams.stop().catch(() => undefined)
       throw error
@@ -195,7 +201,7 @@ export class StreamsProcess {
 
   /** What the topics have now is in their tables when it resolves. Rejects where a sink has stopped, with why. */
   async fill(): Promise<void> {
-    await this.sinks?.drain()
+    await this.tables?.drain()
   }
 
   /** Where each partition of a topic ends now. */
@@ -235,13 +241,25 @@ export class StreamsProcess {
     return (await Promise.all(this.lanes.map(({ client }) => client.stats()))).flat()
   }
 
+  /** Of each task and each sink, by the receipts in the log. */
+  async lag(): Promise<Lag[]> {
+    return lagOf(this.log, await consumersIn(this.log), Date.now())
+  }
+
+  /** What is in the state of these partitions (default: all), as of the newest finished checkpoint of each. */
+  async state(request: StateRequest, partitions?: readonly number[]): Promise<StateAnswer[]> {
+    return (await Promise.all(this.lanes.map(({ client }) => client.state(request, partitions)))).flat()
+  }
+
   /** Commits, checkpoints, gives the folder back. Whatever fails first is thrown when all is closed. */
   async stop(): Promise<void> {
     clearInterval(this.timer)
+    await this.server?.cut()
     const lanes = await Promise.allSettled(this.lanes.map(({ client }) => client.stop()))
-    const sinks = await Promise.allSettled([this.sinks?.stop()])
+    const sinks = await Promise.allSettled([this.tables?.stop()])
     const log = await Promise.allSettled([this.log.close()])
     this.lock.release()
+    await this.server?.close()
     for (const result of [...lanes, ...sinks, ...log]) if (result.status === 'rejected') throw result.reason
   }
 }

@@ -128,6 +128,19 @@ export class JournalLog implements Log {
     return { start, end }
   }
 
+  /** The newest committed receipt of a name, for whoever only looks: nobody is fenced, nothing is counted. Undefined where it never committed. */
+  async lastReceipt<R extends LogReceipt = LogReceipt>(name: string): Promise<R | undefined> {
+    this.refresh()
+    const last = this.index.names.get(name)?.receipts.at(-1)
+    return last && (this.readReceipt(last) as R)
+  }
+
+  /** Every name that ever claimed. */
+  names(): string[] {
+    this.refresh()
+    return [...this.index.names.keys()]
+  }
+
   /** Bytes of the partition from the block that holds `offset` on. */
   bytesFrom({ topic, partition }: TopicPartition, offset: number): number {
     this.refresh()
