@@ -58,6 +58,11 @@ export const commands: readonly CliCommand[] = [
     load: async () => (await import('./commands/state.ts')).state,
   },
   {
+    name: 'verify',
+    summary: 'are the sessions in the tables those that the events make? counts again, and compares',
+    load: async () => (await import('./commands/verify.ts')).verify,
+  },
+  {
     name: 'dlq',
     summary: 'dead letters: count them, look at one, put them in again',
     load: async () => (await import('./commands/dlq.ts')).dlq,
