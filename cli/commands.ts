@@ -44,7 +44,7 @@ export const commands: readonly CliCommand[] = [
   },
   {
     name: 'topology',
-    summary: 'what is connected to what',
+    summary: 'what is connected to what; what came in, computed anew',
     load: async () => (await import('./commands/topology.ts')).topology,
   },
   {

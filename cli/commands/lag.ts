@@ -83,7 +83,7 @@ const now = ({ data }: Config) => ({ at: new Date().toISOString(), data })
 
 /** Of a folder in which no process is at work. */
 async function stoppedLag(config: Config): Promise<Lag[]> {
-  const [{ withStoppedLog }, { folderMeta }, { clickstreamSettings }, { clickstream }, { consumersIn, consumersOf, lagOf }] =
+  const [{ withStoppedLog }, { computedIn, folderMeta }, { clickstreamSettings }, { clickstream }, { consumersIn, consumersOf, lagOf }] =
     await Promise.all([
       import('../../services/process/stopped-log.ts'),
       import('../../services/process/data-folder.ts'),
@@ -91,9 +91,10 @@ async function stoppedLag(config: Config): Promise<Lag[]> {
       import('../../topologies/clickstream.ts'),
       import('../../services/process/lag.ts'),
     ])
-  const { topology, lineage, partitions } = folderMeta(config.data)
+  const meta = folderMeta(config.data)
+  const { topology, partitions } = meta
   return withStoppedLog(config.data, async (log) => {
-    const product = () => consumersOf(clickstream(clickstreamSettings(config)), lineage, partitions)
+    const product = () => consumersOf(clickstream(clickstreamSettings(config)), computedIn(meta), partitions)
     return lagOf(log, topology === undefined ? product() : await consumersIn(log), Date.now())
   })
 }

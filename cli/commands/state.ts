@@ -102,16 +102,17 @@ async function ask(config: Config, request: StateRequest, partitions?: readonly 
 }
 
 async function stopped(config: Config, request: StateRequest, partitions: readonly number[] | undefined): Promise<StateAnswer[]> {
-  const [{ stoppedState }, { folderMeta }, { recordForm, sessionForm }, { clickstreamSettings }, { clickstream }] = await Promise.all([
-    import('../../services/process/stopped-state.ts'),
-    import('../../services/process/data-folder.ts'),
-    import('../../services/process/state-view.ts'),
-    import('../../services/process/embedded.ts'),
-    import('../../topologies/clickstream.ts'),
-  ])
-  const { lineage, topology } = folderMeta(config.data)
-  const form = topology === undefined ? sessionForm(clickstream(clickstreamSettings(config))) : recordForm
-  return stoppedState({ data: config.data, lineage }, form, request, partitions)
+  const [{ stoppedState }, { computedIn, folderMeta }, { recordForm, sessionForm }, { clickstreamSettings }, { clickstream }] =
+    await Promise.all([
+      import('../../services/process/stopped-state.ts'),
+      import('../../services/process/data-folder.ts'),
+      import('../../services/process/state-view.ts'),
+      import('../../services/process/embedded.ts'),
+      import('../../topologies/clickstream.ts'),
+    ])
+  const meta = folderMeta(config.data)
+  const form = meta.topology === undefined ? sessionForm(clickstream(clickstreamSettings(config))) : recordForm
+  return stoppedState({ data: config.data, lineage: computedIn(meta) }, form, request, partitions)
 }
 
 /** Of the organisation's product, as the door chooses it. */

@@ -9,6 +9,7 @@ import { wholeNumber } from '../numbers.ts'
 import { formatCount, formatTable } from '../print.ts'
 import { streamsDrawing } from '../streams-drawing.ts'
 import { type Drawing, drawing } from '../topology-drawing.ts'
+import { addLineageCommands } from '../topology-lineages.ts'
 import { type Live, type Look, live } from '../topology-live.ts'
 
 interface DescribeOptions extends DataOptions {
@@ -38,7 +39,7 @@ class NotRunningError extends Error {
 }
 
 export function topology(command: Command): void {
-  command.usage('describe [options] <name|file>')
+  command.usage('describe|replay|reset [options] <name|file>')
   const describe = command.command('describe').description('print the graph of a topology, with the settings that are in force')
   describe
     .argument('<name>', `which: ${Object.keys(topologies).join(', ')}, or a file that exports one of your own`)
@@ -57,7 +58,7 @@ export function topology(command: Command): void {
     ['packmill topology describe clickstream --live', 'what goes over each edge now, beside `packmill up`'],
     ['packmill topology describe clickstream --live --json', 'the same once, of one second'],
   ] as const
-  addExamples(command, examples)
+  addExamples(command, [...examples, ...addLineageCommands(command, Object.keys(topologies))])
   addExamples(addDataOptions(describe), examples)
 }
 

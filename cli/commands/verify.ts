@@ -9,6 +9,7 @@ import { openFolder } from '../open-folder.ts'
 import { formatCount, formatTable } from '../print.ts'
 import { progress } from '../progress.ts'
 import { requireData } from '../require-data.ts'
+import { instantOf } from '../times.ts'
 
 interface VerifyOptions extends DataOptions {
   day?: number
@@ -45,14 +46,7 @@ sessions that go on for longer than clickstream.sessionMaxMs, and what the table
   ])
 }
 
-function time(text: string): number {
-  const ms = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})?)?$/.test(text) ? Date.parse(zoned(text)) : Number.NaN
-  if (Number.isNaN(ms)) throw new InvalidArgumentError('It must be a day or a time (UTC), as in 2026-03-02 or 2026-03-02T07:00:00Z.')
-  return ms
-}
-
-/** A time without a zone is UTC, as everywhere. */
-const zoned = (text: string) => (text.includes('T') && !/(Z|[+-]\d{2}:\d{2})$/.test(text) ? `${text}Z` : text)
+const time = (text: string) => instantOf(text)
 
 function day(text: string): number {
   if (!/^\d{4}-\d{2}-\d{2}$/.test(text)) throw new InvalidArgumentError('It must be a day, as in 2026-03-02.')
@@ -72,11 +66,11 @@ async function run(options: VerifyOptions, command: Command): Promise<void> {
 }
 
 async function verification(config: Config, asked: { fromMs?: number; toMs?: number; org?: string }): Promise<Verification> {
-  const [{ verify: verifyAll }, { folderMeta }] = await Promise.all([
+  const [{ verify: verifyAll }, { computedIn, folderMeta }] = await Promise.all([
     import('../../services/process/verify.ts'),
     import('../../services/process/data-folder.ts'),
   ])
-  const { lineage } = folderMeta(config.data)
+  const lineage = computedIn(folderMeta(config.data))
   const { events, facts } = config.analytics.ttlDays
   const stopping = interrupt((name) => console.error(`${name}: stopping`))
   const folder = await openFolder(config, { stopping })

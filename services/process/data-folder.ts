@@ -6,12 +6,19 @@ import { EngineError } from '../../engine/errors.ts'
 export interface FolderMeta {
   format: 1
   partitions: number
+  /** Of what came in. */
   lineage: string
+  /** Of what is computed from it; another one after a reset. Where the file has none: the same. */
+  computed?: string
+  /** A reset has begun, and nothing may run here before it has ended. */
+  isResetting?: true
+  /** A lineage that replays what another folder received since then, ms since epoch. */
+  replayedFromMs?: number
   /** Of one's own, that runs in it; none: the product's. */
   topology?: string
 }
 
-/** Reads what was fixed when the folder was made, or fixes it now. `topology`: one of one's own. Errors: DATA_FORMAT, DATA_TOPOLOGY, PARTITIONS_FIXED. */
+/** Reads what was fixed when the folder was made, or fixes it now. `topology`: one of one's own. Errors: DATA_FORMAT, DATA_TOPOLOGY, PARTITIONS_FIXED, RESET_UNFINISHED. */
 export function dataFolder(folder: string, partitions: number, topology?: string): FolderMeta {
   const path = join(folder, 'packmill.json')
   mkdirSync(folder, { recursive: true })
@@ -24,8 +31,7 @@ export function dataFolder(folder: string, partitions: number, topology?: string
         'Restore the file from a copy of the folder, or choose another folder with --data.',
       )
     const meta: FolderMeta = { format: 1, partitions, lineage: 'main', ...(topology === undefined ? {} : { topology }) }
-    writeFileSync(`${path}.new`, `${JSON.stringify(meta)}\n`, { flush: true })
-    renameSync(`${path}.new`, path)
+    writeMeta(folder, meta)
     return meta
   }
   const meta = readMeta(path)
@@ -34,6 +40,12 @@ export function dataFolder(folder: string, partitions: number, topology?: string
       'DATA_TOPOLOGY',
       `${folder} is the folder of topology ${meta.topology}, which somebody wrote, and not of the product`,
       'Go on in it with `packmill run FILE --data`, ask its tables with `packmill sql --data`, or choose another folder with --data.',
+    )
+  if (meta.isResetting)
+    throw new EngineError(
+      'RESET_UNFINISHED',
+      `a reset of ${folder} was broken off`,
+      'Run `packmill topology reset clickstream --yes` again: it goes on. What came in is whole.',
     )
   if (meta.partitions !== partitions)
     throw new EngineError(
@@ -49,6 +61,16 @@ export const topologyOf = (folder: string): string | undefined => folderMeta(fol
 
 /** What was fixed when the folder was made. Errors: DATA_FORMAT. */
 export const folderMeta = (folder: string): FolderMeta => readMeta(join(folder, 'packmill.json'))
+
+/** Made whole or not at all. */
+export function writeMeta(folder: string, meta: FolderMeta): void {
+  const path = join(folder, 'packmill.json')
+  writeFileSync(`${path}.new`, `${JSON.stringify(meta)}\n`, { flush: true })
+  renameSync(`${path}.new`, path)
+}
+
+/** The lineage of what is computed in the folder. */
+export const computedIn = ({ lineage, computed = lineage }: FolderMeta): string => computed
 
 function readMeta(path: string): FolderMeta {
   try {

@@ -19,7 +19,7 @@ import type { Retention } from '../../stores/log/retention.ts'
 import { type ClickstreamSettings, clickstream } from '../../topologies/clickstream.ts'
 import { type Ingest, type IngestOptions, openIngest } from '../ingest/ingest.ts'
 import { Backlog, backlogBytes, boundedLog } from './backlog.ts'
-import { dataFolder } from './data-folder.ts'
+import { computedIn, dataFolder } from './data-folder.ts'
 import { type DeadLetterAnswer, type DeadLetterRequest, DeadLetters } from './dead-letters.ts'
 import { type Ahead, decodeAhead } from './decode-ahead.ts'
 import { type ImportListener, type ImportOptions, type ImportResult, type ImportTarget, importLines } from './importer.ts'
@@ -110,6 +110,8 @@ export class Embedded {
   /** That the tasks read. */
   readonly topic: string
   private readonly outputs: string[]
+  /** Of what came in, and of what is computed from it. */
+  private readonly inputs: string
   private readonly lineage: string
   private readonly timer: NodeJS.Timeout
   private imports = new Set<AbortController>()
@@ -127,6 +129,7 @@ export class Embedded {
       log: JournalLog
       lanes: Embedded['lanes']
       sinks: SinksClient
+      inputs: string
       lineage: string
       waits: Waits
       backlogBytes: number
@@ -143,6 +146,7 @@ export class Embedded {
     this.topology = parts.topology
     this.topic = parts.topology.pipeline.source.topic
     this.outputs = parts.topology.sinks.map(({ topic }) => topic)
+    this.inputs = parts.inputs
     this.lineage = parts.lineage
     this.backlog = new Backlog({
       boundBytes: parts.backlogBytes,
@@ -160,7 +164,9 @@ export class Embedded {
       options.onNotice(notice)
     }
     const folder = config.data
-    const { partitions, lineage } = dataFolder(folder, config.log.partitions)
+    const meta = dataFolder(folder, config.log.partitions)
+    const { partitions, lineage: inputs } = meta
+    const lineage = computedIn(meta)
     const settings = clickstreamSettings(config)
     const topology = clickstream(settings)
     const module = options.topologyModule ?? siblingModule(import.meta.url, '../../topologies/clickstream').href
@@ -230,6 +236,7 @@ export class Embedded {
       log,
       lanes,
       sinks,
+      inputs,
       lineage,
       waits,
       backlogBytes: config.log.backlogBytes,
@@ -265,7 +272,7 @@ export class Embedded {
 
   /** The way of batches into the log. Stop it before this. */
   ingest(options: Pick<IngestOptions, 'org' | 'nowMs' | 'newId' | 'onCommit'>): Promise<Ingest> {
-    const { lineage, partitions } = this
+    const { inputs: lineage, partitions } = this
     const log = boundedLog(this.log, this.backlog, { full: 'refuse' })
     return openIngest({ log, lineage, partitions, ...options })
   }
@@ -284,13 +291,13 @@ export class Embedded {
     return closing
   }
 
-  /** Reads what another data folder took into this one's log. What was copied is durable when it resolves, not yet processed: see settle. */
-  async rebuild(from: string, onProgress?: (records: number) => void): Promise<RebuildResult> {
+  /** Reads what another data folder took (`sinceMs`: received then or later) into this one's log. What was copied is durable when it resolves, not yet processed: see settle. */
+  async rebuild(from: string, onProgress?: (records: number) => void, sinceMs?: number): Promise<RebuildResult> {
     const control = new AbortController()
     this.imports.add(control)
     try {
       const { rebuild } = await import('./rebuild.ts')
-      return await rebuild(from, { ...this.importTarget, signal: control.signal }, onProgress)
+      return await rebuild(from, { ...this.importTarget, signal: control.signal }, onProgress, sinceMs)
     } finally {
       this.imports.delete(control)
     }
@@ -303,7 +310,7 @@ export class Embedded {
     }
     return {
       log: boundedLog(this.log, this.backlog, { full: 'wait', signal: this.stopping.signal, ...waits }),
-      lineage: this.lineage,
+      lineage: this.inputs,
       topic: this.topic,
       partitions: this.partitions,
       nowMs: Date.now,
@@ -347,6 +354,7 @@ export class Embedded {
     await this.waits.bear(this.sinks.drain({ [topic]: await this.ends(topic) }))
     this.dead ??= new DeadLetters({
       ...this.importTarget,
+      lineage: this.lineage,
       query: (sql, params) => this.query(sql, params),
       patience: { ...this.importTarget, patienceMs: this.waits.patienceMs },
     })

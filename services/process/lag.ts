@@ -3,6 +3,7 @@
 import type { Log, LogReceipt, TopicPartition } from '../../engine/log/contract.ts'
 import type { Topology } from '../../engine/topology/topology.ts'
 import { partitionsOf } from './partitions-of.ts'
+import { receivedAt } from './received-at.ts'
 
 /** What is asked of a log: a part of its contract, what a name committed last, and bytes where it knows them without reading. */
 export interface LagLog extends Pick<Log, 'bounds' | 'reader'> {
@@ -120,21 +121,9 @@ async function headOf(log: LagLog, at: TopicPartition, position: number): Promis
       .split('\n')
     const length = blocks.reduce((sum, block) => sum + block.length, 0)
     const count = blocks.reduce((sum, block) => sum + block.count, 0)
-    return { receivedMs: receivedOf(lines[Math.max(0, position - first.baseOffset)] ?? ''), recordBytes: length / count }
+    return { receivedMs: receivedAt(lines[Math.max(0, position - first.baseOffset)] ?? ''), recordBytes: length / count }
   } finally {
     reader.close()
-  }
-}
-
-/** When what the record speaks of was received: an event says it, a row by its column, a late event or a dead letter by the record in it. Sums do not. */
-function receivedOf(text: string): number | undefined {
-  try {
-    const { receivedAt, received_at, record } = JSON.parse(text) as Record<string, unknown>
-    const found = receivedAt ?? received_at ?? (typeof record === 'string' ? receivedOf(record) : undefined)
-    return typeof found === 'number' ? found : undefined
-  } catch {
-    // Not every topic has JSON objects.
-    return undefined
   }
 }
 

@@ -61,7 +61,7 @@ export async function openOwner(options: OwnerOptions): Promise<Local> {
     owner: undefined,
     import: (stream, how) => embedded.import(stream, how),
     ahead: (paths, lines) => embedded.ahead(paths, lines),
-    rebuild: (from, onProgress) => embedded.rebuild(from, onProgress),
+    rebuild: (from, onProgress, sinceMs) => embedded.rebuild(from, onProgress, sinceMs),
     settle: (asked) => embedded.settle(asked),
     query: (sql) => embedded.query(sql),
     queryText: (sql, format) => embedded.queryText(sql, format),

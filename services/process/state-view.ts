@@ -5,6 +5,7 @@
 // (streams/record-state.ts: values that say themselves which operator they are of).
 import { deserialize } from 'node:v8'
 import { EngineError } from '../../engine/errors.ts'
+import type { Computer } from '../../engine/lane/computer.ts'
 import { sessionStage } from '../../engine/lane/session-computer.ts'
 import type { CheckpointHeader, StateStore } from '../../engine/state/store.ts'
 import type { Topology } from '../../engine/topology/topology.ts'
@@ -126,11 +127,14 @@ function dueOf(store: StateStore, key: string): number {
 
 const finite = <N extends string>(name: N, value: number) => (Number.isFinite(value) ? ({ [name]: value } as Record<N, number>) : {})
 
-/** The computer itself is asked, over a store with nothing in it. */
-function refuseOther(topology: Topology, header: CheckpointHeader): void {
+/** The computer of a topology, over a store with nothing in it: to be asked what its state looks like. */
+export function emptyComputer(topology: Topology): Computer {
   const nothing = { header: undefined, get: () => undefined, entries: () => [] } as unknown as StateStore
-  const computer = sessionStage(topology).computer({ lineage: '', code: '', partition: 0 }, nothing)
-  if (computer.reads(String(header.layout))) return
+  return sessionStage(topology).computer({ lineage: '', code: '', partition: 0 }, nothing)
+}
+
+function refuseOther(topology: Topology, header: CheckpointHeader): void {
+  if (emptyComputer(topology).reads(String(header.layout))) return
   throw new EngineError(
     'CODE_CHANGED',
     `this state was written by ${String(header.code)}, with other operators than are set now`,

@@ -150,6 +150,25 @@ export class JournalLog implements Log {
     return bytes
   }
 
+  /** An offset before which nothing of the partition was appended at `ms` or later: to begin a search at. */
+  since({ topic, partition }: TopicPartition, ms: number): number {
+    this.refresh()
+    const index = this.index.partition(topic, partition)
+    for (let at = index.find(0); at < index.blocks; at++) {
+      const { file, baseOffset } = index.block(at)
+      if (file.lastMs >= ms) return baseOffset
+    }
+    return index.end
+  }
+
+  /** Who has declared to need something of the log, and of what. */
+  consumers(): ({ consumer: string } & TopicPartition)[] {
+    this.refresh()
+    return [...this.index.needs.values()].flatMap((needs) =>
+      [...needs.values()].flatMap(({ consumer, topic, partition, from }) => (from < Infinity ? [{ consumer, topic, partition }] : [])),
+    )
+  }
+
   async changed(): Promise<void> {
     if (!this.closed) await this.view.committed(this.seen)
     this.seen = this.view.commits

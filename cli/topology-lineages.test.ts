@@ -1,0 +1,220 @@
+// packmill topology replay and reset as their users meet them.
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Verification } from '../services/process/verify.ts'
+import { realFiles } from '../stores/files/real-files.ts'
+import { openJournalLog } from '../stores/log/journal-log.ts'
+import { prepareLog } from '../stores/log/prepare-log.ts'
+import { packmill, startPackmill } from './packmill-process.fake.ts'
+
+let folder: string
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'packmill-lineages-'))
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const EARLY = Date.UTC(2026, 2, 2, 8)
+const LATE = Date.UTC(2026, 2, 2, 9)
+const run = (...args: string[]) => packmill(folder, args)
+const json = <T>(...args: string[]): T => {
+  const { code, out, err } = run(...args, '--json')
+  expect(code, `${out}${err}`).toBe(0)
+  return JSON.parse(out) as T
+}
+const SESSIONS = 'SELECT org_id, user_id, session_id, event_count, closed, lineage FROM sessions ORDER BY session_id'
+type Session = { user_id: string; session_id: string; event_count: number; lineage: string }
+const sessionsIn = (data: string, ...set: string[]) => json<Session[]>('sql', SESSIONS, '--data', data, ...set)
+const replay = (data: string, from: string, lineage: string, ...more: string[]) =>
+  run('topology', 'replay', 'clickstream', '--from', from, '--lineage', lineage, '--data', data, ...more)
+const reset = (data: string, ...more: string[]) => run('topology', 'reset', 'clickstream', '--data', data, ...more)
+
+/** Of 40 organisations: an hour after the first event, another, received later. */
+const events = Array.from({ length: 40 }, (_, i) => {
+  const event = { orgId: `org-${i}`, productId: 'shop', userId: 'u', type: 'click', element: 'x' }
+  return [
+    { ...event, eventId: `a${i}`, ts: EARLY, receivedAt: EARLY + i },
+    { ...event, eventId: `b${i}`, ts: LATE, receivedAt: LATE + i },
+  ]
+}).flat()
+
+beforeAll(() => {
+  writeFileSync(join(folder, 'events.jsonl'), events.map((event) => `${JSON.stringify(event)}\n`).join(''))
+  expect(run('import', 'events.jsonl', '--data', 'live').code).toBe(0)
+})
+
+describe('replay', () => {
+  test('of what was received since a time, as another lineage; live output stays as it is; broken off or done, the same goes on', () => {
+    const before = sessionsIn('live')
+    expect(before).toHaveLength(80)
+    const first = replay('live', new Date(LATE + 10).toISOString(), 'later', '--json')
+    expect(first.code, first.err).toBe(0)
+    const data = join(folder, 'live', 'lineages', 'later')
+    expect(JSON.parse(first.out)).toEqual({ lineage: 'later', data, partitions: 8, records: 30, before: 0 })
+    const found = 'SELECT count() AS n, any(lineage) AS lineage, toUnixTimestamp64Milli(min(received_at)) AS first FROM events_raw'
+    expect(json('sql', found, '--data', data)).toEqual([{ n: 30, lineage: 'later', first: LATE + 10 }])
+    expect(sessionsIn('live')).toEqual(before)
+    expect(JSON.parse(replay('live', new Date(LATE + 10).toISOString(), 'later', '--json').out)).toMatchObject({ records: 0, before: 30 })
+    expect(replay('live', new Date(LATE + 11).toISOString(), 'later')).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(
+        /^LINEAGE_EXISTS: lineage later was begun from 2026-03-02T09:00:00\.010Z .*\n.*packmill topology reset clickstream --lineage later$/m,
+      ),
+    })
+  }, 100_000)
+
+  test('of everything, by other settings and in another number of partitions: the sessions that these make, and they verify', () => {
+    const wide = ['--set', 'log.partitions=3', '--set', 'clickstream.gapMs=2h']
+    const done = replay('live', 'earliest', 'wide', ...wide)
+    expect(done, done.err).toMatchObject({ code: 0, out: expect.stringContaining('80 events computed anew as lineage wide.') })
+    const data = join(folder, 'live', 'lineages', 'wide')
+    expect(JSON.parse(readFileSync(join(data, 'packmill.json'), 'utf8'))).toMatchObject({ partitions: 3, lineage: 'wide' })
+    const { days } = json<Verification>('verify', '--data', data, ...wide)
+    expect(days.map(({ unjudged }) => unjudged.open).reduce((a, b) => a + b)).toBe(40)
+    // The door chooses for the new number what it would have chosen.
+    const spread = json<{ partition: number; n: number }[]>(
+      'sql',
+      'SELECT partition, count() AS n FROM events_raw GROUP BY partition ORDER BY partition',
+      '--data',
+      data,
+      ...wide,
+    )
+    expect(spread.map(({ partition }) => partition)).toEqual([0, 1, 2])
+    writeFileSync(
+      join(folder, 'again.jsonl'),
+      events
+        .slice(0, 2)
+        .map((event) => `${JSON.stringify(event)}\n`)
+        .join(''),
+    )
+    expect(run('import', 'again.jsonl', '--data', data, ...wide).code).toBe(0)
+    const places = "SELECT uniqExact(partition) AS n FROM events_raw WHERE org_id = 'org-0'"
+    expect(json('sql', places, '--data', data, ...wide)).toEqual([{ n: 1 }])
+  }, 100_000)
+
+  test('what makes no sense, or cannot be, is refused before anything is made', async () => {
+    expect(replay('live', 'yesterday', 'x')).toMatchObject({ code: 2, err: expect.stringContaining('or earliest') })
+    expect(run('topology', 'replay', 'clickstream', '--lineage', 'x')).toMatchObject({ code: 2, err: expect.stringContaining('--from') })
+    expect(run('topology', 'replay', 'clicks', '--from', 'earliest', '--lineage', 'x')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('There is clickstream'),
+    })
+    expect(replay('nowhere', 'earliest', 'x')).toMatchObject({ code: 1, err: expect.stringContaining('NO_DATA') })
+    expect(replay('live', 'earliest', 'main')).toMatchObject({ code: 1, err: expect.stringMatching(/^LINEAGE_LIVE: /m) })
+    expect(replay('live', 'earliest', '../x')).toMatchObject({ code: 1, err: expect.stringMatching(/^LINEAGE_NAME: /m) })
+    expect(replay('live', '2026-03-03', 'x')).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^REPLAY_NOTHING: the newest event was received at 2026-03-02T09:/m),
+    })
+    expect(existsSync(join(folder, 'live', 'lineages', 'x'))).toBe(false)
+    const up = startPackmill(folder, ['up', '--data', 'live', '--no-http'])
+    try {
+      await up.says(/ up: /)
+      expect(replay('live', 'earliest', 'x')).toMatchObject({
+        code: 1,
+        err: expect.stringMatching(/^DATA_LOCKED: .*\n {2}Stop that process first/m),
+      })
+      expect(reset('live', '--yes')).toMatchObject({
+        code: 1,
+        err: expect.stringMatching(/^DATA_LOCKED: .*\n {2}Stop that process first/m),
+      })
+    } finally {
+      up.child.kill('SIGTERM')
+      await up.ended
+    }
+  }, 100_000)
+})
+
+describe('reset', () => {
+  const copyOf = (name: string) => {
+    cpSync(join(folder, 'live'), join(folder, name), { recursive: true })
+    return name
+  }
+  const ids = (data: string) => sessionsIn(data).map(({ session_id, event_count }) => [session_id, event_count])
+
+  test('lists what it would delete, and deletes it when told so; the next start computes the same anew, as often as wanted', () => {
+    const data = copyOf('reset')
+    const before = ids(data)
+    const listed = reset(data)
+    expect(listed.code).toBe(1)
+    expect(listed.out).toMatch(
+      /^would delete:\n {2}.*\/reset\/state .* state of open sessions\n {2}.*\/reset\/analytics .* all tables\n {2}.*\/reset\/log .* journals of what was computed/m,
+    )
+    expect(listed.out).toContain('80 events are in the log, and are computed anew.\n\nNothing was deleted: say --yes.')
+    expect(ids(data)).toEqual(before)
+    for (const lineage of ['main-2', 'main-3']) {
+      expect(reset(data, '--yes')).toMatchObject({ code: 0, out: expect.stringMatching(/^deletes:\n[\s\S]*Done\./) })
+      expect(existsSync(join(folder, data, 'state', 'main'))).toBe(false)
+      // The same file again is known: nothing comes in twice. It also asks for open sessions.
+      expect(json('import', 'events.jsonl', '--data', data)).toMatchObject({ accepted: 0, before: 80 })
+      expect(ids(data)).toEqual(before)
+      expect(new Set(sessionsIn(data).map((session) => session.lineage))).toEqual(new Set([lineage]))
+      expect(json('sql', 'SELECT count() AS n FROM events_raw', '--data', data)).toEqual([{ n: 80 }])
+      expect(json<Verification>('verify', '--data', data)).toMatchObject({ different: 0 })
+      expect(json<{ lag: { records: number }[] }>('lag', '--data', data).lag.filter(({ records }) => records > 0)).toEqual([])
+    }
+  }, 200_000)
+
+  test('broken off, nothing starts before it has been finished', () => {
+    const data = copyOf('broken')
+    const before = ids(data)
+    const path = join(folder, data, 'packmill.json')
+    writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), computed: 'main-2', isResetting: true }))
+    rmSync(join(folder, data, 'analytics'), { recursive: true })
+    expect(run('sql', 'SELECT 1', '--data', data)).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^RESET_UNFINISHED: .*\n.*reset clickstream --yes/m),
+    })
+    expect(reset(data, '--yes').code).toBe(0)
+    expect(run('import', 'events.jsonl', '--data', data).code).toBe(0)
+    expect(ids(data)).toEqual(before)
+  }, 100_000)
+
+  test('a lineage, by its name', () => {
+    const data = copyOf('lineage')
+    expect(replay(data, 'earliest', 'gone').code).toBe(0)
+    expect(reset(data, '--lineage', 'gnoe', '--yes')).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^LINEAGE_UNKNOWN: .*\n.*gone/m),
+    })
+    expect(reset(data, '--lineage', 'gone')).toMatchObject({ code: 1, out: expect.stringMatching(/lineages\/gone .* the lineage/) })
+    expect(existsSync(join(folder, data, 'lineages', 'gone'))).toBe(true)
+    expect(reset(data, '--lineage', 'gone', '--yes').code).toBe(0)
+    expect(existsSync(join(folder, data, 'lineages', 'gone'))).toBe(false)
+    expect(sessionsIn(data)).toHaveLength(80)
+  }, 100_000)
+})
+
+test('where retention has deleted what came first: a replay says from when all is there, a reset what it loses, and both work', async () => {
+  const data = 'retained'
+  const own = ['--data', data, '--set', 'log.journalBytes=1048576', '--set', 'log.partitions=2']
+  expect(run('traffic', '--events', '20000', ...own).code).toBe(0)
+  const log = join(folder, data, 'log')
+  const shared = await prepareLog({ files: realFiles, folder: log, writers: ['main'] })
+  const later = Date.now() + 86_400_000
+  const retention = { topics: {}, others: { ms: 0, bytes: Number.POSITIVE_INFINITY } }
+  const main = await openJournalLog({ files: realFiles, folder: log, writer: 'main', shared, nowMs: () => later, retention })
+  // As sinks and tasks declare it some time after they have come so far.
+  for (const { consumer, topic, partition } of main.consumers())
+    await main.need(consumer, { topic, partition }, Math.floor((await main.bounds({ topic, partition })).end / 2))
+  expect(await main.retain()).toBeGreaterThan(0)
+  const starts = await Promise.all([0, 1].map(async (partition) => (await main.bounds({ topic: 'events.raw', partition })).start))
+  await main.close()
+  const missing = starts.reduce((sum, start) => sum + start, 0)
+  expect(missing).toBeGreaterThan(0)
+  const refused = replay(data, '2026-01-01', 'x', ...own)
+  expect(refused).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/^REPLAY_BEFORE_RETENTION: .* from (\S+) on\n {2}Say --from \1, or --from earliest/m),
+  })
+  const all = replay(data, 'earliest', 'x', '--json', ...own)
+  expect(all.code, all.err).toBe(0)
+  const { records } = JSON.parse(all.out) as { records: number }
+  expect(records).toBeGreaterThan(0)
+  expect(json('sql', 'SELECT count() AS n FROM events_raw', ...own)).not.toEqual([{ n: records }])
+  expect(reset(data, ...own.slice(2)).out).toContain(`${missing.toLocaleString('en-US')} older events are not in the log any more`)
+  expect(reset(data, '--yes', ...own.slice(2)).code).toBe(0)
+  expect(json('sql', 'SELECT count() AS n FROM events_raw', ...own)).toEqual([{ n: records }])
+  expect(json<Verification>('verify', ...own)).toMatchObject({ different: 0 })
+}, 200_000)

@@ -1,0 +1,16 @@
+// When a record, or what it speaks of, was received: ms since epoch, or undefined where it does not say. Pure.
+
+/** An event says it (`receivedAt`), a row by its column (`received_at`), a late event or a dead letter by the record in it. Sums do not. */
+export function receivedAt(text: string): number | undefined {
+  // As the door writes it: the last field.
+  const last = /"receivedAt":(\d+)\}$/.exec(text.slice(-40))
+  if (last) return Number(last[1])
+  try {
+    const { receivedAt: at, received_at, record } = JSON.parse(text) as Record<string, unknown>
+    const found = at ?? received_at ?? (typeof record === 'string' ? receivedAt(record) : undefined)
+    return typeof found === 'number' ? found : undefined
+  } catch {
+    // Not every topic has JSON objects.
+    return undefined
+  }
+}
