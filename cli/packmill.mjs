@@ -3,6 +3,7 @@
 // installed package the compiled program, under the Node that is there. Plain JavaScript, because any Node may start it.
 import { existsSync, fstatSync, readFileSync, writeSync } from 'node:fs'
 import module from 'node:module'
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const sources = new URL('./main.ts', import.meta.url)
@@ -20,7 +21,9 @@ const hasSources = existsSync(sources)
 const isInstalledHelp = !hasSources && isPlainHelp(process.argv.slice(2)) && existsSync(helpText)
 
 // What was compiled (and stripped of its types) once is not compiled again: half of the time of a short command.
-if (!isInstalledHelp) module.enableCompileCache?.()
+const cache = isInstalledHelp ? undefined : module.enableCompileCache?.()
+// Nor by the threads, which look for the cache in their environment: a fifth of the time in which they are ready.
+if (cache?.directory) process.env.NODE_COMPILE_CACHE ??= dirname(cache.directory)
 
 if (isInstalledHelp) writeSync(1, readFileSync(helpText))
 else if (hasSources) {
