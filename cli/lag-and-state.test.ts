@@ -172,7 +172,7 @@ describe('state', () => {
           startedAt: at(0),
           endedAt: at(6_000),
           closed: false,
-          published: { version: 1, row: { event_count: 3, screen_sequence: ['/home'] } },
+          published: { version: 1, row: { event_count: 3 } },
           nextTimer: at(905_000),
           operators: {
             'rage-clicks': { state: { element: 'button.ü', lastMs: at(6_000), chain: 1 } },

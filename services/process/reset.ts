@@ -13,7 +13,6 @@ import { indexPath, listJournals } from '../../stores/log/journal-file.ts'
 import { openJournalLog } from '../../stores/log/journal-log.ts'
 import { prepareLog } from '../../stores/log/prepare-log.ts'
 import { openCheckpointStore } from '../../stores/state/checkpoint-store.ts'
-import { lmdbKeyValue } from '../../stores/state/lmdb-key-value.ts'
 import { computedIn, folderMeta, writeMeta } from './data-folder.ts'
 import { emptyComputer } from './state-view.ts'
 import { withStoppedLog } from './stopped-log.ts'
@@ -118,7 +117,7 @@ async function startAnew(data: string, lineage: string, topology: Topology): Pro
 /** The start position of a lineage whose input does not begin with the first record: a checkpoint before the first epoch, with nothing in it. */
 async function beginAt(folder: string, to: number, topology: Topology): Promise<void> {
   await realFiles.makeFolder(folder)
-  const store = await openCheckpointStore({ files: realFiles, folder, keyValue: lmdbKeyValue(join(folder, 'kv')) })
+  const store = await openCheckpointStore({ files: realFiles, folder })
   try {
     const { layout, header } = emptyComputer(topology)
     await store.begin({ ...header, epoch: 0, to, code: 'reset', layout }).finish()

@@ -64,7 +64,7 @@ export interface StateForm {
 }
 
 const USER_SPACE = 0x75
-const TIMER_SPACE = 0x74
+const KEY_SPACE = 0x6b
 
 /** Errors: CODE_CHANGED where the state is of other operators than `form` has; STATE_CORRUPT. */
 export function viewState(store: StateStore, form: StateForm, at: { task: string; partition: number }, request: StateRequest): StateAnswer {
@@ -87,7 +87,7 @@ export function viewState(store: StateStore, form: StateForm, at: { task: string
 /** State of product events, of the operators of `topology`. */
 export const sessionForm = (topology: Topology): StateForm => ({
   *keys(store) {
-    for (const [key, value] of store.entries('index')) {
+    for (const [key, value] of store.entries()) {
       if (key[0] !== USER_SPACE) continue
       const [org, product, user] = Buffer.from(key.subarray(1)).toString().split('\0') as [string, string, string]
       const times = new DataView(value.buffer, value.byteOffset, 16)
@@ -96,7 +96,7 @@ export const sessionForm = (topology: Topology): StateForm => ({
   },
   value(store, { org = '', product = '', key, events }) {
     refuseOther(topology, store.header!)
-    const bytes = store.get('state', Buffer.from(`${org}\0${product}\0${key}`))
+    const bytes = store.get(Buffer.from(`${String.fromCharCode(USER_SPACE)}${org}\0${product}\0${key}`))
     return bytes && sessionUser(topology, bytes, { org, product, user: key }, events)
   },
 })
@@ -104,26 +104,25 @@ export const sessionForm = (topology: Topology): StateForm => ({
 /** State of topologies of one's own. */
 export const recordForm: StateForm = {
   *keys(store) {
-    for (const [key] of store.entries('state')) {
-      const name = Buffer.from(key).toString()
-      yield { key: name, ...finite('dueMs', dueOf(store, name)) }
-    }
+    for (const [key, index] of store.entries())
+      if (key[0] === KEY_SPACE) yield { key: Buffer.from(key.subarray(1)).toString(), ...finite('dueMs', dueOf(index)) }
   },
   value(store, { key }) {
-    const bytes = store.get('state', Buffer.from(key))
-    if (!bytes) return undefined
+    const stored = Buffer.concat([Buffer.of(KEY_SPACE), Buffer.from(key)])
+    const bytes = store.get(stored)
+    if (!bytes || bytes.length === 0) return undefined
     const values = deserialize(bytes) as unknown[]
-    const due = dueOf(store, key)
+    let due = Number.POSITIVE_INFINITY
+    for (const [other, index] of store.entries()) if (stored.equals(other)) due = dueOf(index)
     const operators: RecordValue['operators'] = {}
     for (let i = 0; i < values.length; i += 3) operators[String(values[i])] = { stateVersion: Number(values[i + 1]), state: values[i + 2] }
     return { nextTimer: Number.isFinite(due) ? new Date(due).toISOString() : null, operators }
   },
 }
 
-function dueOf(store: StateStore, key: string): number {
-  const value = store.get('index', Buffer.concat([Buffer.of(TIMER_SPACE), Buffer.from(key)]))
-  return value ? new DataView(value.buffer, value.byteOffset, 8).getFloat64(0) : Number.POSITIVE_INFINITY
-}
+/** Of a key without a timer nothing is kept. */
+const dueOf = (index: Uint8Array): number =>
+  index.length === 0 ? Number.POSITIVE_INFINITY : new DataView(index.buffer, index.byteOffset, 8).getFloat64(0)
 
 const finite = <N extends string>(name: N, value: number) => (Number.isFinite(value) ? ({ [name]: value } as Record<N, number>) : {})
 

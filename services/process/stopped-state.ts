@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { lockFolder } from '../../stores/files/folder-lock.ts'
 import { realFiles } from '../../stores/files/real-files.ts'
 import { openCheckpointStore } from '../../stores/state/checkpoint-store.ts'
-import { lmdbKeyValue } from '../../stores/state/lmdb-key-value.ts'
 import { type StateAnswer, type StateForm, type StateRequest, viewState } from './state-view.ts'
 
 /** Of these partitions (default: all), by task and partition. Errors: DATA_LOCKED; those of the state store and of viewState. */
@@ -18,7 +17,7 @@ export async function stoppedState(
     const answers: StateAnswer[] = []
     for (const { task, partition, folder } of tasksIn(join(data, 'state', lineage))) {
       if (partitions && !partitions.includes(partition)) continue
-      const store = await openCheckpointStore({ files: realFiles, folder, keyValue: lmdbKeyValue(join(folder, 'kv')) })
+      const store = await openCheckpointStore({ files: realFiles, folder })
       try {
         answers.push(viewState(store, form, { task, partition }, request))
       } finally {
