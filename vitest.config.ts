@@ -6,6 +6,7 @@ export default defineConfig({
   test: {
     include: ['**/*.test.ts'],
     exclude: ['node_modules/**', 'dist/**', '.cache/**'],
+    globalSetup: ['tests/stop-servers.ts'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 60_000,

@@ -26,6 +26,7 @@ const scripts = {
   bench: [['bench/main.ts']],
   simulate: [['tests/sim/main.ts']],
   torture: [['tests/torture/main.ts']],
+  'dev:servers': [['dev/servers.ts']],
 }
 
 /** Why node_modules must be installed (again), or undefined: it holds every package that the lock file wants. */

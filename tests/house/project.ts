@@ -21,7 +21,7 @@ export const productFolders = [
   'cli',
 ].filter(here)
 /** All that holds code. */
-export const folders = [...productFolders, ...['bench', 'tests', 'tools'].filter(here)]
+export const folders = [...productFolders, ...['bench', 'tests', 'tools', 'dev'].filter(here)]
 
 /** What proves the product and is not shipped: tests, the fakes beside them, conformance suites. */
 export const isProof = (path: string) => /\.(test|fake|conformance)\.ts$/.test(path)
