@@ -125,9 +125,7 @@ function answers(broker: string): Promise<boolean> {
 async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer())
   const ports = await Promise.all(
-    servers.map(
-      (server) => new Promise<number>((resolve) => server.listen(0, () => resolve((server.address() as { port: number }).port))),
-    ),
+    servers.map((server) => new Promise<number>((resolve) => server.listen(0, () => resolve((server.address() as { port: number }).port)))),
   )
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
   return ports

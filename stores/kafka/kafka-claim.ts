@@ -1,0 +1,144 @@
+// One claim of a name: a transactional id, and the name's ledger. Every commit is one transaction with the outputs and the receipt.
+//
+// 1. A commit resolves when its transaction is decided and, unless another's open transaction keeps it back for longer, can be read: the broker
+//    answers before the markers are written, and whoever commits and then reads must find it.
+// 2. A refusal says only that the id has another epoch. The ledger says whether another owner has it, or the coordinator's timeout took it.
+import type { Admin } from 'kafkajs'
+import type { Claim, LogReceipt, OutputBlock, TopicPartition } from '../../engine/log/contract.ts'
+import { fenced, isFence, KafkaError, kafkaError } from './kafka-error.ts'
+import { encodeRecord, type Ledger, type LedgerRecord } from './ledger.ts'
+import type { Names } from './names.ts'
+import type { OutputRecord, TransactionalProducer, Written } from './transactional-producer.ts'
+
+export interface ClaimOptions<R extends LogReceipt> {
+  name: string
+  names: Names
+  input?: TopicPartition
+  ledger: Ledger<R>
+  producer: TransactionalProducer
+  /** Claims since the last commit, this one included. */
+  count: number
+  /** Resolves when what was written can be read. */
+  visible(written: readonly Written[]): Promise<void>
+  admin(): Promise<Admin>
+  /** Something was committed; `to`: the input is read up to there. */
+  committed(to: number | undefined): void
+  /** Bytes that a topic takes as one record. */
+  maxBytes(topic: string): number
+}
+
+const NEWLINE = 10
+
+export class KafkaClaim<R extends LogReceipt> implements Claim<R> {
+  readonly claimsSinceCommit: number
+  readonly last: R | undefined
+  private readonly options: ClaimOptions<R>
+  private over = false
+
+  constructor(options: ClaimOptions<R>) {
+    this.options = options
+    this.claimsSinceCommit = options.count
+    this.last = options.ledger.last
+  }
+
+  receipts(after: number): AsyncIterable<R> {
+    return this.options.ledger.receiptsAfter(after)
+  }
+
+  async commit({
+    outputs,
+    receipt,
+    release,
+  }: {
+    outputs: OutputBlock[]
+    receipt?: R
+    release?: { receiptsThrough: number; inputBefore: number }
+  }): Promise<void> {
+    await this.transact(outputs, receipt && { is: 'receipt', receipt })
+    this.options.committed(receipt?.to)
+    if (release) await this.deleteReceipts(release.receiptsThrough)
+  }
+
+  async release(): Promise<void> {
+    await this.transact([], { is: 'release' })
+    await this.end()
+  }
+
+  async holds(): Promise<boolean> {
+    return !this.over && (await this.options.ledger.isOurs())
+  }
+
+  /** The claim is over; what is open is left to whoever comes next. */
+  async end(): Promise<void> {
+    this.over = true
+    await this.options.producer.close()
+  }
+
+  /** The first transaction of a claim: that it is one. */
+  async writeDown(): Promise<void> {
+    const { ledger, count } = this.options
+    await this.transact([], { is: 'claim', owner: ledger.owner, count })
+  }
+
+  private async transact(outputs: readonly OutputBlock[], record: LedgerRecord<R> | undefined): Promise<void> {
+    const { name, names, ledger, producer, visible, maxBytes } = this.options
+    if (this.over) throw fenced(name)
+    try {
+      const blocks = outputs.map((output) => {
+        const { topic, partition } = names.data(output)
+        const records = [...lines(output)]
+        for (const one of records) producer.mustFit(one, topic, maxBytes(topic))
+        return { topic, partition, records }
+      })
+      if (record) blocks.push({ ...ledger.at, records: [{ key: Buffer.from(name), value: encodeRecord(record) }] })
+      if (blocks.length === 0) return
+      const written = await producer.send(blocks)
+      await producer.commit()
+      if (record) {
+        const { base, after } = written.find(({ topic, partition }) => topic === ledger.at.topic && partition === ledger.at.partition)!
+        ledger.apply(record, base)
+        ledger.position = after
+      }
+      await visible(written)
+    } catch (error) {
+      // 4 of contract.ts.
+      this.over = true
+      await producer.abort()
+      void producer.close()
+      throw await this.failure(error)
+    }
+  }
+
+  private async failure(error: unknown): Promise<Error> {
+    const { name, ledger } = this.options
+    if (!isFence(error)) return kafkaError(error, `commit of ${name}`)
+    if (!(await ledger.isOurs().catch(() => true))) return fenced(name)
+    return new KafkaError(
+      'KAFKA_TRANSACTION_LOST',
+      `${name}: the broker ended this owner's transaction, and nobody else has claimed it`,
+      'Nothing, it is claimed again. Where it comes often, see what stops this process for so long.',
+      error,
+    )
+  }
+
+  /** What cannot be deleted now goes with the next release. */
+  private async deleteReceipts(through: number): Promise<void> {
+    const { ledger, admin } = this.options
+    const { topic, partition } = ledger.at
+    const offset = ledger.release(through)
+    try {
+      await (await admin()).deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] })
+    } catch {
+      return
+    }
+  }
+}
+
+function* lines({ bytes, count }: OutputBlock): Iterable<OutputRecord> {
+  for (let i = 0, from = 0; i < count; i++) {
+    const end = bytes.indexOf(NEWLINE, from)
+    if (end < 0) throw new RangeError(`A block of ${count} records has only ${i} lines.`)
+    yield { value: Buffer.from(bytes.buffer, bytes.byteOffset + from, end - from) }
+    from = end + 1
+  }
+}

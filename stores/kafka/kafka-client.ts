@@ -1,0 +1,71 @@
+// The one place where kafkajs is set up: connection, TLS, SASL, retries, codecs. Owns nothing that lives.
+import { promisify } from 'node:util'
+import { zstdCompress, zstdDecompress } from 'node:zlib'
+import kafkajs, { type Cluster, type Kafka, type KafkaConfig, type SASLOptions } from 'kafkajs'
+
+// A CommonJS module: Node finds only some of its names.
+const { CompressionCodecs, CompressionTypes, Kafka: Client, logLevel } = kafkajs
+
+export interface KafkaConnection {
+  /** host:port, … */
+  brokers: readonly string[]
+  /** How this process is called in the broker's log and quotas. */
+  clientId?: string
+  tls?: {
+    /** PEM; the machine's own authorities where absent. */ ca?: string /** Client certificate and key, PEM. */
+    cert?: string
+    key?: string
+  }
+  sasl?: { mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; username: string; password: string }
+}
+
+/** Of one request; a broker that says nothing for longer is taken for gone. */
+const REQUEST_MS = 20_000
+/** The pauses grow to half a second, and end after about ten: longer than a broker's restart or a new leader takes to be told of. */
+export const RETRY = { initialRetryTime: 5, multiplier: 1.6, factor: 0.2, maxRetryTime: 500, retries: 28 }
+
+// Records of foreign producers. gzip is there; snappy and lz4 are not: KAFKA_COMPRESSION_UNKNOWN says what to do.
+const zstd = {
+  compress: ({ buffer }: { buffer: Buffer }) => promisify(zstdCompress)(buffer),
+  decompress: (buffer: Buffer) => promisify(zstdDecompress)(buffer),
+}
+CompressionCodecs[CompressionTypes.ZSTD] = () => zstd
+
+export function kafkaClient({ brokers, clientId = 'packmill', tls, sasl }: KafkaConnection): Kafka {
+  const config: KafkaConfig = {
+    brokers: [...brokers],
+    clientId,
+    connectionTimeout: 5_000,
+    authenticationTimeout: 10_000,
+    requestTimeout: REQUEST_MS,
+    retry: RETRY,
+    // What goes wrong is thrown, and said once by whoever it concerns.
+    logLevel: logLevel.NOTHING,
+    logCreator: () => () => undefined,
+  }
+  if (tls) config.ssl = { ...(tls.ca && { ca: [tls.ca] }), ...(tls.cert && { cert: tls.cert }), ...(tls.key && { key: tls.key }) }
+  if (sasl) config.sasl = sasl as SASLOptions
+  return new Client(config)
+}
+
+/**
+ * A client of brokers below kafkajs' consumers, which read only as members of a group: each new partition would be a rebalance, and a read from
+ * an offset a seek. kafkajs hands its cluster, whose fetch and offsets are what is needed here, to a consumer's partition assigner; the consumer
+ * itself is never started. Offsets asked of it are those of committed records, unless `uncommitted`.
+ */
+export function clusterOf(kafka: Kafka, uncommitted = false): Cluster {
+  let cluster: Cluster | undefined
+  kafka.consumer({
+    groupId: 'packmill.no-group',
+    allowAutoTopicCreation: false,
+    readUncommitted: uncommitted,
+    partitionAssigners: [
+      (given) => {
+        cluster = given.cluster
+        return { name: 'none', version: 0, assign: async () => [], protocol: () => ({ name: 'none', metadata: Buffer.alloc(0) }) }
+      },
+    ],
+  })
+  if (!cluster) throw new Error('kafkajs gives assigners no cluster any more')
+  return cluster
+}

@@ -1,0 +1,197 @@
+// Reads of partitions from explicit offsets, over kafkajs' cluster (kafka-client.ts): fetches, bounds. Owns the retries and the connection.
+//
+// One fetch of one broker is answered after the other on its connection: who waits for records to come (Watch) has a KafkaCluster of its own.
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Broker, Cluster, Kafka } from 'kafkajs'
+import type { TopicPartition } from '../../engine/log/contract.ts'
+import { StorageError } from '../files/storage-error.ts'
+import { Fetched, type FetchedPartition } from './fetched.ts'
+import { clusterOf } from './kafka-client.ts'
+import { errorType, isConnectionError, isStale, kafkaError } from './kafka-error.ts'
+
+export interface FetchRequest extends TopicPartition {
+  from: number
+  maxBytes: number
+}
+
+/** How long a request is tried again before it is an error. */
+const PATIENCE_MS = 10_000
+const PAUSE_FIRST_MS = 5
+const PAUSE_MAX_MS = 500
+const READ_COMMITTED = 1
+
+export class KafkaCluster {
+  private readonly cluster: Cluster
+  private connecting: Promise<void> | undefined
+  private readonly known = new Set<string>()
+  private closed = false
+
+  /** `uncommitted`: bounds end behind the last record that was written, decided or not. */
+  constructor(kafka: Kafka, uncommitted = false) {
+    this.cluster = clusterOf(kafka, uncommitted)
+  }
+
+  /** Errors: KAFKA_UNAVAILABLE, KAFKA_UNAUTHENTICATED. */
+  async connect(): Promise<void> {
+    this.connecting ??= this.cluster.connect()
+    try {
+      await this.connecting
+    } catch (error) {
+      this.connecting = undefined
+      throw kafkaError(error, 'connecting')
+    }
+  }
+
+  async close(): Promise<void> {
+    this.closed = true
+    if (this.connecting) await this.connecting.then(() => this.cluster.disconnect()).catch(() => undefined)
+  }
+
+  /** Number of partitions, 0 where there is no such topic. */
+  async partitionsNow(topic: string): Promise<number> {
+    await this.connect()
+    try {
+      await this.cluster.addMultipleTargetTopics([topic])
+      await this.cluster.refreshMetadata()
+      return this.cluster.findTopicPartitionMetadata(topic).length
+    } catch (error) {
+      if (errorType(error) === 'UNKNOWN_TOPIC_OR_PARTITION') return 0
+      throw kafkaError(error, `looking for the topic ${topic}`)
+    }
+  }
+
+  /** Number of partitions of a topic. Errors: KAFKA_TOPIC_MISSING. */
+  async partitions(topic: string): Promise<number> {
+    return this.tried(`looking for the topic ${topic}`, [topic], async () => this.cluster.findTopicPartitionMetadata(topic).length)
+  }
+
+  /** Which broker is asked for a partition. */
+  async leaderOf({ topic, partition }: TopicPartition): Promise<string> {
+    return this.tried(`looking for the leader of ${topic}/${partition}`, [topic], async () => {
+      const leader = Object.keys(this.cluster.findLeaderForPartitions(topic, [partition]))[0]
+      if (leader === undefined)
+        throw Object.assign(new Error(`${topic} has no partition ${partition}`), { type: 'UNKNOWN_TOPIC_OR_PARTITION' })
+      return leader
+    })
+  }
+
+  /** Records of one partition, at once; none where `from` is the end. Errors: LOG_TRIMMED. */
+  async fetch(request: FetchRequest): Promise<Fetched> {
+    const { topic, partition, from } = request
+    try {
+      const leader = await this.leaderOf(request)
+      return await this.tried(
+        `reading ${topic}/${partition} from offset ${from}`,
+        [topic],
+        async () => (await this.ask(leader, [request], 0))[0],
+      )
+    } catch (error) {
+      if (errorType((error as Error).cause) !== 'OFFSET_OUT_OF_RANGE') throw error
+      const { start, end } = await this.bounds(request)
+      if (from < start)
+        throw new StorageError(
+          'LOG_TRIMMED',
+          `${topic}/${partition} begins at offset ${start}; ${from} was deleted by retention.`,
+          'Raise retention.ms of the topic. What is missing can only be produced again, under a new lineage.',
+        )
+      // Behind the end: the broker has lost what was read there once; whoever recovers compares its positions with the bounds.
+      return new Fetched(
+        { partition, highWatermark: `${end}`, lastStableOffset: `${end}`, lastStartOffset: `${start}`, messages: [] },
+        from,
+        false,
+      )
+    }
+  }
+
+  /** Records of partitions of one broker, waiting up to waitMs for any to come. Tried once. */
+  async fetchFrom(leader: string, requests: readonly FetchRequest[], waitMs: number): Promise<Fetched[]> {
+    await this.connect()
+    await this.know(requests.map(({ topic }) => topic))
+    return this.ask(leader, requests, waitMs)
+  }
+
+  async bounds({ topic, partition }: TopicPartition): Promise<{ start: number; end: number }> {
+    const at = [{ topic, partitions: [{ partition }] }]
+    return this.tried(`asking for the bounds of ${topic}/${partition}`, [topic], async () => {
+      const [[first], [last]] = await Promise.all([
+        this.cluster.fetchTopicsOffset(at.map((one) => ({ ...one, fromBeginning: true as const }))),
+        this.cluster.fetchTopicsOffset(at.map((one) => ({ ...one, fromBeginning: false as const }))),
+      ])
+      return { start: Number(first.partitions[0].offset), end: Number(last.partitions[0].offset) }
+    })
+  }
+
+  /** Ends of several partitions, in their order. */
+  async ends(partitions: readonly TopicPartition[]): Promise<number[]> {
+    const byTopic = new Map<string, number[]>()
+    for (const { topic, partition } of partitions) byTopic.set(topic, [...(byTopic.get(topic) ?? []), partition])
+    const asked = [...byTopic].map(([topic, numbers]) => ({
+      topic,
+      partitions: numbers.map((partition) => ({ partition })),
+      fromBeginning: false as const,
+    }))
+    return this.tried('asking for ends', [...byTopic.keys()], async () => {
+      const found = await this.cluster.fetchTopicsOffset(asked)
+      return partitions.map(({ topic, partition }) =>
+        Number(found.find((one) => one.topic === topic)?.partitions.find((one) => one.partition === partition)?.offset ?? -1),
+      )
+    })
+  }
+
+  /** Writes positions down as a group's, for displays of lag: nothing ever reads them back here. */
+  async showPositions(groupId: string, topic: string, partition: number, position: number): Promise<void> {
+    await this.tried(`positions of ${groupId}`, [topic], async () => {
+      const coordinator = await this.cluster.findGroupCoordinator({ groupId })
+      const topics = [{ topic, partitions: [{ partition, offset: String(position) }] }]
+      await coordinator.offsetCommit({ groupId, groupGenerationId: -1, memberId: '', topics })
+    })
+  }
+
+  private async ask(leader: string, requests: readonly FetchRequest[], waitMs: number): Promise<Fetched[]> {
+    const broker: Broker = await this.cluster.findBroker({ nodeId: leader })
+    const { responses } = (await broker.fetch({
+      isolationLevel: READ_COMMITTED,
+      maxWaitTime: waitMs,
+      minBytes: waitMs > 0 ? 1 : 0,
+      maxBytes: requests.reduce((sum, { maxBytes }) => sum + maxBytes, 0),
+      topics: requests.map(({ topic, partition, from, maxBytes }) => ({
+        topic,
+        partitions: [{ partition, fetchOffset: String(from), maxBytes }],
+      })),
+    })) as { responses: { topicName: string; partitions: FetchedPartition[] }[] }
+    return requests.map(({ topic, partition, from }) => {
+      const part = responses
+        .filter(({ topicName }) => topicName === topic)
+        .flatMap(({ partitions }) => partitions)
+        .find((one) => one.partition === partition)
+      if (!part) throw Object.assign(new Error(`the broker left ${topic}/${partition} out of its answer`), { type: 'NETWORK_EXCEPTION' })
+      return new Fetched(part, from, requests.length === 1)
+    })
+  }
+
+  private async know(topics: readonly string[]): Promise<void> {
+    const unknown = topics.filter((topic) => !this.known.has(topic))
+    if (unknown.length === 0) return
+    await this.cluster.addMultipleTargetTopics(unknown)
+    for (const topic of unknown) this.known.add(topic)
+  }
+
+  private async tried<T>(doing: string, topics: readonly string[], work: () => Promise<T>): Promise<T> {
+    const endMs = performance.now() + PATIENCE_MS
+    for (let pauseMs = PAUSE_FIRST_MS; ; pauseMs = Math.min(PAUSE_MAX_MS, pauseMs * 2)) {
+      try {
+        await this.connect()
+        await this.know(topics)
+        await this.cluster.refreshMetadataIfNecessary()
+        return await work()
+      } catch (error) {
+        const mayPass = isConnectionError(error) || isStale(error) || (error as { retryable?: boolean }).retryable === true
+        // A topic that is not there does not come by waiting: it was told of as soon as it was made.
+        const isMissing = errorType(error) === 'UNKNOWN_TOPIC_OR_PARTITION' && pauseMs > 200
+        if (this.closed || !mayPass || isMissing || performance.now() > endMs) throw kafkaError(error, doing)
+        await sleep(pauseMs)
+        await this.cluster.refreshMetadata().catch(() => undefined)
+      }
+    }
+  }
+}

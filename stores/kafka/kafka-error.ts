@@ -1,0 +1,120 @@
+// Errors of what talks to Kafka: a stable code, whether trying again can help, and what to do. What kafkajs throws becomes one of these here.
+import { StorageError } from '../files/storage-error.ts'
+
+const CODES = {
+  /** No broker answers, or not in time. Nothing of what failed is visible, or the next claim sees it whole. */
+  KAFKA_UNAVAILABLE: { retryable: true },
+  /** The coordinator ended this owner's transaction (its timeout), though nobody else has claimed the name. */
+  KAFKA_TRANSACTION_LOST: { retryable: true },
+  KAFKA_UNAUTHENTICATED: { retryable: false },
+  KAFKA_UNAUTHORIZED: { retryable: false },
+  KAFKA_TOPIC_MISSING: { retryable: false },
+  /** A topic is not as it must be: partitions, cleanup policy, retention, size of messages. */
+  KAFKA_TOPIC_WRONG: { retryable: false },
+  KAFKA_RECORD_TOO_LARGE: { retryable: false },
+  KAFKA_COMPRESSION_UNKNOWN: { retryable: false },
+  /** Records that are neither committed nor aborted stand before the end of a topic that only this owner writes. */
+  KAFKA_TRANSACTION_HANGS: { retryable: true },
+  /** What the broker said has no better name here. */
+  KAFKA_FAILED: { retryable: true },
+} as const
+export type KafkaErrorCode = keyof typeof CODES
+
+export class KafkaError extends Error {
+  override readonly name = 'KafkaError'
+  readonly code: KafkaErrorCode
+  readonly retryable: boolean
+  /** What to do about it, for the person running the system. */
+  readonly advice: string
+
+  constructor(code: KafkaErrorCode, message: string, advice: string, cause?: unknown) {
+    super(message, { cause })
+    this.code = code
+    this.retryable = CODES[code].retryable
+    this.advice = advice
+  }
+}
+
+/** The fields that errors of kafkajs have; those of its retries wrap the last one as `cause`. */
+interface ThrownByClient {
+  name?: string
+  type?: string
+  code?: unknown
+  message?: string
+  cause?: unknown
+}
+
+/** The error that retries ended with. */
+function innermost(thrown: unknown): ThrownByClient {
+  let error = thrown as ThrownByClient
+  for (let depth = 0; depth < 8 && !error.type && error.cause && error.cause !== error; depth++) error = error.cause as ThrownByClient
+  return error
+}
+
+/** The broker's word for it, such as INVALID_PRODUCER_EPOCH; undefined where it said nothing. */
+export const errorType = (thrown: unknown): string | undefined => innermost(thrown).type
+
+const FENCES = new Set([
+  'PRODUCER_FENCED',
+  'INVALID_PRODUCER_EPOCH',
+  'INVALID_PRODUCER_ID_MAPPING',
+  'TRANSACTIONAL_ID_NOT_FOUND',
+  'INVALID_TXN_STATE',
+  'UNKNOWN_PRODUCER_ID',
+  'OUT_OF_ORDER_SEQUENCE_NUMBER',
+])
+
+/** Whether the broker refuses this producer for good: somebody else has its id, or the coordinator has ended its transaction. */
+export const isFence = (thrown: unknown): boolean => FENCES.has(errorType(thrown) ?? '')
+
+/** The broker's answers that come of looking at the wrong one, or too early: the client looks again. */
+export const isStale = (thrown: unknown): boolean =>
+  /LEADER|COORDINATOR|NOT_AVAILABLE|UNKNOWN_TOPIC|LOAD_IN_PROGRESS|NETWORK|REPLICA/.test(errorType(thrown) ?? '')
+
+export function isConnectionError(thrown: unknown): boolean {
+  for (let error = thrown as ThrownByClient | undefined, depth = 0; error && depth < 8; error = error.cause as ThrownByClient, depth++) {
+    if (
+      /Connection|RequestTimeout|LockTimeout|BrokerNotFound|NoBrokerAvailable|MetadataNotLoaded|CoordinatorNotFound/.test(error.name ?? '')
+    )
+      return true
+  }
+  return false
+}
+
+/** What it means. `doing`: what was tried, as in 'commit of task.main'. KafkaErrors and StorageErrors pass unchanged. */
+export function kafkaError(thrown: unknown, doing: string): Error {
+  if (thrown instanceof KafkaError || thrown instanceof StorageError) return thrown
+  const { name, type, message } = innermost(thrown)
+  const text = `Kafka: ${doing}: ${message}`
+  if (type === 'SASL_AUTHENTICATION_FAILED' || /SASL/.test(name ?? ''))
+    return new KafkaError(
+      'KAFKA_UNAUTHENTICATED',
+      text,
+      'Set kafka.sasl.mechanism, kafka.sasl.username and kafka.sasl.password as the broker knows them.',
+      thrown,
+    )
+  if (/AUTHORIZATION_FAILED|SECURITY_DISABLED/.test(type ?? ''))
+    return new KafkaError('KAFKA_UNAUTHORIZED', text, 'Allow this user that with kafka-acls, then start again.', thrown)
+  if (type === 'UNKNOWN_TOPIC_OR_PARTITION')
+    return new KafkaError(
+      'KAFKA_TOPIC_MISSING',
+      text,
+      'Start with the right to create topics, or create it with kafka-topics --create.',
+      thrown,
+    )
+  if (type === 'MESSAGE_TOO_LARGE' || type === 'RECORD_LIST_TOO_LARGE')
+    return new KafkaError('KAFKA_RECORD_TOO_LARGE', text, 'Raise max.message.bytes of the topic with kafka-configs --alter.', thrown)
+  if (name === 'KafkaJSNotImplemented')
+    return new KafkaError(
+      'KAFKA_COMPRESSION_UNKNOWN',
+      text,
+      'Have producers compress with gzip or zstd, or the broker do it: kafka-configs --alter --entity-type topics --entity-name TOPIC --add-config compression.type=zstd.',
+      thrown,
+    )
+  if (isConnectionError(thrown))
+    return new KafkaError('KAFKA_UNAVAILABLE', text, 'Look whether the brokers of kafka.brokers run and can be reached from here.', thrown)
+  return new KafkaError('KAFKA_FAILED', text, 'See what the broker said; its own log has more.', thrown)
+}
+
+export const fenced = (name: string): StorageError =>
+  new StorageError('FENCED', `${name} was claimed by another owner, or this claim is over.`, 'Nothing: whoever holds it goes on.')

@@ -1,0 +1,180 @@
+// The log on Kafka: the contract's second implementation, over kafkajs. Numbers are those of contract.ts.
+//
+// KafkaLog owns the connections that reading shares; each claim has a producer of its own (KafkaClaim), each partition that is read a KafkaReader.
+// Topics hold one record per line; the record batches of the broker are the blocks. Nothing here deletes records of topics with data: their retention
+// is the broker's, which ensureTopics checks.
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Admin, Kafka } from 'kafkajs'
+import type { Claim, Log, LogReceipt, Reader, TopicPartition } from '../../engine/log/contract.ts'
+import { KafkaClaim } from './kafka-claim.ts'
+import { type KafkaConnection, kafkaClient, RETRY } from './kafka-client.ts'
+import { KafkaCluster } from './kafka-cluster.ts'
+import { kafkaError } from './kafka-error.ts'
+import { KafkaReader } from './kafka-reader.ts'
+import { Ledger } from './ledger.ts'
+import { type KafkaNames, Names } from './names.ts'
+import { makeOwnTopic } from './own-topic.ts'
+import { BATCH_BYTES, TransactionalProducer, type Written } from './transactional-producer.ts'
+import { Watch } from './watch.ts'
+
+export interface KafkaLogOptions extends KafkaNames {
+  connection: KafkaConnection
+  /** Replicas of topics of Packmill's own; default: the broker's. */
+  replication?: number
+  /** An owner that says nothing for so long has its open transaction aborted: longer than any pause of the process. Default 60 s. */
+  transactionTimeoutMs?: number
+}
+
+const TRANSACTION_TIMEOUT_MS = 60_000
+/** How long a commit waits until it can be read; after that it is only durable. */
+const VISIBLE_MS = 2_000
+const LAG_EVERY_MS = 1_000
+
+/** Errors: KAFKA_UNAVAILABLE, KAFKA_UNAUTHENTICATED. */
+export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> {
+  const log = new KafkaLog(options)
+  await log.connect()
+  return log
+}
+
+export class KafkaLog implements Log {
+  readonly names: Names
+  private readonly options: KafkaLogOptions
+  private readonly kafka: Kafka
+  private readonly cluster: KafkaCluster
+  private readonly written: KafkaCluster
+  private readonly watch: Watch
+  private readonly claims = new Set<KafkaClaim<never>>()
+  private connectingAdmin: Promise<Admin> | undefined
+  /** Positions to be shown, by group, topic and partition. */
+  private readonly positions = new Map<string, [group: string, at: TopicPartition, position: number]>()
+  private lagTimer: NodeJS.Timeout | undefined
+
+  constructor(options: KafkaLogOptions) {
+    this.options = options
+    this.names = new Names(options)
+    this.kafka = kafkaClient(options.connection)
+    this.cluster = new KafkaCluster(this.kafka)
+    this.written = new KafkaCluster(this.kafka, true)
+    this.watch = new Watch(new KafkaCluster(this.kafka))
+  }
+
+  connect(): Promise<void> {
+    return this.cluster.connect()
+  }
+
+  async claim<R extends LogReceipt = LogReceipt>(name: string, input?: TopicPartition, again = false): Promise<Claim<R>> {
+    const { kafka, names, cluster, written } = this
+    const at = names.receipts(name)
+    await makeOwnTopic({
+      cluster,
+      admin: () => this.admin(),
+      at,
+      partitions: input ? await cluster.partitions(names.data(input).topic) : 1,
+      replication: this.options.replication,
+      config: RECEIPTS_CONFIG,
+    })
+    // Fence, then read (protocol 15, 17).
+    const producer = await TransactionalProducer.open({
+      kafka,
+      transactionalId: names.transactionalId(name, 'log'),
+      transactionTimeoutMs: this.options.transactionTimeoutMs ?? TRANSACTION_TIMEOUT_MS,
+    })
+    const ledger = new Ledger<R>({ cluster, written, at })
+    try {
+      await ledger.load()
+    } catch (error) {
+      await producer.close()
+      throw kafkaError(error, `claiming ${name}`)
+    }
+    const claim = new KafkaClaim<R>({
+      name,
+      names,
+      input,
+      ledger,
+      producer,
+      count: ledger.count + (again ? 0 : 1),
+      visible: (parts) => this.visible(parts),
+      admin: () => this.admin(),
+      maxBytes: () => BATCH_BYTES,
+      committed: (to) => {
+        this.watch.tell()
+        if (input && to !== undefined) this.show(names.group(name), names.data(input), to)
+      },
+    })
+    await claim.writeDown()
+    this.claims.add(claim as unknown as KafkaClaim<never>)
+    return claim
+  }
+
+  reader(at: TopicPartition): Reader {
+    const named = this.names.data(at)
+    const reader: KafkaReader = new KafkaReader({
+      cluster: this.cluster,
+      at: named,
+      onEnd: (position) => this.watch.saw(named, position),
+      onClose: () => this.watch.remove(reader),
+    })
+    this.watch.add(reader)
+    return reader
+  }
+
+  async bounds(at: TopicPartition): Promise<{ start: number; end: number }> {
+    const named = this.names.data(at)
+    const bounds = await this.cluster.bounds(named)
+    this.watch.saw(named, bounds.end)
+    return bounds
+  }
+
+  /** Written down as the position of a group of the consumer's name. The broker's retention deletes regardless of it: ensureTopics sees that it is long enough. */
+  async need(consumer: string, at: TopicPartition, from: number): Promise<void> {
+    if (from === Infinity) return
+    const { topic, partition } = this.names.data(at)
+    await this.cluster.showPositions(this.names.group(consumer), topic, partition, from)
+  }
+
+  changed(): Promise<void> {
+    return this.watch.changed()
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.lagTimer)
+    await Promise.all([...this.claims].map((claim) => claim.end()))
+    await this.watch.close()
+    await this.cluster.close()
+    await this.written.close()
+    await this.connectingAdmin?.then((admin) => admin.disconnect()).catch(() => undefined)
+  }
+
+  private admin(): Promise<Admin> {
+    this.connectingAdmin ??= (async () => {
+      const admin = this.kafka.admin({ retry: RETRY })
+      await admin.connect()
+      return admin
+    })()
+    this.connectingAdmin.catch(() => (this.connectingAdmin = undefined))
+    return this.connectingAdmin
+  }
+
+  private async visible(written: readonly Written[]): Promise<void> {
+    const endMs = performance.now() + VISIBLE_MS
+    // It is decided and durable: that its ends cannot be asked for is nobody's failure to commit.
+    const isVisible = async () => (await this.cluster.ends(written)).every((end, i) => end >= written[i].after)
+    while (!(await isVisible().catch(() => true)) && performance.now() < endMs) await sleep(1)
+  }
+
+  private show(group: string, at: TopicPartition, position: number): void {
+    this.positions.set(`${group} ${at.topic}/${at.partition}`, [group, at, position])
+    this.lagTimer ??= setTimeout(() => void this.showAll(), LAG_EVERY_MS).unref()
+  }
+
+  private async showAll(): Promise<void> {
+    const shown = [...this.positions.values()]
+    this.positions.clear()
+    for (const [group, { topic, partition }, position] of shown)
+      await this.cluster.showPositions(group, topic, partition, position).catch(() => undefined)
+    this.lagTimer = undefined
+  }
+}
+
+const RECEIPTS_CONFIG = { 'cleanup.policy': 'delete', 'retention.ms': '-1', 'retention.bytes': '-1', 'max.message.bytes': String(16 << 20) }

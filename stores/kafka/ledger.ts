@@ -1,0 +1,117 @@
+// A name's ledger: one partition of a topic of Packmill's own with its claims, receipts and releases, one JSON record each. Only the holder of the
+// name's transactional id writes it, so after a fence its end stands still. Owns the records' form and what they add up to.
+//
+// Not compacted, no retention by time (protocol 17): receipts between the last checkpoint and the end are what recovery goes by. The owner deletes
+// what it has released, up to a receipt that stays.
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { LogReceipt, TopicPartition } from '../../engine/log/contract.ts'
+import type { KafkaCluster } from './kafka-cluster.ts'
+import { KafkaError } from './kafka-error.ts'
+
+export type LedgerRecord<R extends LogReceipt = LogReceipt> =
+  | { is: 'claim'; owner: string; count: number }
+  | { is: 'receipt'; receipt: R }
+  | { is: 'release' }
+
+const FETCH_BYTES = 4 << 20
+/** A marker is written milliseconds after its transaction was decided. */
+const HANG_MS = 10_000
+
+export const encodeRecord = (record: LedgerRecord): Buffer => Buffer.from(JSON.stringify(record))
+
+export interface LedgerOptions {
+  /** Reads committed records. */
+  cluster: KafkaCluster
+  /** Ends behind undecided records. */
+  written: KafkaCluster
+  at: TopicPartition
+}
+
+export class Ledger<R extends LogReceipt> {
+  readonly at: TopicPartition
+  readonly owner = randomUUID()
+  /** Claims since the last commit or release. */
+  count = 0
+  last: R | undefined
+  /** The position behind what was read and written here. */
+  position = 0
+  private readonly options: LedgerOptions
+  /** Epoch and offset of every receipt, oldest first. */
+  private receipts: { epoch: number; offset: number }[] = []
+
+  constructor(options: LedgerOptions) {
+    this.options = options
+    this.at = options.at
+  }
+
+  /** After a fence: all that earlier owners have committed. Errors: KAFKA_TRANSACTION_HANGS (protocol 17). */
+  async load(): Promise<void> {
+    const { cluster, written, at } = this.options
+    const { end } = await written.bounds(at)
+    const { start } = await cluster.bounds(at)
+    this.position = start
+    const startMs = performance.now()
+    while (this.position < end) {
+      const before = this.position
+      for await (const { record, offset } of this.read(this.position)) this.apply(record, offset)
+      if (this.position === before && performance.now() - startMs > HANG_MS)
+        throw new KafkaError(
+          'KAFKA_TRANSACTION_HANGS',
+          `${at.topic}/${at.partition}: records from offset ${this.position} to ${end} are neither committed nor aborted, though their owner was fenced`,
+          `Look with kafka-transactions find-hanging --topic ${at.topic} --partition ${at.partition}, and end it with kafka-transactions abort.`,
+        )
+      if (this.position === before) await sleep(5)
+    }
+  }
+
+  apply(record: LedgerRecord<R>, offset: number): void {
+    if (record.is === 'claim') this.count = record.count
+    else this.count = 0
+    if (record.is !== 'receipt') return
+    this.last = record.receipt
+    this.receipts.push({ epoch: record.receipt.epoch, offset })
+  }
+
+  /** Whether nobody has claimed the name after `this.position`. */
+  async isOurs(): Promise<boolean> {
+    try {
+      for await (const { record } of this.read(this.position)) if (record.is === 'claim' && record.owner !== this.owner) return false
+      return true
+    } catch (error) {
+      // Whoever is there now has deleted what was read last.
+      if ((error as { code?: string }).code === 'LOG_TRIMMED') return false
+      throw error
+    }
+  }
+
+  async *receiptsAfter(epoch: number): AsyncIterable<R> {
+    const first = this.receipts.find((receipt) => receipt.epoch > epoch)
+    const end = this.position
+    if (!first) return
+    for await (const { record, offset } of this.read(first.offset, false)) {
+      if (offset >= end) return
+      if (record.is === 'receipt' && record.receipt.epoch > epoch) yield record.receipt
+    }
+  }
+
+  /** Forgets receipts through `epoch`, but never the last; returns the offset before which nothing is needed. */
+  release(epoch: number): number {
+    const keep = this.receipts.findIndex((receipt) => receipt.epoch > epoch)
+    this.receipts = keep < 0 ? this.receipts.slice(-1) : this.receipts.slice(keep)
+    return this.receipts[0]?.offset ?? 0
+  }
+
+  /** Committed records from a position to the end of what can be read now. `move`: takes the position along. */
+  private async *read(from: number, move = true): AsyncIterable<{ record: LedgerRecord<R>; offset: number }> {
+    for (let position = from; ; ) {
+      const fetched = await this.options.cluster.fetch({ ...this.at, from: position, maxBytes: FETCH_BYTES })
+      for (let found = fetched.record(); found; found = fetched.record()) {
+        if (found.value) yield { record: JSON.parse(found.value.toString()) as LedgerRecord<R>, offset: found.offset }
+      }
+      if (fetched.after === position) return
+      position = fetched.after
+      if (move) this.position = Math.max(this.position, position)
+    }
+  }
+}
