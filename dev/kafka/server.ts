@@ -191,5 +191,6 @@ const properties = (folder: string, [plain, sasl, tls, controller]: number[]) =>
     'log.cleaner.dedupe.buffer.size=16777216',
     'log.cleaner.backoff.ms=200',
     'log.retention.check.interval.ms=2000',
+    'transaction.abort.timed.out.transaction.cleanup.interval.ms=500',
   ].join('\n')}\n`
 }

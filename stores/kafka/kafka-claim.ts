@@ -23,6 +23,7 @@ export interface ClaimOptions<R extends LogReceipt> {
   admin(): Promise<Admin>
   /** Something was committed; `to`: the input is read up to there. */
   committed(to: number | undefined): void
+  ended(): void
   /** Bytes that a topic takes as one record. */
   maxBytes(topic: string): number
 }
@@ -71,6 +72,7 @@ export class KafkaClaim<R extends LogReceipt> implements Claim<R> {
   /** The claim is over; what is open is left to whoever comes next. */
   async end(): Promise<void> {
     this.over = true
+    this.options.ended()
     await this.options.producer.close()
   }
 
@@ -104,7 +106,7 @@ export class KafkaClaim<R extends LogReceipt> implements Claim<R> {
       // 4 of contract.ts.
       this.over = true
       await producer.abort()
-      void producer.close()
+      void this.end()
       throw await this.failure(error)
     }
   }
@@ -127,7 +129,10 @@ export class KafkaClaim<R extends LogReceipt> implements Claim<R> {
     const { topic, partition } = ledger.at
     const offset = ledger.release(through)
     try {
-      await (await admin()).deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] })
+      const by = await admin()
+      // It looks for the leaders in what it knows already.
+      await by.fetchTopicOffsets(topic)
+      await by.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset) }] })
     } catch {
       return
     }

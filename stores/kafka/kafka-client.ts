@@ -21,8 +21,10 @@ export interface KafkaConnection {
 
 /** Of one request; a broker that says nothing for longer is taken for gone. */
 const REQUEST_MS = 20_000
-/** The pauses grow to half a second, and end after about ten: longer than a broker's restart or a new leader takes to be told of. */
-export const RETRY = { initialRetryTime: 5, multiplier: 1.6, factor: 0.2, maxRetryTime: 500, retries: 28 }
+/** Of each step inside kafkajs, which has steps within steps: what they cannot mend at once, whoever called tries again. */
+export const RETRY = { initialRetryTime: 20, multiplier: 2, factor: 0.2, maxRetryTime: 200, retries: 3 }
+/** Of a producer's calls as a whole: the pauses grow to half a second, and end after about ten: longer than a new leader takes to be told of. */
+export const PRODUCER_RETRY = { initialRetryTime: 5, multiplier: 1.6, factor: 0.2, maxRetryTime: 500, retries: 24 }
 
 // Records of foreign producers. gzip is there; snappy and lz4 are not: KAFKA_COMPRESSION_UNKNOWN says what to do.
 const zstd = {

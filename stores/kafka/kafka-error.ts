@@ -6,6 +6,8 @@ const CODES = {
   KAFKA_UNAVAILABLE: { retryable: true },
   /** The coordinator ended this owner's transaction (its timeout), though nobody else has claimed the name. */
   KAFKA_TRANSACTION_LOST: { retryable: true },
+  /** What the broker shows of itself is not trusted here, or the door speaks no TLS. */
+  KAFKA_TLS_REFUSED: { retryable: false },
   KAFKA_UNAUTHENTICATED: { retryable: false },
   KAFKA_UNAUTHORIZED: { retryable: false },
   KAFKA_TOPIC_MISSING: { retryable: false },
@@ -91,6 +93,13 @@ export function kafkaError(thrown: unknown, doing: string): Error {
       'KAFKA_UNAUTHENTICATED',
       text,
       'Set kafka.sasl.mechanism, kafka.sasl.username and kafka.sasl.password as the broker knows them.',
+      thrown,
+    )
+  if (/certificate|SSL|wrong version number|altname/i.test(message ?? ''))
+    return new KafkaError(
+      'KAFKA_TLS_REFUSED',
+      text,
+      'Give kafka.tls.ca the file (PEM) of the authority that signed the brokers’ certificates, and name the brokers as these name them.',
       thrown,
     )
   if (/AUTHORIZATION_FAILED|SECURITY_DISABLED/.test(type ?? ''))

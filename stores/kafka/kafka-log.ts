@@ -87,7 +87,7 @@ export class KafkaLog implements Log {
       await producer.close()
       throw kafkaError(error, `claiming ${name}`)
     }
-    const claim = new KafkaClaim<R>({
+    const claim: KafkaClaim<R> = new KafkaClaim<R>({
       name,
       names,
       input,
@@ -97,13 +97,14 @@ export class KafkaLog implements Log {
       visible: (parts) => this.visible(parts),
       admin: () => this.admin(),
       maxBytes: () => BATCH_BYTES,
+      ended: () => this.claims.delete(claim as unknown as KafkaClaim<never>),
       committed: (to) => {
         this.watch.tell()
         if (input && to !== undefined) this.show(names.group(name), names.data(input), to)
       },
     })
-    await claim.writeDown()
     this.claims.add(claim as unknown as KafkaClaim<never>)
+    await claim.writeDown()
     return claim
   }
 
@@ -139,6 +140,7 @@ export class KafkaLog implements Log {
 
   async close(): Promise<void> {
     clearTimeout(this.lagTimer)
+    await this.showAll()
     await Promise.all([...this.claims].map((claim) => claim.end()))
     await this.watch.close()
     await this.cluster.close()

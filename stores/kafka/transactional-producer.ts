@@ -6,6 +6,7 @@
 //    blocks go in several calls of bounded bytes and records.
 import type { Kafka, Message, Producer, Transaction } from 'kafkajs'
 import type { TopicPartition } from '../../engine/log/contract.ts'
+import { PRODUCER_RETRY } from './kafka-client.ts'
 import { errorType, KafkaError, kafkaError } from './kafka-error.ts'
 
 export interface OutputRecord {
@@ -50,6 +51,7 @@ export class TransactionalProducer {
       transactionalId,
       transactionTimeout: transactionTimeoutMs,
       allowAutoTopicCreation: false,
+      retry: PRODUCER_RETRY,
       createPartitioner:
         () =>
         ({ message }) =>

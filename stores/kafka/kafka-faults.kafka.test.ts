@@ -1,0 +1,123 @@
+// Zombies with an open transaction, transactions that the broker ends, and a broker that is killed: what a reader of committed records sees.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { startKafka, stopKafka } from '../../dev/kafka/server.ts'
+import { kafkaServer } from '../../tests/kafka-server.ts'
+import { kafkaClient } from './kafka-client.ts'
+import { isFence } from './kafka-error.ts'
+import { type KafkaLog, openKafkaLog } from './kafka-log.ts'
+import { block, type KafkaWorld, kafkaWorld, out, raw, textsOf } from './kafka-world.fake.ts'
+import { TransactionalProducer } from './transactional-producer.ts'
+
+const server = await kafkaServer()
+
+describe.runIf(server)('An owner of a name', () => {
+  let world: KafkaWorld
+  let log: KafkaLog
+  beforeEach(async () => {
+    world = await kafkaWorld(server!.broker)
+    log = await openKafkaLog(world.options)
+  })
+  afterEach(() => log.close())
+
+  /** A process that has the name's id, sent records, and stopped before its commit. */
+  async function zombie(transactionTimeoutMs = 60_000): Promise<TransactionalProducer> {
+    const producer = await TransactionalProducer.open({
+      kafka: kafkaClient(world.options.connection),
+      transactionalId: log.names.transactionalId('task', 'log'),
+      transactionTimeoutMs,
+    })
+    await producer.send([{ topic: world.named('events.out'), partition: 3, records: [{ value: Buffer.from('zombie') }] }])
+    return producer
+  }
+
+  it('that stopped with an open transaction publishes nothing when it wakes, and holds nobody up', async () => {
+    const first = await log.claim('task', raw)
+    await first.commit({ outputs: [block(out, 'before')], receipt: { epoch: 1, to: 1 } })
+    const sleeping = await zombie()
+    const next = await log.claim('task', raw)
+    expect(next.last).toEqual({ epoch: 1, to: 1 })
+    await next.commit({ outputs: [block(out, 'after')], receipt: { epoch: 2, to: 2 } })
+    expect(await textsOf(log, out)).toEqual(['before', 'after'])
+    const woken = await sleeping.commit().catch((error: unknown) => error)
+    expect(isFence(woken)).toBe(true)
+    const more = await sleeping
+      .send([{ topic: world.named('events.out'), partition: 3, records: [{ value: Buffer.from('zombie') }] }])
+      .catch((error: unknown) => error)
+    expect(more).toBeInstanceOf(Error)
+    await sleeping.close()
+    await next.commit({ outputs: [block(out, 'last')], receipt: { epoch: 3, to: 3 } })
+    expect(await textsOf(log, out)).toEqual(['before', 'after', 'last'])
+  })
+
+  it('whose transaction took longer than its timeout is refused, and what it wrote is not seen', async () => {
+    const slow = await zombie(1000)
+    const { start } = await log.bounds(out)
+    expect(start).toBe(0)
+    // The broker aborts it: its marker moves the end of what is decided.
+    await expect.poll(async () => (await log.bounds(out)).end, { timeout: 30_000 }).toBe(2)
+    const late = await slow.commit().catch((error: unknown) => error)
+    expect(isFence(late)).toBe(true)
+    await slow.close()
+    expect(await textsOf(log, out)).toEqual([])
+  })
+
+  it('that lost its id to the broker’s timeout, not to another owner, is told to try again', async () => {
+    const claim = await log.claim('task', raw)
+    // Somebody took the id and wrote down no claim: to this owner it is as if the coordinator had ended its transaction.
+    const other = await TransactionalProducer.open({
+      kafka: kafkaClient(world.options.connection),
+      transactionalId: log.names.transactionalId('task', 'log'),
+      transactionTimeoutMs: 60_000,
+    })
+    await expect(claim.commit({ outputs: [block(out, 'a')], receipt: { epoch: 1, to: 1 } })).rejects.toMatchObject({
+      code: 'KAFKA_TRANSACTION_LOST',
+      retryable: true,
+    })
+    await other.close()
+    const again = await log.claim('task', raw, true)
+    expect(again.claimsSinceCommit).toBe(1)
+    await again.commit({ outputs: [block(out, 'a')], receipt: { epoch: 1, to: 1 } })
+    expect(await textsOf(log, out)).toEqual(['a'])
+  })
+})
+
+describe.runIf(server)('A broker that is killed', () => {
+  it('between and in commits: what was acknowledged is there once, what was not can be claimed and committed again', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'packmill-kafka-'))
+    let broker = await startKafka(join(folder, 'broker'))
+    try {
+      const world = await kafkaWorld(broker.broker)
+      const log = await openKafkaLog(world.options)
+      let claim = await log.claim('task', raw)
+      await claim.commit({ outputs: [block(out, '1')], receipt: { epoch: 1, to: 1 } })
+      await stopKafka(broker, true)
+      const failed = await claim.commit({ outputs: [block(out, '2')], receipt: { epoch: 2, to: 2 } }).catch((error: unknown) => error)
+      expect(failed).toMatchObject({ code: 'KAFKA_UNAVAILABLE', retryable: true })
+      broker = await startKafka(broker.folder)
+      const killAt = new Set([8, 15])
+      for (let epoch = 2; epoch <= 20; ) {
+        claim = await log.claim('task', raw, true)
+        // What failed may have been committed: the claim knows.
+        epoch = (claim.last?.epoch ?? 0) + 1
+        const commit = claim
+          .commit({ outputs: [block(out, String(epoch))], receipt: { epoch, to: epoch } })
+          .catch((error: unknown) => error)
+        if (killAt.delete(epoch)) {
+          await stopKafka(broker, true)
+          broker = await startKafka(broker.folder)
+        }
+        const failure = await commit
+        if (failure) expect(failure).toMatchObject({ retryable: true })
+        else epoch++
+      }
+      expect(await textsOf(log, out)).toEqual(Array.from({ length: 20 }, (_, i) => String(i + 1)))
+      await log.close()
+    } finally {
+      await stopKafka(broker, true)
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }, 120_000)
+})

@@ -1,0 +1,196 @@
+// What only Kafka has: records of foreign producers, aborted transactions, topics of receipts, positions for displays, doors with passwords.
+import { readFileSync } from 'node:fs'
+import { CompressionTypes } from 'kafkajs'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { USER } from '../../dev/kafka/server.ts'
+import { kafkaServer } from '../../tests/kafka-server.ts'
+import { type KafkaConnection, kafkaClient } from './kafka-client.ts'
+import { type KafkaLog, openKafkaLog } from './kafka-log.ts'
+import { block, type KafkaWorld, kafkaWorld, linesOf, out, raw, textsOf } from './kafka-world.fake.ts'
+import { TransactionalProducer } from './transactional-producer.ts'
+
+const server = await kafkaServer()
+const broker = server?.broker ?? ''
+
+describe.runIf(server)('The log on Kafka', () => {
+  let world: KafkaWorld
+  let log: KafkaLog
+  beforeEach(async () => {
+    world = await kafkaWorld(broker)
+    log = await openKafkaLog(world.options)
+  })
+  afterEach(() => log.close())
+
+  async function produce(values: (string | null)[], compression?: CompressionTypes): Promise<void> {
+    const producer = kafkaClient(world.options.connection).producer({ createPartitioner: () => () => 0 })
+    await producer.connect()
+    await producer.send({ topic: world.named('events.raw'), compression, messages: values.map((value) => ({ key: 'o:p', value })) })
+    await producer.disconnect()
+  }
+
+  it.each([
+    ['as they are', CompressionTypes.None],
+    ['compressed by gzip', CompressionTypes.GZIP],
+    ['compressed by zstd', CompressionTypes.ZSTD],
+  ])('a foreign producer’s records, %s, are lines', async (_, compression) => {
+    await produce(['{"a":1}', '{"b":"ü"}'], compression)
+    await produce(['{"c":3}'], compression)
+    expect(await linesOf(log, raw)).toEqual([
+      [0, '{"a":1}'],
+      [1, '{"b":"ü"}'],
+      [2, '{"c":3}'],
+    ])
+  })
+
+  it('every record is one line, whatever it holds: line breaks become blanks, nothing an empty line', async () => {
+    await produce(['{\n  "a": 1\r\n}', null, '', 'no json'])
+    expect(await textsOf(log, raw)).toEqual(['{   "a": 1  }', '', '', 'no json'])
+  })
+
+  it('a record compressed by what kafkajs cannot read is named, with the command that has the broker do it', async () => {
+    // A batch says in its attributes by what it is compressed; the broker believes it only where it need not look inside.
+    await world.withAdmin((admin) =>
+      admin.alterConfigs({
+        validateOnly: false,
+        resources: [{ type: 2, name: world.named('events.raw'), configEntries: [{ name: 'compression.type', value: 'snappy' }] }],
+      }),
+    )
+    await produce(['{"a":1}'])
+    await expect(log.reader(raw).read(0, 1000)).rejects.toMatchObject({
+      code: 'KAFKA_COMPRESSION_UNKNOWN',
+      advice: expect.stringContaining('--add-config compression.type=zstd'),
+    })
+  })
+
+  it('records of an aborted transaction are not read, and those around them are', async () => {
+    const producer = await TransactionalProducer.open({
+      kafka: kafkaClient(world.options.connection),
+      transactionalId: world.named('foreign'),
+      transactionTimeoutMs: 60_000,
+    })
+    const send = (text: string) => producer.send([{ ...named(raw), records: [{ value: Buffer.from(text) }, { value: Buffer.from(text) }] }])
+    for (const [text, isKept] of [
+      ['a', true],
+      ['b', false],
+      ['c', true],
+      ['d', false],
+    ] as const) {
+      await send(text)
+      if (isKept) await producer.commit()
+      else await producer.abort()
+      await log.bounds(raw)
+    }
+    await producer.close()
+    await expect.poll(async () => (await log.bounds(raw)).end).toBe(12)
+    expect(await linesOf(log, raw)).toEqual([
+      [0, 'a'],
+      [1, 'a'],
+      [6, 'c'],
+      [7, 'c'],
+    ])
+    // Behind the last marker: a position that a receipt may hold.
+    expect((await log.reader(raw).read(8, 1000)).next).toBe(12)
+    expect((await log.reader(raw).read(4, 1000)).blocks).toMatchObject([{ baseOffset: 6, count: 2 }])
+  })
+
+  it('a block of more bytes and records than one batch takes is there whole and in order', async () => {
+    const claim = await log.claim('task')
+    const lines = Array.from({ length: 2500 }, (_, i) => JSON.stringify({ i, text: 'x'.repeat(i % 7 === 0 ? 5000 : 10) }))
+    await claim.commit({ outputs: [block(out, ...lines), block(out, 'last'), block(raw, 'other')], receipt: { epoch: 1, to: 1 } })
+    expect(await textsOf(log, out)).toEqual([...lines, 'last'])
+    expect(await textsOf(log, raw)).toEqual(['other'])
+  })
+
+  it('a record that no batch can hold is refused, and the claim is over', async () => {
+    const claim = await log.claim('task')
+    const commit = claim.commit({ outputs: [block(out, 'x'.repeat(2 << 20))], receipt: { epoch: 1, to: 1 } })
+    await expect(commit).rejects.toMatchObject({
+      code: 'KAFKA_RECORD_TOO_LARGE',
+      advice: expect.stringContaining('max.message.bytes=4194304'),
+    })
+    expect(await claim.holds()).toBe(false)
+    expect(await textsOf(log, out)).toEqual([])
+    expect((await log.claim('task')).last).toBeUndefined()
+  })
+
+  it('receipts that were released are deleted on the broker, the last is not', async () => {
+    const claim = await log.claim('task.main.0', raw)
+    for (let epoch = 1; epoch <= 4; epoch++) await claim.commit({ outputs: [], receipt: { epoch, to: epoch } })
+    const at = log.names.receipts('task.main.0')
+    const ends = () => world.withAdmin((admin) => admin.fetchTopicOffsets(at.topic))
+    expect(await ends()).toMatchObject([{ partition: 0, low: '0' }])
+    await claim.commit({ outputs: [], receipt: { epoch: 5, to: 5 }, release: { receiptsThrough: 99, inputBefore: 5 } })
+    // A claim, and five receipts, each with its marker: the last begins at 10.
+    expect(await ends()).toMatchObject([{ partition: 0, low: '10', high: '12' }])
+    const receipts: number[] = []
+    const next = await log.claim('task.main.0', raw)
+    for await (const { epoch } of next.receipts(0)) receipts.push(epoch)
+    expect(receipts).toEqual([5])
+  })
+
+  it('positions are shown as those of a group per name', async () => {
+    const claim = await log.claim('task.main.0', raw)
+    await claim.commit({ outputs: [block(raw, 'a')], receipt: { epoch: 1, to: 1 } })
+    await log.need('sink.main', out, 17)
+    await log.close()
+    const offsets = (group: string, topic: string) =>
+      world.withAdmin(
+        async (admin) => (await admin.fetchOffsets({ groupId: `${world.options.namespace}.${group}`, topics: [world.named(topic)] }))[0],
+      )
+    expect((await offsets('task.main', 'events.raw')).partitions).toMatchObject([{ partition: 0, offset: '1' }])
+    expect((await offsets('sink.main', 'events.out')).partitions.find(({ partition }) => partition === 3)).toMatchObject({ offset: '17' })
+  })
+
+  it('a topic that is not there is named', async () => {
+    await expect(log.bounds({ topic: 'nowhere', partition: 0 })).rejects.toMatchObject({
+      code: 'KAFKA_TOPIC_MISSING',
+      message: expect.stringContaining(world.named('nowhere')),
+    })
+  })
+
+  it('an offset that retention has deleted is LOG_TRIMMED', async () => {
+    await produce(['a', 'b', 'c'])
+    await world.withAdmin(async (admin) => {
+      await admin.fetchTopicOffsets(world.named('events.raw'))
+      await admin.deleteTopicRecords({ topic: world.named('events.raw'), partitions: [{ partition: 0, offset: '2' }] })
+    })
+    await expect(log.reader(raw).read(0, 1000)).rejects.toMatchObject({
+      code: 'LOG_TRIMMED',
+      message: expect.stringContaining('begins at offset 2'),
+    })
+    expect(await log.reader(raw).read(2, 1000)).toMatchObject({ blocks: [{ baseOffset: 2, count: 1 }] })
+    // Behind the end, as after a broker has lost its last records.
+    expect(await log.reader(raw).read(9, 1000)).toMatchObject({ blocks: [], next: 9 })
+  })
+
+  const named = ({ topic, partition }: typeof raw) => ({ topic: world.named(topic), partition })
+})
+
+describe.runIf(server)('A door with a password', () => {
+  const open = async (connection: KafkaConnection) => {
+    const log = await openKafkaLog({ connection })
+    await log.close()
+  }
+  const { saslBroker, tlsBroker, caPath } = server ?? { saslBroker: '', tlsBroker: '', caPath: '' }
+
+  it.each(['plain', 'scram-sha-256', 'scram-sha-512'] as const)('%s lets the user in, and no other', async (mechanism) => {
+    await open({ brokers: [saslBroker], sasl: { mechanism, ...USER } })
+    const tls = { ca: readFileSync(caPath, 'utf8') }
+    await open({ brokers: [tlsBroker], sasl: { mechanism, ...USER }, tls })
+    await expect(open({ brokers: [saslBroker], sasl: { mechanism, ...USER, password: 'wrong' } })).rejects.toMatchObject({
+      code: 'KAFKA_UNAUTHENTICATED',
+      advice: expect.stringContaining('kafka.sasl.password'),
+    })
+  })
+
+  it('a certificate that nobody vouches for is refused', async () => {
+    await expect(open({ brokers: [tlsBroker], sasl: { mechanism: 'plain', ...USER }, tls: {} })).rejects.toMatchObject({
+      code: 'KAFKA_TLS_REFUSED',
+      advice: expect.stringContaining('kafka.tls.ca'),
+    })
+  })
+
+  it('a door where nobody listens is KAFKA_UNAVAILABLE, which may pass', async () => {
+    await expect(open({ brokers: ['localhost:1'] })).rejects.toMatchObject({ code: 'KAFKA_UNAVAILABLE', retryable: true })
+  })
+})
