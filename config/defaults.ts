@@ -56,7 +56,14 @@ export const defaults: Config = {
   log: { partitions: 8, journalBytes: 64 * MB, backlogBytes: 16_384 * MB, retentionMs: 7 * 86_400_000, retentionBytes: 0 },
   sink: { intervalMs: 1_000, batchBytes: 64 * MB, fsync: true },
   analytics: { memoryBytes: 2048 * MB, threads: 0, ttlDays: { events: 400, facts: 800 }, url: '' },
-  kafka: { brokers: [] },
+  kafka: {
+    brokers: [],
+    topicPrefix: '',
+    replication: 0,
+    transactionMs: 60_000,
+    tls: { enabled: false, ca: '', cert: '', key: '' },
+    sasl: { mechanism: 'none', username: '', password: '' },
+  },
   http: { port: 3000, apiKeys: [] },
   service: 'all',
 }

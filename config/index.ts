@@ -3,6 +3,7 @@
 export { ConfigError } from './config-error.ts'
 export { defaults } from './defaults.ts'
 export { requireEmbedded } from './embedded-only.ts'
+export { type KafkaSettings, kafkaSettings } from './kafka-settings.ts'
 export { ALIASES, type LoadedConfig, type LoadOptions, loadConfig } from './load.ts'
 export { describeAllowed, formatNumber } from './parse-value.ts'
 export type { Config } from './schema.ts'

@@ -73,7 +73,9 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
   for (const given of fromEnvironment(environment)) take(given)
   for (const given of fromCommandLine(options)) take(given)
 
-  for (const { path, isPath } of settings) if (isPath) values.set(path, resolve(folder, values.get(path) as string))
+  // An empty one says that there is no file.
+  for (const { path, isPath } of settings)
+    if (isPath && values.get(path) !== '') values.set(path, resolve(folder, values.get(path) as string))
   return { config: assemble(values), origins }
 }
 

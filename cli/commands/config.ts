@@ -28,7 +28,8 @@ export function config(command: Command): void {
 
 function valueIn({ path, secret }: Setting, { config }: LoadedConfig): unknown {
   const value = path.split('.').reduce<unknown>((node, name) => (node as Record<string, unknown>)[name], config)
-  return secret ? (value as readonly string[]).map(() => '(secret)') : value
+  if (!secret || value === '') return value
+  return Array.isArray(value) ? value.map(() => '(secret)') : '(secret)'
 }
 
 function shown(setting: Setting, loaded: LoadedConfig): string {

@@ -5,7 +5,7 @@
 // 2. A refusal says only that the id has another epoch. The ledger says whether another owner has it, or the coordinator's timeout took it.
 import type { Admin } from 'kafkajs'
 import type { Claim, LogReceipt, OutputBlock, TopicPartition } from '../../engine/log/contract.ts'
-import { fenced, isFence, KafkaError, kafkaError } from './kafka-error.ts'
+import { errorType, fenced, isFence, KafkaError, kafkaError } from './kafka-error.ts'
 import { encodeRecord, type Ledger, type LedgerRecord } from './ledger.ts'
 import type { Names } from './names.ts'
 import type { OutputRecord, TransactionalProducer, Written } from './transactional-producer.ts'
@@ -24,11 +24,10 @@ export interface ClaimOptions<R extends LogReceipt> {
   /** Something was committed; `to`: the input is read up to there. */
   committed(to: number | undefined): void
   ended(): void
-  /** Bytes that a topic takes as one record. */
-  maxBytes(topic: string): number
 }
 
 const NEWLINE = 10
+type Block = TopicPartition & { records: readonly OutputRecord[] }
 
 export class KafkaClaim<R extends LogReceipt> implements Claim<R> {
   readonly claimsSinceCommit: number
@@ -83,14 +82,13 @@ export class KafkaClaim<R extends LogReceipt> implements Claim<R> {
   }
 
   private async transact(outputs: readonly OutputBlock[], record: LedgerRecord<R> | undefined): Promise<void> {
-    const { name, names, ledger, producer, visible, maxBytes } = this.options
+    const { name, names, ledger, producer, visible } = this.options
     if (this.over) throw fenced(name)
+    let blocks: Block[] = []
     try {
-      const blocks = outputs.map((output) => {
+      blocks = outputs.map((output) => {
         const { topic, partition } = names.data(output)
-        const records = [...lines(output)]
-        for (const one of records) producer.mustFit(one, topic, maxBytes(topic))
-        return { topic, partition, records }
+        return { topic, partition, records: [...lines(output)] }
       })
       if (record) blocks.push({ ...ledger.at, records: [{ key: Buffer.from(name), value: encodeRecord(record) }] })
       if (blocks.length === 0) return
@@ -107,12 +105,13 @@ export class KafkaClaim<R extends LogReceipt> implements Claim<R> {
       this.over = true
       await producer.abort()
       void this.end()
-      throw await this.failure(error)
+      throw await this.failure(error, blocks)
     }
   }
 
-  private async failure(error: unknown): Promise<Error> {
+  private async failure(error: unknown, blocks: readonly Block[]): Promise<Error> {
     const { name, ledger } = this.options
+    if (/MESSAGE_TOO_LARGE|RECORD_LIST_TOO_LARGE/.test(errorType(error) ?? '')) return tooLarge(name, blocks, error)
     if (!isFence(error)) return kafkaError(error, `commit of ${name}`)
     if (!(await ledger.isOurs().catch(() => true))) return fenced(name)
     return new KafkaError(
@@ -137,6 +136,18 @@ export class KafkaClaim<R extends LogReceipt> implements Claim<R> {
       return
     }
   }
+}
+
+/** The broker does not say which record it was. */
+function tooLarge(name: string, blocks: readonly Block[], cause: unknown): KafkaError {
+  const sizes = blocks.flatMap(({ topic, records }) => records.map(({ value }) => ({ topic, bytes: value?.length ?? 0 })))
+  const { topic, bytes } = sizes.reduce((a, b) => (b.bytes > a.bytes ? b : a))
+  return new KafkaError(
+    'KAFKA_RECORD_TOO_LARGE',
+    `${name}: the broker refuses a record of ${bytes} bytes for the topic ${topic}`,
+    `Raise it: kafka-configs --alter --entity-type topics --entity-name ${topic} --add-config max.message.bytes=${2 ** Math.ceil(Math.log2(bytes + 1024))}`,
+    cause,
+  )
 }
 
 function* lines({ bytes, count }: OutputBlock): Iterable<OutputRecord> {

@@ -6,6 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Admin, Kafka } from 'kafkajs'
 import type { Claim, Log, LogReceipt, Reader, TopicPartition } from '../../engine/log/contract.ts'
+import { RECEIPTS_CONFIG } from './ensure-topics.ts'
 import { KafkaClaim } from './kafka-claim.ts'
 import { type KafkaConnection, kafkaClient, RETRY } from './kafka-client.ts'
 import { KafkaCluster } from './kafka-cluster.ts'
@@ -14,7 +15,7 @@ import { KafkaReader } from './kafka-reader.ts'
 import { Ledger } from './ledger.ts'
 import { type KafkaNames, Names } from './names.ts'
 import { makeOwnTopic } from './own-topic.ts'
-import { BATCH_BYTES, TransactionalProducer, type Written } from './transactional-producer.ts'
+import { TransactionalProducer, type Written } from './transactional-producer.ts'
 import { Watch } from './watch.ts'
 
 export interface KafkaLogOptions extends KafkaNames {
@@ -96,7 +97,6 @@ export class KafkaLog implements Log {
       count: ledger.count + (again ? 0 : 1),
       visible: (parts) => this.visible(parts),
       admin: () => this.admin(),
-      maxBytes: () => BATCH_BYTES,
       ended: () => this.claims.delete(claim as unknown as KafkaClaim<never>),
       committed: (to) => {
         this.watch.tell()
@@ -178,5 +178,3 @@ export class KafkaLog implements Log {
     this.lagTimer = undefined
   }
 }
-
-const RECEIPTS_CONFIG = { 'cleanup.policy': 'delete', 'retention.ms': '-1', 'retention.bytes': '-1', 'max.message.bytes': String(16 << 20) }

@@ -7,7 +7,7 @@
 import type { Kafka, Message, Producer, Transaction } from 'kafkajs'
 import type { TopicPartition } from '../../engine/log/contract.ts'
 import { PRODUCER_RETRY } from './kafka-client.ts'
-import { errorType, KafkaError, kafkaError } from './kafka-error.ts'
+import { errorType, kafkaError } from './kafka-error.ts'
 
 export interface OutputRecord {
   key?: Uint8Array
@@ -29,7 +29,7 @@ export interface Written extends TopicPartition {
 }
 
 /** Of one record batch, as written; below the 1 MB that brokers take unless they are told otherwise. */
-export const BATCH_BYTES = 900_000
+const BATCH_BYTES = 900_000
 const BATCH_RECORDS = 1_000
 /** What a record takes in a batch beside its key and value, at most. */
 const RECORD_OVERHEAD_BYTES = 64
@@ -38,11 +38,9 @@ const OPEN_TRIES = 20
 export class TransactionalProducer {
   private readonly producer: Producer
   private transaction: Transaction | undefined
-  private readonly name: string
 
-  private constructor(producer: Producer, name: string) {
+  private constructor(producer: Producer) {
     this.producer = producer
-    this.name = name
   }
 
   /** Fences the earlier owner of the id; its open transaction is decided when this resolves. Errors: KAFKA_UNAVAILABLE, KAFKA_UNAUTHORIZED, … */
@@ -57,7 +55,7 @@ export class TransactionalProducer {
         ({ message }) =>
           message.partition as number,
     })
-    const opened = new TransactionalProducer(producer, transactionalId)
+    const opened = new TransactionalProducer(producer)
     try {
       await producer.connect()
       for (let tried = 1; ; tried++) {
@@ -111,17 +109,6 @@ export class TransactionalProducer {
   /** Never rejects. */
   async close(): Promise<void> {
     await this.producer.disconnect().catch(() => undefined)
-  }
-
-  /** Errors: KAFKA_RECORD_TOO_LARGE for one that no batch can hold. */
-  mustFit({ key, value }: OutputRecord, topic: string, maxBytes: number): void {
-    const bytes = (key?.length ?? 0) + (value?.length ?? 0) + RECORD_OVERHEAD_BYTES
-    if (bytes <= maxBytes) return
-    throw new KafkaError(
-      'KAFKA_RECORD_TOO_LARGE',
-      `${this.name}: a record of ${bytes} bytes does not fit into ${topic}, which takes ${maxBytes}`,
-      `Raise it: kafka-configs --alter --entity-type topics --entity-name ${topic} --add-config max.message.bytes=${2 ** Math.ceil(Math.log2(bytes))}`,
-    )
   }
 }
 

@@ -1,0 +1,72 @@
+// What it takes to talk to the brokers, from the settings under `kafka`: checked as a whole, files read. The log's own options are the caller's.
+import { readFileSync } from 'node:fs'
+import { ConfigError } from './config-error.ts'
+import type { LoadedConfig } from './load.ts'
+
+export interface KafkaSettings {
+  readonly brokers: readonly string[]
+  /** PEM texts. */
+  readonly tls?: { readonly ca?: string; readonly cert?: string; readonly key?: string }
+  readonly sasl?: { readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; readonly username: string; readonly password: string }
+}
+
+/** host:port, where a host may be an IPv6 address in brackets. */
+const BROKER = /^(\[[0-9a-fA-F:]+\]|[^\s:/[\]]+):(\d{1,5})$/
+const PORT_MAX = 65_535
+
+/** Throws ConfigError for what does not fit together, or cannot be read. Undefined where no broker is named: the log is embedded then. */
+export function kafkaSettings({ config, origins }: Pick<LoadedConfig, 'config' | 'origins'>): KafkaSettings | undefined {
+  const { brokers, tls, sasl } = config.kafka
+  const refuse = (path: string, wrong: string, instead: string): never => {
+    throw new ConfigError(`kafka.${path} (${origins.get(`kafka.${path}`)}) ${wrong}`, instead)
+  }
+  if (brokers.length === 0) return undefined
+  for (const broker of brokers) {
+    const port = Number(BROKER.exec(broker)?.[2])
+    if (!(port >= 1 && port <= PORT_MAX))
+      refuse('brokers', `has '${broker}'; each must be host:port`, 'Write them as in kafka-1:9092,kafka-2:9092.')
+  }
+  for (const name of ['ca', 'cert', 'key'] as const) {
+    if (tls[name] !== '' && !tls.enabled)
+      refuse(`tls.${name}`, 'names a file, but kafka.tls.enabled is false', 'Set kafka.tls.enabled to true, or unset the file.')
+  }
+  if ((tls.cert === '') !== (tls.key === '')) {
+    const [given, missing] = tls.cert === '' ? ['key', 'cert'] : ['cert', 'key']
+    refuse(`tls.${given}`, `is set without kafka.tls.${missing}`, `A client certificate is both files: set kafka.tls.${missing}, too.`)
+  }
+  const { mechanism, username, password } = sasl
+  for (const name of ['username', 'password'] as const) {
+    if (mechanism !== 'none' && sasl[name] === '')
+      refuse(`sasl.${name}`, `is empty, but kafka.sasl.mechanism is '${mechanism}'`, `Set kafka.sasl.${name} as the broker knows it.`)
+    if (mechanism === 'none' && sasl[name] !== '')
+      refuse(
+        `sasl.${name}`,
+        'is set, but kafka.sasl.mechanism is none: nobody would be told it',
+        'Set kafka.sasl.mechanism to what the broker wants.',
+      )
+  }
+  const pem = (name: 'ca' | 'cert' | 'key', label: RegExp): string | undefined => {
+    if (tls[name] === '') return undefined
+    let text = ''
+    try {
+      text = readFileSync(tls[name], 'utf8')
+    } catch (error) {
+      refuse(`tls.${name}`, `cannot be read: ${(error as Error).message}`, 'Name a file that exists and that this user may read.')
+    }
+    if (!label.test(text))
+      refuse(
+        `tls.${name}`,
+        `is ${tls[name]}, which is not PEM`,
+        `It must hold a line ${name === 'key' ? '-----BEGIN … KEY-----' : '-----BEGIN CERTIFICATE-----'}.`,
+      )
+    return text
+  }
+  const certificate = /^-----BEGIN (TRUSTED )?CERTIFICATE-----/m
+  return {
+    brokers,
+    tls: tls.enabled
+      ? { ca: pem('ca', certificate), cert: pem('cert', certificate), key: pem('key', /^-----BEGIN [A-Z ]*KEY-----/m) }
+      : undefined,
+    sasl: mechanism === 'none' ? undefined : { mechanism, username, password },
+  }
+}

@@ -1,0 +1,127 @@
+// What a topic must be, asked of a real broker: each wrong setting is named with the command that mends it.
+import { beforeEach, describe, expect, it } from 'vitest'
+import { kafkaServer } from '../../tests/kafka-server.ts'
+import { type EnsureTopicsOptions, ensureTopics } from './ensure-topics.ts'
+import { openKafkaLog } from './kafka-log.ts'
+import { block, type KafkaWorld, kafkaWorld } from './kafka-world.fake.ts'
+
+const server = await kafkaServer()
+const HOUR_MS = 3_600_000
+const GB = 1 << 30
+
+describe.runIf(server)('Topics at the start', () => {
+  let world: KafkaWorld
+  let options: EnsureTopicsOptions
+  beforeEach(async () => {
+    world = await kafkaWorld(server!.broker)
+    const topics = [{ topic: 'events.sessionized', partitions: 3 }]
+    options = {
+      ...world.options,
+      topics,
+      stages: [{ name: 'task.main.clickstream.events.raw', partitions: 3 }],
+      retentionMs: HOUR_MS,
+      retentionBytes: GB,
+      replication: 1,
+    }
+  })
+
+  const make = (name: string, numPartitions: number, config: Record<string, string> = {}) =>
+    world.withAdmin((admin) =>
+      admin.createTopics({
+        waitForLeaders: true,
+        topics: [
+          {
+            topic: name,
+            numPartitions,
+            replicationFactor: 1,
+            configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
+          },
+        ],
+      }),
+    )
+  const receipts = () => `${world.options.namespace}.receipts.task.main.clickstream.events.raw`
+  const state = () => `${world.options.namespace}.state.task.main.clickstream.events.raw`
+
+  it('those that are missing are made, with their partitions; a second start finds nothing to do', async () => {
+    await ensureTopics(options)
+    await ensureTopics(options)
+    const { topics } = await world.withAdmin((admin) =>
+      admin.fetchTopicMetadata({ topics: [world.named('events.sessionized'), receipts(), state()] }),
+    )
+    expect(topics.map(({ partitions }) => partitions.length)).toEqual([3, 3, 3])
+  })
+
+  it.each([
+    ['cleanup.policy', 'compact', 'delete', 'delete'],
+    ['retention.ms', '3599999', 'at least 3600000 ms, or -1', '3600000'],
+    ['retention.bytes', '1073741823', 'at least 1073741824 bytes, or -1', '1073741824'],
+    ['max.message.bytes', '1048575', 'at least 1048576 bytes', '1048576'],
+  ])('a topic of data with %s=%s is refused: it must be %s', async (setting, value, must, mended) => {
+    const topic = world.named('events.sessionized')
+    await make(topic, 3, { [setting]: value })
+    await expect(ensureTopics(options)).rejects.toMatchObject({
+      code: 'KAFKA_TOPIC_WRONG',
+      message: `the topic ${topic} has ${setting}=${value}; it must be ${must}`,
+      advice: `kafka-configs --bootstrap-server ${server!.broker} --alter --entity-type topics --entity-name ${topic} --add-config ${setting}=${mended}`,
+    })
+  })
+
+  it.each<Record<string, string>>([{ 'retention.ms': '-1' }, { 'retention.ms': '3600000', 'retention.bytes': '1073741824' }])(
+    'at its bound, or without one, it is taken: %o',
+    async (config) => {
+      await make(world.named('events.sessionized'), 3, config)
+      await ensureTopics(options)
+    },
+  )
+
+  it.each([
+    ['receipts', 'cleanup.policy', 'compact', 'delete'],
+    ['receipts', 'retention.ms', '604800000', '-1'],
+    ['receipts', 'retention.bytes', '1000000', '-1'],
+    ['state', 'cleanup.policy', 'delete', 'compact'],
+    ['state', 'delete.retention.ms', '1000', 'at least 86400000 ms'],
+  ])('a topic of %s with %s=%s is refused: it must be %s', async (of, setting, value, must) => {
+    const topic = of === 'state' ? state() : receipts()
+    const right: Record<string, string> =
+      of === 'state' ? { 'cleanup.policy': 'compact' } : { 'retention.ms': '-1', 'retention.bytes': '-1' }
+    await make(topic, 3, { ...right, [setting]: value })
+    await expect(ensureTopics(options)).rejects.toMatchObject({
+      code: 'KAFKA_TOPIC_WRONG',
+      message: `the topic ${topic} has ${setting}=${value}; it must be ${must}`,
+    })
+  })
+
+  it('an empty topic with too few partitions can grow, with too many it is made anew', async () => {
+    const topic = world.named('events.sessionized')
+    await make(topic, 2)
+    await expect(ensureTopics(options)).rejects.toMatchObject({
+      code: 'KAFKA_TOPIC_WRONG',
+      message: `the topic ${topic} has 2 partitions; it must have 3`,
+      advice: `kafka-topics --bootstrap-server ${server!.broker} --alter --topic ${topic} --partitions 3`,
+    })
+    await expect(ensureTopics({ ...options, topics: [{ topic: 'events.sessionized', partitions: 1 }] })).rejects.toMatchObject({
+      advice: expect.stringContaining(`--delete --topic ${topic}`),
+    })
+  })
+
+  it('one that holds records keeps its partitions: the count is set to it, or it is replayed', async () => {
+    const topic = world.named('events.sessionized')
+    await make(topic, 2)
+    const log = await openKafkaLog(world.options)
+    const claim = await log.claim('writer')
+    await claim.commit({ outputs: [block({ topic: 'events.sessionized', partition: 1 }, '{}')] })
+    await log.close()
+    await expect(ensureTopics(options)).rejects.toMatchObject({
+      message: `the topic ${topic} has 2 partitions; it must have 3 (log.partitions), and it holds records`,
+      advice: 'Set log.partitions to 2. To change the count, replay into new topics: packmill topology replay --lineage NAME',
+    })
+  })
+
+  it('all that is wrong is told at once', async () => {
+    const topic = world.named('events.sessionized')
+    await make(topic, 3, { 'cleanup.policy': 'compact', 'retention.ms': '1' })
+    const error = (await ensureTopics(options).catch((thrown: unknown) => thrown)) as Error & { advice: string }
+    expect(error.message.split('\n')).toHaveLength(2)
+    expect(error.advice.split('\n')).toHaveLength(2)
+  })
+})

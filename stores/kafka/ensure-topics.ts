@@ -1,0 +1,180 @@
+// Topics at the start: makes those that are missing, and refuses those that are not as they must be, with the command that mends each. It never
+// changes a topic that is there: somebody may rely on how it is.
+import kafkajs, { type Admin } from 'kafkajs'
+import { type KafkaConnection, kafkaClient, RETRY } from './kafka-client.ts'
+import { errorType, KafkaError, kafkaError } from './kafka-error.ts'
+import { type KafkaNames, Names } from './names.ts'
+
+const { ConfigResourceTypes } = kafkajs
+
+export interface EnsureTopicsOptions extends KafkaNames {
+  connection: KafkaConnection
+  /** Topics of data, as the topology names them, with their partitions. */
+  topics: readonly { topic: string; partitions: number }[]
+  /** Stages whose tasks claim names: `task.<lineage>.<stage>.<topic>`, without the partition. */
+  stages?: readonly { name: string; partitions: number }[]
+  /** What recovery may need of a topic of data: records of the last so many ms … */
+  retentionMs: number
+  /** … and bytes of a partition, such as a few times checkpointBytes. */
+  retentionBytes: number
+  /** Replicas of topics that are made; default: the broker's. */
+  replication?: number
+}
+
+/** Of every topic: a batch of ours, and a foreign one of the default size. */
+const MESSAGE_BYTES_MIN = 1 << 20
+const RECEIPT_BYTES = 16 << 20
+/** A checkpoint's tombstones must outlast a full restore, and twice the age at which a local cache is not used any more. */
+export const TOMBSTONE_MS = 86_400_000
+
+export const RECEIPTS_CONFIG = {
+  'cleanup.policy': 'delete',
+  'retention.ms': '-1',
+  'retention.bytes': '-1',
+  'max.message.bytes': String(RECEIPT_BYTES),
+}
+export const STATE_CONFIG = {
+  'cleanup.policy': 'compact',
+  'delete.retention.ms': String(TOMBSTONE_MS),
+  'max.message.bytes': String(RECEIPT_BYTES),
+}
+
+interface Rule {
+  setting: string
+  /** In words, after `it must be`. */
+  must: string
+  /** What the command sets. */
+  value: string
+  holds(value: string): boolean
+}
+
+interface Plan {
+  topic: string
+  partitions: number
+  /** Which partition a record is in decides whose it is: a count cannot change under them. Own topics may have more. */
+  isData: boolean
+  config: Readonly<Record<string, string>>
+  rules: readonly Rule[]
+}
+
+interface Finding {
+  is: string
+  mend: string
+}
+
+/** Errors: KAFKA_TOPIC_WRONG naming all that is wrong, KAFKA_UNAUTHORIZED, KAFKA_UNAVAILABLE, KAFKA_UNAUTHENTICATED. */
+export async function ensureTopics(options: EnsureTopicsOptions): Promise<void> {
+  const { connection, replication } = options
+  const admin = kafkaClient(connection).admin({ retry: RETRY })
+  try {
+    await admin.connect()
+    const plans = plan(options)
+    const there = new Set(await admin.listTopics())
+    const missing = plans.filter(({ topic }) => !there.has(topic))
+    for (const one of missing) await make(admin, one, replication ?? -1)
+    const findings: Finding[] = []
+    for (const one of plans) if (there.has(one.topic)) findings.push(...(await check(admin, one, connection.brokers[0])))
+    if (findings.length > 0)
+      throw new KafkaError('KAFKA_TOPIC_WRONG', findings.map(({ is }) => is).join('\n'), findings.map(({ mend }) => mend).join('\n'))
+  } catch (error) {
+    throw kafkaError(error, 'looking at the topics')
+  } finally {
+    await admin.disconnect().catch(() => undefined)
+  }
+}
+
+function plan(options: EnsureTopicsOptions): Plan[] {
+  const names = new Names(options)
+  const { topics, stages = [], retentionMs, retentionBytes } = options
+  const data = topics.map(({ topic, partitions }): Plan => {
+    const rules = [
+      exactly('cleanup.policy', 'delete'),
+      atLeast('retention.ms', retentionMs, 'ms, or -1'),
+      atLeast('retention.bytes', retentionBytes, 'bytes, or -1'),
+      atLeast('max.message.bytes', MESSAGE_BYTES_MIN, 'bytes'),
+    ]
+    const config = { 'cleanup.policy': 'delete', 'max.message.bytes': String(MESSAGE_BYTES_MIN) }
+    return { topic: names.data({ topic, partition: 0 }).topic, partitions, isData: true, config, rules }
+  })
+  const own = stages.flatMap(({ name, partitions }): Plan[] => [
+    {
+      topic: names.receipts(`${name}.0`).topic,
+      partitions,
+      isData: false,
+      config: RECEIPTS_CONFIG,
+      rules: [exactly('cleanup.policy', 'delete'), exactly('retention.ms', '-1'), exactly('retention.bytes', '-1')],
+    },
+    {
+      topic: names.state(`${name}.0`).topic,
+      partitions,
+      isData: false,
+      config: STATE_CONFIG,
+      rules: [
+        exactly('cleanup.policy', 'compact'),
+        atLeast('delete.retention.ms', TOMBSTONE_MS, 'ms'),
+        atLeast('max.message.bytes', MESSAGE_BYTES_MIN, 'bytes'),
+      ],
+    },
+  ])
+  return [...data, ...own]
+}
+
+const exactly = (setting: string, value: string): Rule => ({ setting, must: value, value, holds: (is) => is === value })
+const atLeast = (setting: string, least: number, unit: string): Rule => ({
+  setting,
+  must: `at least ${least} ${unit}`,
+  value: String(least),
+  holds: (is) => Number(is) >= least || (unit.endsWith('-1') && is === '-1'),
+})
+
+async function make(admin: Admin, { topic, partitions, config }: Plan, replicationFactor: number): Promise<void> {
+  const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }))
+  try {
+    await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: partitions, replicationFactor, configEntries }] })
+  } catch (error) {
+    // Another process was sooner, with the same plan.
+    if (errorType(error) !== 'TOPIC_ALREADY_EXISTS') throw error
+  }
+}
+
+async function check(admin: Admin, { topic, partitions, isData, rules }: Plan, broker: string): Promise<Finding[]> {
+  const findings: Finding[] = []
+  const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
+  const count = topics[0].partitions.length
+  if (isData ? count !== partitions : count < partitions)
+    findings.push(await wrongCount(admin, { topic, count, partitions, isData, broker }))
+  const asked = { type: ConfigResourceTypes.TOPIC, name: topic, configNames: rules.map(({ setting }) => setting) }
+  const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: [asked] })
+  for (const { setting, must, value, holds } of rules) {
+    const is = resources[0].configEntries.find(({ configName }) => configName === setting)?.configValue ?? ''
+    if (holds(is)) continue
+    findings.push({
+      is: `the topic ${topic} has ${setting}=${is}; it must be ${must}`,
+      mend: `kafka-configs --bootstrap-server ${broker} --alter --entity-type topics --entity-name ${topic} --add-config ${setting}=${value}`,
+    })
+  }
+  return findings
+}
+
+interface WrongCount {
+  topic: string
+  count: number
+  partitions: number
+  isData: boolean
+  broker: string
+}
+
+async function wrongCount(admin: Admin, { topic, count, partitions, isData, broker }: WrongCount): Promise<Finding> {
+  const is = `the topic ${topic} has ${count} partitions; it must have ${partitions}`
+  const kafkaTopics = `kafka-topics --bootstrap-server ${broker}`
+  const grow = `${kafkaTopics} --alter --topic ${topic} --partitions ${partitions}`
+  if (!isData) return { is, mend: grow }
+  const isEmpty = (await admin.fetchTopicOffsets(topic)).every(({ high }) => high === '0')
+  if (isEmpty && count < partitions) return { is, mend: grow }
+  if (isEmpty) return { is, mend: `${kafkaTopics} --delete --topic ${topic}, and start again: it is made anew` }
+  // Its records lie where the old count has put them: a user's would be in two partitions.
+  return {
+    is: `${is} (log.partitions), and it holds records`,
+    mend: `Set log.partitions to ${count}. To change the count, replay into new topics: packmill topology replay --lineage NAME`,
+  }
+}
