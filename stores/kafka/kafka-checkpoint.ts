@@ -1,0 +1,80 @@
+// One open checkpoint on Kafka: every entry goes to the cache's own checkpoint and into the changelog's transaction. Numbers are those of kafka-state.ts.
+import type { Namespace, OpenCheckpoint } from '../../engine/state/store.ts'
+import { entryRecord } from './changelog.ts'
+import type { OutputRecord } from './transactional-producer.ts'
+
+export interface KafkaCheckpointOptions {
+  local: OpenCheckpoint
+  /** The transaction's last record. */
+  header: OutputRecord
+  send(records: readonly OutputRecord[]): Promise<void>
+  commit(): Promise<void>
+  abort(): Promise<void>
+  /** It ended, either way. */
+  ended(): void
+}
+
+export class KafkaCheckpoint implements OpenCheckpoint {
+  private readonly options: KafkaCheckpointOptions
+  private pending: OutputRecord[] = []
+  private over = false
+
+  constructor(options: KafkaCheckpointOptions) {
+    this.options = options
+  }
+
+  get bytes(): number {
+    return this.options.local.bytes
+  }
+
+  put(space: Namespace, key: Uint8Array, value: Uint8Array): void {
+    this.options.local.put(space, key, value)
+    this.pending.push(entryRecord(space, key, value))
+  }
+
+  delete(space: Namespace, key: Uint8Array): void {
+    this.options.local.delete(space, key)
+    this.pending.push(entryRecord(space, key, null))
+  }
+
+  async flush(): Promise<void> {
+    const records = this.pending
+    this.pending = []
+    await this.tried(async () => {
+      await this.options.local.flush()
+      if (records.length > 0) await this.options.send(records)
+    })
+  }
+
+  /** The changelog first: what the cache has, the changelog has. */
+  async finish(): Promise<void> {
+    await this.flush()
+    await this.tried(async () => {
+      await this.options.send([this.options.header])
+      await this.options.commit()
+      await this.options.local.finish()
+      this.end()
+    })
+  }
+
+  async abort(): Promise<void> {
+    if (this.over) return
+    this.end()
+    await this.options.abort()
+    await this.options.local.abort()
+  }
+
+  private end(): void {
+    this.over = true
+    this.options.ended()
+  }
+
+  private async tried(work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      await this.abort()
+      throw error
+    }
+  }
+}

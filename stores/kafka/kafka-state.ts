@@ -1,0 +1,310 @@
+// The state store on Kafka: a task's checkpoints in a compacted changelog, and the embedded store beside them as a local cache of it. Numbers: store.ts.
+//
+// The changelog decides; the cache (stores/state: checkpoint files and LMDB) is what keys are read from.
+//   finish: changelog committed → file of the cache finished
+//   open:   fence → own record written → what the cache does not have is read up to there → the cache has it
+// 5. The cache says from which position of the changelog on it may lack something: of the newest checkpoint in it, where that began. What follows is
+//    put again, which changes nothing where it was there.
+// 6. The cache is only used where deleted keys cannot have been compacted away meanwhile: younger than half of delete.retention.ms (protocol 17).
+//    Otherwise, and where it is damaged or of another changelog, it is made anew from the whole changelog.
+// 7. A failed transaction ends the producer. The next one takes the id again, but only writes where nobody else has written himself down as the owner.
+import { randomUUID } from 'node:crypto'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Admin, Kafka } from 'kafkajs'
+import type { TopicPartition } from '../../engine/log/contract.ts'
+import type { CheckpointHeader, Namespace, OpenCheckpoint, StateStore } from '../../engine/state/store.ts'
+import type { Files } from '../files/files.ts'
+import { realFiles } from '../files/real-files.ts'
+import { openCheckpointStore } from '../state/checkpoint-store.ts'
+import type { KeyValueStore } from '../state/key-value.ts'
+import { lmdbKeyValue } from '../state/lmdb-key-value.ts'
+import { headerRecord, ownerRecord, readChangelog } from './changelog.ts'
+import { STATE_CONFIG, TOMBSTONE_MS } from './ensure-topics.ts'
+import { KafkaCheckpoint } from './kafka-checkpoint.ts'
+import { type KafkaConnection, kafkaClient, RETRY } from './kafka-client.ts'
+import { KafkaCluster } from './kafka-cluster.ts'
+import { fenced, isFence, KafkaError, kafkaError } from './kafka-error.ts'
+import { type KafkaNames, Names } from './names.ts'
+import { makeOwnTopic } from './own-topic.ts'
+import { type OutputRecord, TransactionalProducer } from './transactional-producer.ts'
+
+export interface RestoreProgress {
+  /** So far. */
+  rows: number
+  bytes: number
+  rowsPerSecond: number
+  /** Offsets that were passed, of those there are: what compaction took away counts as passed. */
+  done: number
+  of: number
+}
+
+export interface KafkaStateOptions extends KafkaNames {
+  connection: KafkaConnection
+  /** Whose state it is: what the task claims the log as. */
+  name: string
+  /** Partitions that the changelog's topic is made with. */
+  partitions?: number
+  replication?: number
+  /** Of the local cache; may be deleted while nobody has it open. */
+  folder: string
+  /** A checkpoint that is open for longer is aborted by the broker. Default 15 min, which is also the most a broker allows unless told otherwise. */
+  transactionTimeoutMs?: number
+  /** How the restoring of a cache goes on; told at least once where anything is read. */
+  onRestoring?(progress: RestoreProgress): void
+  files?: Files
+  openKeyValue?(folder: string): KeyValueStore
+  nowMs?(): number
+}
+
+const TRANSACTION_TIMEOUT_MS = 900_000
+/** A checkpoint file of the cache, while it is restored. */
+const RESTORE_BYTES = 64 << 20
+const SLICE_BYTES = 1 << 20
+
+/** Header of the cache's own checkpoints. Without `of`: a restore that was cut off. */
+interface CacheHeader extends CheckpointHeader {
+  of?: { header: CheckpointHeader; store: string; from: number; atMs: number }
+}
+
+/** Errors: KAFKA_UNAVAILABLE, KAFKA_UNAUTHORIZED, KAFKA_TRANSACTION_HANGS, those of the disk. */
+export async function openKafkaState(options: KafkaStateOptions): Promise<StateStore> {
+  const state = new KafkaState(options)
+  try {
+    await state.open()
+    return state
+  } catch (error) {
+    await state.close()
+    throw kafkaError(error, `the state of ${options.name}`)
+  }
+}
+
+export class KafkaState implements StateStore {
+  private readonly options: KafkaStateOptions
+  private readonly kafka: Kafka
+  private readonly cluster: KafkaCluster
+  private readonly at: TopicPartition
+  private readonly transactionalId: string
+  private readonly owner = randomUUID()
+  private store: string = randomUUID()
+  private cache!: StateStore
+  private producer: TransactionalProducer | undefined
+  /** Behind what of the changelog was read and written here. */
+  private position = 0
+  private checkpoint: KafkaCheckpoint | undefined
+  private closed = false
+
+  constructor(options: KafkaStateOptions) {
+    this.options = options
+    const names = new Names(options)
+    this.kafka = kafkaClient(options.connection)
+    this.cluster = new KafkaCluster(this.kafka)
+    this.at = names.state(options.name)
+    this.transactionalId = names.transactionalId(options.name, 'state')
+  }
+
+  get header(): CheckpointHeader | undefined {
+    return (this.cache.header as CacheHeader | undefined)?.of?.header
+  }
+
+  async open(): Promise<void> {
+    const { folder, partitions = 1, replication } = this.options
+    await this.withAdmin((admin) =>
+      makeOwnTopic({ cluster: this.cluster, admin: async () => admin, at: this.at, partitions, replication, config: STATE_CONFIG }),
+    )
+    this.producer = await this.newProducer()
+    const end = await this.write([ownerRecord(this.owner)])
+    this.cache = await this.openCache()
+    const of = (this.cache.header as CacheHeader | undefined)?.of
+    const nowMs = this.now()
+    const isYoung = of !== undefined && of.from < end && nowMs - of.atMs >= 0 && nowMs - of.atMs < TOMBSTONE_MS / 2
+    if (of && isYoung && (await this.catchUp(of.from, end, of))) return
+    await this.cache.close()
+    await rm(folder, { recursive: true, force: true })
+    this.cache = await this.openCache()
+    const { start } = await this.cluster.bounds(this.at)
+    await this.catchUp(start, end)
+  }
+
+  get(space: Namespace, key: Uint8Array): Uint8Array | undefined {
+    return this.cache.get(space, key)
+  }
+
+  entries(space: Namespace): Iterable<[key: Uint8Array, value: Uint8Array]> {
+    return this.cache.entries(space)
+  }
+
+  begin(header: CheckpointHeader, keys?: number): OpenCheckpoint {
+    if (this.header && header.epoch <= this.header.epoch)
+      throw new Error(`A checkpoint of epoch ${header.epoch} cannot follow one of epoch ${this.header.epoch}.`)
+    const of = { header, store: this.store, from: this.position, atMs: this.now() }
+    const local = this.cache.begin(this.cacheHeader(of), keys)
+    this.checkpoint = new KafkaCheckpoint({
+      local,
+      header: headerRecord({ header, store: this.store }),
+      send: (records) => this.send(records),
+      commit: () => this.commit(),
+      abort: async () => {
+        await this.producer?.abort()
+      },
+      ended: () => {
+        this.checkpoint = undefined
+      },
+    })
+    return this.checkpoint
+  }
+
+  maintain(): Promise<boolean> {
+    return this.cache.maintain()
+  }
+
+  async close(): Promise<void> {
+    if (this.closed) return
+    this.closed = true
+    await this.checkpoint?.abort()
+    await this.producer?.close()
+    await this.cluster.close()
+    await this.cache?.close()
+  }
+
+  private now(): number {
+    return (this.options.nowMs ?? Date.now)()
+  }
+
+  private async openCache(): Promise<StateStore> {
+    const { folder, files = realFiles, openKeyValue = lmdbKeyValue } = this.options
+    const open = async () => {
+      await files.makeFolder(folder)
+      return openCheckpointStore({ files, folder, keyValue: openKeyValue(join(folder, 'kv')) })
+    }
+    try {
+      return await open()
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'STATE_CORRUPT') throw error
+      // It is a cache: what is damaged is made anew.
+      await rm(folder, { recursive: true, force: true })
+      return open()
+    }
+  }
+
+  /** The cache counts its own checkpoints: a restore has some that no task ever took. */
+  private cacheHeader(of?: CacheHeader['of']): CacheHeader {
+    return { epoch: (this.cache.header?.epoch ?? 0) + 1, ...(of && { of }) }
+  }
+
+  /** Puts what the changelog has from `from` to `end` into the cache, which says it is `of`. False where it is of another changelog. */
+  private async catchUp(from: number, end: number, of?: CacheHeader['of']): Promise<boolean> {
+    let newest: { header: CheckpointHeader; store: string } | undefined
+    let open: OpenCheckpoint | undefined
+    let sliceFrom = 0
+    let rows = 0
+    let bytes = 0
+    const startMs = performance.now()
+    for await (const { records, position } of readChangelog(this.cluster, this.at, from, end)) {
+      for (const { record } of records) {
+        if (record.is === 'header') newest = record.value
+        if (record.is !== 'entry') continue
+        // One that is cut off says what it said before: then all of this is read again.
+        open ??= this.cache.begin(this.cacheHeader(of))
+        if (record.value) open.put(record.space, record.key, record.value)
+        else open.delete(record.space, record.key)
+        rows++
+        bytes += record.key.length + (record.value?.length ?? 0)
+        if (open.bytes - sliceFrom < SLICE_BYTES) continue
+        await open.flush()
+        sliceFrom = open.bytes
+      }
+      if (open && open.bytes > RESTORE_BYTES) {
+        await open.finish()
+        open = undefined
+        sliceFrom = 0
+        while (await this.cache.maintain());
+      }
+      const rowsPerSecond = Math.round((rows * 1000) / Math.max(1, performance.now() - startMs))
+      this.options.onRestoring?.({ rows, bytes, rowsPerSecond, done: Math.min(position, end) - from, of: end - from })
+    }
+    await open?.finish()
+    this.position = end
+    if (!newest) return of === undefined
+    if (of && newest.store !== of.store) return false
+    this.store = newest.store
+    const done = this.cache.begin(this.cacheHeader({ ...newest, from, atMs: this.now() }))
+    await done.finish()
+    return true
+  }
+
+  private async send(records: readonly OutputRecord[]): Promise<void> {
+    await this.transacting(async (producer) => {
+      for (const { after } of await producer.send([{ ...this.at, records }])) this.position = after
+    })
+  }
+
+  private async commit(): Promise<void> {
+    await this.transacting((producer) => producer.commit())
+  }
+
+  /** A transaction of its own; returns the position behind it. */
+  private async write(records: readonly OutputRecord[]): Promise<number> {
+    await this.send(records)
+    await this.commit()
+    return this.position
+  }
+
+  private async transacting(work: (producer: TransactionalProducer) => Promise<void>): Promise<void> {
+    try {
+      this.producer ??= await this.again()
+      await work(this.producer)
+    } catch (error) {
+      const { producer } = this
+      this.producer = undefined
+      await producer?.abort()
+      await producer?.close()
+      throw await this.failure(error)
+    }
+  }
+
+  private async failure(error: unknown): Promise<Error> {
+    const { name } = this.options
+    if (!isFence(error)) return kafkaError(error, `a checkpoint of ${name}`)
+    if (!(await this.isOurs().catch(() => true))) return fenced(name)
+    return new KafkaError(
+      'KAFKA_TRANSACTION_LOST',
+      `${name}: the broker ended the transaction of a checkpoint, and nobody else has taken the state`,
+      'Nothing, it is taken again. Where it comes often, checkpoints take longer than the broker allows: lower engine.checkpointBytes.',
+      error,
+    )
+  }
+
+  /** A producer after the one before failed (7). Errors: FENCED. */
+  private async again(): Promise<TransactionalProducer> {
+    // Before, too: taking the id back from who has it would cost that one a checkpoint.
+    if (!(await this.isOurs())) throw fenced(this.options.name)
+    const producer = await this.newProducer()
+    if (await this.isOurs()) return producer
+    await producer.close()
+    throw fenced(this.options.name)
+  }
+
+  private async isOurs(): Promise<boolean> {
+    const { end } = await this.cluster.bounds(this.at)
+    for await (const { records } of readChangelog(this.cluster, this.at, this.position, end)) {
+      if (records.some(({ record }) => record.is === 'owner' && record.owner !== this.owner)) return false
+    }
+    return true
+  }
+
+  private newProducer(): Promise<TransactionalProducer> {
+    const { transactionTimeoutMs = TRANSACTION_TIMEOUT_MS } = this.options
+    return TransactionalProducer.open({ kafka: this.kafka, transactionalId: this.transactionalId, transactionTimeoutMs })
+  }
+
+  private async withAdmin<T>(work: (admin: Admin) => Promise<T>): Promise<T> {
+    const admin = this.kafka.admin({ retry: RETRY })
+    try {
+      await admin.connect()
+      return await work(admin)
+    } finally {
+      await admin.disconnect().catch(() => undefined)
+    }
+  }
+}
