@@ -114,6 +114,7 @@ test('every question is a file of bench/ with its name', () => {
     'import',
     'ingest',
     'isolation',
+    'kafka-log',
     'lane',
     'lanes',
     'latency',

@@ -12,6 +12,7 @@ import { sweepChart } from './harness/sweep-chart.ts'
 import { importFile } from './import.ts'
 import { ingest } from './ingest.ts'
 import { isolation } from './isolation.ts'
+import { kafkaLog } from './kafka-log.ts'
 import { lane } from './lane.ts'
 import { lanes } from './lanes.ts'
 import { latency } from './latency.ts'
@@ -44,6 +45,7 @@ export const questions: readonly Question[] = [
   pause,
   isolation,
   scale,
+  kafkaLog,
 ]
 
 export interface MainOptions {
