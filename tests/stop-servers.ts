@@ -1,5 +1,7 @@
 // Vitest's global setup: tells the workers whose run this is, and stops at its end the servers that were started for it.
-import { testKafkaFolder } from '../dev/cache-folder.ts'
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { kafkaFolder, serversFolder } from '../dev/cache-folder.ts'
 import { isAlive, runningKafka, stopKafka } from '../dev/kafka/server.ts'
 
 export function setup(): void {
@@ -7,7 +9,12 @@ export function setup(): void {
 }
 
 export async function teardown(): Promise<void> {
-  const kafka = await runningKafka(testKafkaFolder)
-  // One of a run that was killed is nobody's: stopped, too.
-  if (kafka && (kafka.startedBy === process.pid || !isAlive(kafka.startedBy ?? 0))) await stopKafka(kafka, true)
+  if (!existsSync(serversFolder)) return
+  for (const name of readdirSync(serversFolder)) {
+    const folder = join(serversFolder, name)
+    // The developer's is nobody else's to stop.
+    const kafka = folder === kafkaFolder ? undefined : await runningKafka(folder)
+    // One of a run that was killed is nobody's any more.
+    if (kafka && (kafka.startedBy === process.pid || !isAlive(kafka.startedBy ?? 0))) await stopKafka(kafka, true)
+  }
 }

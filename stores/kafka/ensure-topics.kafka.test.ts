@@ -4,6 +4,7 @@ import { kafkaServer } from '../../tests/kafka-server.ts'
 import { type EnsureTopicsOptions, ensureTopics } from './ensure-topics.ts'
 import { openKafkaLog } from './kafka-log.ts'
 import { block, type KafkaWorld, kafkaWorld } from './kafka-world.fake.ts'
+import { makeTopic } from './make-topic.ts'
 
 const server = await kafkaServer()
 const HOUR_MS = 3_600_000
@@ -25,20 +26,8 @@ describe.runIf(server)('Topics at the start', () => {
     }
   })
 
-  const make = (name: string, numPartitions: number, config: Record<string, string> = {}) =>
-    world.withAdmin((admin) =>
-      admin.createTopics({
-        waitForLeaders: true,
-        topics: [
-          {
-            topic: name,
-            numPartitions,
-            replicationFactor: 1,
-            configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
-          },
-        ],
-      }),
-    )
+  const make = (topic: string, partitions: number, config: Record<string, string> = {}) =>
+    world.withAdmin((admin) => makeTopic(admin, { topic, partitions, config }))
   const receipts = () => `${world.options.namespace}.receipts.task.main.clickstream.events.raw`
   const state = () => `${world.options.namespace}.state.task.main.clickstream.events.raw`
 

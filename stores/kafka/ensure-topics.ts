@@ -2,7 +2,8 @@
 // changes a topic that is there: somebody may rely on how it is.
 import kafkajs, { type Admin } from 'kafkajs'
 import { type KafkaConnection, kafkaClient, RETRY } from './kafka-client.ts'
-import { errorType, KafkaError, kafkaError } from './kafka-error.ts'
+import { KafkaError, kafkaError } from './kafka-error.ts'
+import { makeTopic } from './make-topic.ts'
 import { type KafkaNames, Names } from './names.ts'
 
 const { ConfigResourceTypes } = kafkajs
@@ -71,7 +72,7 @@ export async function ensureTopics(options: EnsureTopicsOptions): Promise<void> 
     const plans = plan(options)
     const there = new Set(await admin.listTopics())
     const missing = plans.filter(({ topic }) => !there.has(topic))
-    for (const one of missing) await make(admin, one, replication ?? -1)
+    for (const { topic, partitions, config } of missing) await makeTopic(admin, { topic, partitions, replication, config })
     const findings: Finding[] = []
     for (const one of plans) if (there.has(one.topic)) findings.push(...(await check(admin, one, connection.brokers[0])))
     if (findings.length > 0)
@@ -126,16 +127,6 @@ const atLeast = (setting: string, least: number, unit: string): Rule => ({
   value: String(least),
   holds: (is) => Number(is) >= least || (unit.endsWith('-1') && is === '-1'),
 })
-
-async function make(admin: Admin, { topic, partitions, config }: Plan, replicationFactor: number): Promise<void> {
-  const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }))
-  try {
-    await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: partitions, replicationFactor, configEntries }] })
-  } catch (error) {
-    // Another process was sooner, with the same plan.
-    if (errorType(error) !== 'TOPIC_ALREADY_EXISTS') throw error
-  }
-}
 
 async function check(admin: Admin, { topic, partitions, isData, rules }: Plan, broker: string): Promise<Finding[]> {
   const findings: Finding[] = []

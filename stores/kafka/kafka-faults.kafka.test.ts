@@ -1,8 +1,8 @@
 // Zombies with an open transaction, transactions that the broker ends, and a broker that is killed: what a reader of committed records sees.
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { serversFolder } from '../../dev/cache-folder.ts'
 import { startKafka, stopKafka } from '../../dev/kafka/server.ts'
 import { kafkaServer } from '../../tests/kafka-server.ts'
 import { kafkaClient } from './kafka-client.ts'
@@ -20,7 +20,7 @@ describe.runIf(server)('An owner of a name', () => {
     world = await kafkaWorld(server!.broker)
     log = await openKafkaLog(world.options)
   })
-  afterEach(() => log.close())
+  afterEach(() => log?.close())
 
   /** A process that has the name's id, sent records, and stopped before its commit. */
   async function zombie(transactionTimeoutMs = 60_000): Promise<TransactionalProducer> {
@@ -86,8 +86,10 @@ describe.runIf(server)('An owner of a name', () => {
 
 describe.runIf(server)('A broker that is killed', () => {
   it('in a commit: what was acknowledged is there once, what was not can be claimed and committed again', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'packmill-kafka-'))
-    let broker = await startKafka(join(folder, 'broker'))
+    // Where the end of the run finds it, should this test not come to its own.
+    const folder = join(serversFolder, `kafka-faults-${process.pid}`)
+    const start = () => startKafka(folder, Number(process.env.TEST_RUN_PID))
+    let broker = await start()
     try {
       const world = await kafkaWorld(broker.broker)
       const log = await openKafkaLog(world.options)
@@ -103,7 +105,7 @@ describe.runIf(server)('A broker that is killed', () => {
           .catch((error: unknown) => error)
         if (killAt.delete(epoch)) {
           await stopKafka(broker, true)
-          broker = await startKafka(broker.folder)
+          broker = await start()
         }
         const failure = await commit
         if (failure) expect(failure).toMatchObject({ retryable: true })

@@ -10,6 +10,7 @@ import { TOMBSTONE_MS } from './ensure-topics.ts'
 import { kafkaClient } from './kafka-client.ts'
 import { type KafkaStateOptions, openKafkaState, type RestoreProgress } from './kafka-state.ts'
 import { type KafkaWorld, kafkaWorld } from './kafka-world.fake.ts'
+import { makeTopic } from './make-topic.ts'
 import { Names } from './names.ts'
 import { TransactionalProducer } from './transactional-producer.ts'
 
@@ -183,18 +184,13 @@ describe.runIf(server)('State on Kafka', () => {
   it('what is compacted away is not missed', async () => {
     const names = new Names(world.options)
     const { topic } = names.state(NAME)
-    const configEntries = Object.entries({
+    const config = {
       'cleanup.policy': 'compact',
       'segment.ms': '100',
       'min.cleanable.dirty.ratio': '0.01',
       'delete.retention.ms': '100',
-    })
-    await world.withAdmin((admin) =>
-      admin.createTopics({
-        waitForLeaders: true,
-        topics: [{ topic, numPartitions: 1, replicationFactor: 1, configEntries: configEntries.map(([name, value]) => ({ name, value })) }],
-      }),
-    )
+    }
+    await world.withAdmin((admin) => makeTopic(admin, { topic, partitions: 1, config }))
     const store = await openOn('a')
     const expected: Record<string, string> = {}
     for (let epoch = 1; epoch <= 30; epoch++) {

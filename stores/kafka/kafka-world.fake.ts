@@ -4,6 +4,7 @@ import type { Admin } from 'kafkajs'
 import type { Log, OutputBlock, TopicPartition } from '../../engine/log/contract.ts'
 import { kafkaClient, RETRY } from './kafka-client.ts'
 import type { KafkaLogOptions } from './kafka-log.ts'
+import { makeTopic } from './make-topic.ts'
 
 export const raw: TopicPartition = { topic: 'events.raw', partition: 0 }
 export const out: TopicPartition = { topic: 'events.out', partition: 3 }
@@ -31,15 +32,10 @@ export async function kafkaWorld(broker: string): Promise<KafkaWorld> {
       }
     },
   }
-  await world.withAdmin((admin) =>
-    admin.createTopics({
-      waitForLeaders: true,
-      topics: [
-        { topic: world.named('events.raw'), numPartitions: 1, replicationFactor: 1 },
-        { topic: world.named('events.out'), numPartitions: 8, replicationFactor: 1 },
-      ],
-    }),
-  )
+  await world.withAdmin(async (admin) => {
+    await makeTopic(admin, { topic: world.named('events.raw'), partitions: 1 })
+    await makeTopic(admin, { topic: world.named('events.out'), partitions: 8 })
+  })
   return world
 }
 

@@ -3,6 +3,7 @@ import type { Admin } from 'kafkajs'
 import type { TopicPartition } from '../../engine/log/contract.ts'
 import type { KafkaCluster } from './kafka-cluster.ts'
 import { errorType, kafkaError } from './kafka-error.ts'
+import { makeTopic } from './make-topic.ts'
 
 export interface OwnTopic {
   cluster: KafkaCluster
@@ -24,18 +25,7 @@ export async function makeOwnTopic({ cluster, admin, at: { topic, partition }, p
   try {
     const by = await admin()
     if (there > 0) await by.createPartitions({ topicPartitions: [{ topic, count }] })
-    else
-      await by.createTopics({
-        waitForLeaders: true,
-        topics: [
-          {
-            topic,
-            numPartitions: count,
-            replicationFactor: replication ?? -1,
-            configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
-          },
-        ],
-      })
+    else await makeTopic(by, { topic, partitions: count, replication, config })
   } catch (error) {
     // Another process was sooner.
     if (errorType(error) !== 'TOPIC_ALREADY_EXISTS' && errorType(error) !== 'INVALID_PARTITIONS')
