@@ -89,6 +89,11 @@ describe.runIf(server)('State on Kafka', () => {
     expect(last).toMatchObject({ rows: 2502, done: last.of })
     expect(last.bytes).toBeGreaterThan(2500 * 20)
     expect(last.rowsPerSecond).toBeGreaterThan(0)
+    // What was restored once is there the next time.
+    await other.close()
+    const again = await openOn('b', told(progress))
+    expect(progress.at(-1)!.rows).toBe(0)
+    expect(texts(again)).toEqual(restored)
   })
 
   it('with a cache only what that may lack is read', async () => {

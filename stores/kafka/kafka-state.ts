@@ -3,8 +3,8 @@
 // The changelog decides; the cache (stores/state: checkpoint files and LMDB) is what keys are read from.
 //   finish: changelog committed → file of the cache finished
 //   open:   fence → own record written → what the cache does not have is read up to there → the cache has it
-// 5. The cache says from which position of the changelog on it may lack something: of the newest checkpoint in it, where that began. What follows is
-//    put again, which changes nothing where it was there.
+// 5. The cache says from which position of the changelog on it may lack something: where the newest checkpoint in it began, or, after a restore, where
+//    its header stands. What follows is put again, which changes nothing where it was there.
 // 6. The cache is only used where deleted keys cannot have been compacted away meanwhile: younger than half of delete.retention.ms (protocol 17).
 //    Otherwise, and where it is damaged or of another changelog, it is made anew from the whole changelog.
 // 7. A failed transaction ends the producer. The next one takes the id again, but only writes where nobody else has written himself down as the owner.
@@ -194,15 +194,16 @@ export class KafkaState implements StateStore {
 
   /** Puts what the changelog has from `from` to `end` into the cache, which says it is `of`. False where it is of another changelog. */
   private async catchUp(from: number, end: number, of?: CacheHeader['of']): Promise<boolean> {
-    let newest: { header: CheckpointHeader; store: string } | undefined
+    let newest: { header: CheckpointHeader; store: string; from: number } | undefined
     let open: OpenCheckpoint | undefined
     let sliceFrom = 0
     let rows = 0
     let bytes = 0
     const startMs = performance.now()
     for await (const { records, position } of readChangelog(this.cluster, this.at, from, end)) {
-      for (const { record } of records) {
-        if (record.is === 'header') newest = record.value
+      for (const { record, offset } of records) {
+        // All that stands before the header is in the cache then; the header itself shows the next time that it is the same changelog.
+        if (record.is === 'header') newest = { ...record.value, from: offset }
         if (record.is !== 'entry') continue
         // One that is cut off says what it said before: then all of this is read again.
         open ??= this.cache.begin(this.cacheHeader(of))
@@ -228,7 +229,7 @@ export class KafkaState implements StateStore {
     if (!newest) return of === undefined
     if (of && newest.store !== of.store) return false
     this.store = newest.store
-    const done = this.cache.begin(this.cacheHeader({ ...newest, from, atMs: this.now() }))
+    const done = this.cache.begin(this.cacheHeader({ ...newest, atMs: this.now() }))
     await done.finish()
     return true
   }
