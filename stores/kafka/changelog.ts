@@ -1,15 +1,16 @@
 // A task's changelog: one partition of a compacted topic with its checkpoints, written by one transactional id only. Owns the records' form.
 //
-// A record's key is the namespace (1 byte) and the key; its value the value, or nothing where the key is deleted. Each transaction is one
+// A record's key is a byte that says what it is, and the key; its value the length of the index value (4 bytes), that, and the value; nothing where the key is deleted. Each transaction is one
 // checkpoint, with its header last, or says who owns the changelog from here on. Compaction keeps the newest of each.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { TopicPartition } from '../../engine/log/contract.ts'
-import type { CheckpointHeader, Namespace } from '../../engine/state/store.ts'
+import type { CheckpointHeader } from '../../engine/state/store.ts'
 import type { KafkaCluster } from './kafka-cluster.ts'
 import { KafkaError } from './kafka-error.ts'
 import type { OutputRecord } from './transactional-producer.ts'
 
-const SPACES: readonly Namespace[] = ['state', 'index']
+const ENTRY = 0
+const LENGTH_BYTES = 4
 const HEADER = 255
 const OWNER = 254
 const FETCH_BYTES = 4 << 20
@@ -23,15 +24,17 @@ export interface HeaderRecord {
 }
 
 export type ChangelogRecord =
-  | { is: 'entry'; space: Namespace; key: Uint8Array; value: Uint8Array | null }
+  | { is: 'entry'; key: Uint8Array; kept: { value: Uint8Array; index: Uint8Array } | undefined }
   | { is: 'header'; value: HeaderRecord }
   | { is: 'owner'; owner: string }
 
-export function entryRecord(space: Namespace, key: Uint8Array, value: Uint8Array | null): OutputRecord {
-  const prefixed = Buffer.allocUnsafe(key.length + 1)
-  prefixed[0] = SPACES.indexOf(space)
-  prefixed.set(key, 1)
-  return { key: prefixed, value: value && Buffer.from(value) }
+/** Without a value: deleted. Copies all of it. */
+export function entryRecord(key: Uint8Array, value?: Uint8Array, index: Uint8Array = Buffer.alloc(0)): OutputRecord {
+  const prefixed = Buffer.concat([Buffer.of(ENTRY), key])
+  if (!value) return { key: prefixed, value: null }
+  const length = Buffer.allocUnsafe(LENGTH_BYTES)
+  length.writeUInt32LE(index.length)
+  return { key: prefixed, value: Buffer.concat([length, index, value]) }
 }
 
 export const headerRecord = (value: HeaderRecord): OutputRecord => ({
@@ -46,8 +49,11 @@ function decode(key: Buffer | null, value: Buffer | null): ChangelogRecord | und
   if (!key || key.length === 0) return undefined
   if (key[0] === HEADER && value) return { is: 'header', value: JSON.parse(value.toString()) as HeaderRecord }
   if (key[0] === OWNER && value) return { is: 'owner', ...(JSON.parse(value.toString()) as { owner: string }) }
-  const space = SPACES[key[0]]
-  return space && { is: 'entry', space, key: key.subarray(1), value }
+  if (key[0] !== ENTRY) return undefined
+  if (!value) return { is: 'entry', key: key.subarray(1), kept: undefined }
+  const indexEnd = value.length < LENGTH_BYTES ? value.length + 1 : LENGTH_BYTES + value.readUInt32LE(0)
+  if (indexEnd > value.length) return undefined
+  return { is: 'entry', key: key.subarray(1), kept: { value: value.subarray(indexEnd), index: value.subarray(LENGTH_BYTES, indexEnd) } }
 }
 
 /** Committed records from a position up to `end`, a fetch at a time. Errors: KAFKA_TRANSACTION_HANGS where they do not become readable (protocol 17). */

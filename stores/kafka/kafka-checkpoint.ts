@@ -1,5 +1,5 @@
 // One open checkpoint on Kafka: every entry goes to the cache's own checkpoint and into the changelog's transaction. Numbers are those of kafka-state.ts.
-import type { Namespace, OpenCheckpoint } from '../../engine/state/store.ts'
+import type { OpenCheckpoint } from '../../engine/state/store.ts'
 import { entryRecord } from './changelog.ts'
 import type { OutputRecord } from './transactional-producer.ts'
 
@@ -27,14 +27,14 @@ export class KafkaCheckpoint implements OpenCheckpoint {
     return this.options.local.bytes
   }
 
-  put(space: Namespace, key: Uint8Array, value: Uint8Array): void {
-    this.options.local.put(space, key, value)
-    this.pending.push(entryRecord(space, key, value))
+  put(key: Uint8Array, value: Uint8Array, index: Uint8Array): void {
+    this.options.local.put(key, value, index)
+    this.pending.push(entryRecord(key, value, index))
   }
 
-  delete(space: Namespace, key: Uint8Array): void {
-    this.options.local.delete(space, key)
-    this.pending.push(entryRecord(space, key, null))
+  delete(key: Uint8Array): void {
+    this.options.local.delete(key)
+    this.pending.push(entryRecord(key))
   }
 
   async flush(): Promise<void> {

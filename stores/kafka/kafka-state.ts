@@ -1,6 +1,6 @@
 // The state store on Kafka: a task's checkpoints in a compacted changelog, and the embedded store beside them as a local cache of it. Numbers: store.ts.
 //
-// The changelog decides; the cache (stores/state: checkpoint files and LMDB) is what keys are read from.
+// The changelog decides; the cache (stores/state: checkpoint files) is what keys are read from.
 //   finish: changelog committed → file of the cache finished
 //   open:   fence → own record written → what the cache does not have is read up to there → the cache has it
 // 5. The cache says from which position of the changelog on it may lack something: where the newest checkpoint in it began, or, after a restore, where
@@ -10,15 +10,12 @@
 // 7. A failed transaction ends the producer. The next one takes the id again, but only writes where nobody else has written himself down as the owner.
 import { randomUUID } from 'node:crypto'
 import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Admin, Kafka } from 'kafkajs'
 import type { TopicPartition } from '../../engine/log/contract.ts'
-import type { CheckpointHeader, Namespace, OpenCheckpoint, StateStore } from '../../engine/state/store.ts'
+import type { CheckpointHeader, OpenCheckpoint, StateStore } from '../../engine/state/store.ts'
 import type { Files } from '../files/files.ts'
 import { realFiles } from '../files/real-files.ts'
 import { openCheckpointStore } from '../state/checkpoint-store.ts'
-import type { KeyValueStore } from '../state/key-value.ts'
-import { lmdbKeyValue } from '../state/lmdb-key-value.ts'
 import { headerRecord, ownerRecord, readChangelog } from './changelog.ts'
 import { STATE_CONFIG, TOMBSTONE_MS } from './ensure-topics.ts'
 import { KafkaCheckpoint } from './kafka-checkpoint.ts'
@@ -53,7 +50,6 @@ export interface KafkaStateOptions extends KafkaNames {
   /** How the restoring of a cache goes on; told at least once where anything is read. */
   onRestoring?(progress: RestoreProgress): void
   files?: Files
-  openKeyValue?(folder: string): KeyValueStore
   nowMs?(): number
 }
 
@@ -126,19 +122,19 @@ export class KafkaState implements StateStore {
     await this.catchUp(start, end)
   }
 
-  get(space: Namespace, key: Uint8Array): Uint8Array | undefined {
-    return this.cache.get(space, key)
+  get(key: Uint8Array): Uint8Array | undefined {
+    return this.cache.get(key)
   }
 
-  entries(space: Namespace): Iterable<[key: Uint8Array, value: Uint8Array]> {
-    return this.cache.entries(space)
+  entries(): Iterable<[key: Uint8Array, index: Uint8Array]> {
+    return this.cache.entries()
   }
 
-  begin(header: CheckpointHeader, keys?: number): OpenCheckpoint {
+  begin(header: CheckpointHeader): OpenCheckpoint {
     if (this.header && header.epoch <= this.header.epoch)
       throw new Error(`A checkpoint of epoch ${header.epoch} cannot follow one of epoch ${this.header.epoch}.`)
     const of = { header, store: this.store, from: this.position, atMs: this.now() }
-    const local = this.cache.begin(this.cacheHeader(of), keys)
+    const local = this.cache.begin(this.cacheHeader(of))
     this.checkpoint = new KafkaCheckpoint({
       local,
       header: headerRecord({ header, store: this.store }),
@@ -172,11 +168,8 @@ export class KafkaState implements StateStore {
   }
 
   private async openCache(): Promise<StateStore> {
-    const { folder, files = realFiles, openKeyValue = lmdbKeyValue } = this.options
-    const open = async () => {
-      await files.makeFolder(folder)
-      return openCheckpointStore({ files, folder, keyValue: openKeyValue(join(folder, 'kv')) })
-    }
+    const { folder, files = realFiles } = this.options
+    const open = () => openCheckpointStore({ files, folder })
     try {
       return await open()
     } catch (error) {
@@ -207,10 +200,11 @@ export class KafkaState implements StateStore {
         if (record.is !== 'entry') continue
         // One that is cut off says what it said before: then all of this is read again.
         open ??= this.cache.begin(this.cacheHeader(of))
-        if (record.value) open.put(record.space, record.key, record.value)
-        else open.delete(record.space, record.key)
+        const { key, kept } = record
+        if (kept) open.put(key, kept.value, kept.index)
+        else open.delete(key)
         rows++
-        bytes += record.key.length + (record.value?.length ?? 0)
+        bytes += key.length + (kept ? kept.value.length + kept.index.length : 0)
         if (open.bytes - sliceFrom < SLICE_BYTES) continue
         await open.flush()
         sliceFrom = open.bytes
