@@ -94,11 +94,12 @@ export class RecordState implements Checkpoints {
         // A key without a timer has no index value.
         if (value.length === 0) continue
         const name = Buffer.from(key.subarray(1)).toString()
+        if (value.length !== 8) throw unreadable('a timer')
         const atMs = new DataView(value.buffer, value.byteOffset, 8).getFloat64(0)
         this.due.set(name, atMs)
         this.timers.push({ atMs, key: name })
       } else {
-        const [offset, timeMs, upstream, own, text] = deserialize(value) as [number, number, number, string, string]
+        const [offset, timeMs, upstream, own, text] = valuesOf(value, 5, 'a waiting record') as [number, number, number, string, string]
         this.addPending({ offset, timeMs, upstream, key: own, text, value: undefined })
       }
     }
@@ -344,7 +345,7 @@ export class RecordState implements Checkpoints {
 
   private decode({ bytes }: Entry): (object | undefined)[] {
     const slots: (object | undefined)[] = this.operators.map(() => undefined)
-    const values = bytes ? (deserialize(bytes) as unknown[]) : []
+    const values = bytes ? valuesOf(bytes, 3, 'a key') : []
     for (let i = 0; i < values.length; i += 3) {
       const [name, version, state] = values.slice(i, i + 3) as [string, number, object]
       const slot = this.operators.findIndex((operator) => operator.name === name)
@@ -353,6 +354,26 @@ export class RecordState implements Checkpoints {
     return slots
   }
 }
+
+/** A list of so many values, or of as many times that. The store has verified its checksum: what is unreadable here, another program wrote. */
+function valuesOf(bytes: Uint8Array, count: number, what: string): unknown[] {
+  let values: unknown
+  try {
+    values = deserialize(bytes)
+  } catch (error) {
+    throw unreadable(what, error)
+  }
+  if (!Array.isArray(values) || values.length === 0 || values.length % count !== 0) throw unreadable(what)
+  return values
+}
+
+const unreadable = (what: string, cause?: unknown) =>
+  new EngineError(
+    'STATE_CORRUPT',
+    `the state of ${what} is not what this program writes`,
+    'Start with the version that wrote it, or move the state folder away: it is computed again where the log reaches back to its beginning.',
+    { cause },
+  )
 
 /** Throws STATE_VERSION_UNKNOWN. */
 export function readState({ name, stateVersion = 1, migrate }: AnyOperator, version: number, state: object): object {

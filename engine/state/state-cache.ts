@@ -6,11 +6,11 @@
 // 3. Only clean users are evicted: what they had is in a finished checkpoint (protocol 14).
 // 4. A user without sessions is written as deleted in the same unit (protocol 12).
 import type { Actor, Counters } from '../actor/actor.ts'
-import { EngineError, named } from '../errors.ts'
+import { named } from '../errors.ts'
 import { chunksOf } from './kept.ts'
 import { type KeyedState, S } from './keyed-state.ts'
 import type { CheckpointHeader, OpenCheckpoint, StateStore } from './store.ts'
-import { UserCodec } from './user-codec.ts'
+import { stateCorrupt, UserCodec } from './user-codec.ts'
 import { USER, USER_FLAG } from './users.ts'
 
 /** A symbol table past this many strings is swept at the next checkpoint. */
@@ -224,11 +224,7 @@ export class StateCache {
     const actor = this.actors[this.state.users.arena.u32[user * this.state.users.arena.words + USER.ACTOR]]
     const value = this.kept(this.keyOf(actor, user))
     if (value === undefined)
-      throw new EngineError(
-        'STATE_CORRUPT',
-        `the state of a user of ${actor.org}/${actor.product} is in the index and not in the state store`,
-        'Stop, move the state folder away and start again: the state is recomputed from the log if the log still reaches back that far.',
-      )
+      throw stateCorrupt(`the state of a user of ${actor.org}/${actor.product} is in the index and not in the state store`)
     this.codec.decode(user, value, actor.symbols)
     this.loads++
   }

@@ -96,16 +96,21 @@ export class UserCodec {
     const sessions: number[] = []
     let at = HEAD_WORDS
     let older = 0
+    const mustHave = (more: number) => {
+      if (!(at + more <= words.length)) throw cutShort()
+    }
     for (let n = 0; n < words[1]; n++) {
+      mustHave(state.sessions.words)
       const session = state.sessions.take()
       const own = state.sessions
       const base = session * own.words
       own.u32.set(words.subarray(at, at + own.words), base)
       at += own.words
       const contentLength = own.u32[base + S.CONTENT_LENGTH]
+      const count = own.u32[base + S.COUNT]
+      mustHave(Math.ceil(contentLength / 4) + count * this.dataWords)
       own.u32[base + S.CONTENT] = state.texts.put(view, at * 4, contentLength, false)
       at += (contentLength + 3) >> 2
-      const count = own.u32[base + S.COUNT]
       const folded = own.u32[base + S.FOLDED]
       own.u32[base + S.USER] = user
       own.u32[base + S.OLDER] = older
@@ -128,6 +133,7 @@ export class UserCodec {
     const moved = new Map<number, number>()
     for (let n = 0; n < words[2]; n++) {
       const length = words[at + 1]
+      mustHave(2 + Math.ceil(length / 4))
       const symbol = symbols.internBytes(aligned.subarray((at + 2) * 4, (at + 2) * 4 + length))
       if (symbol !== words[at]) moved.set(words[at], symbol)
       at += 2 + ((length + 3) >> 2)
@@ -135,6 +141,7 @@ export class UserCodec {
     if (moved.size > 0) for (const session of sessions) this.rename(session, moved)
     const sides = new SideReader(words, at)
     for (const session of sessions) state.sessions.side[session] = sides.side()
+    if (sides.at !== words.length) throw cutShort()
     state.users.arena.u32[user * state.users.arena.words + USER.HEAD] = older
   }
 
@@ -207,11 +214,20 @@ export class UserCodec {
   }
 }
 
+export const stateCorrupt = (what: string) =>
+  new EngineError(
+    'STATE_CORRUPT',
+    what,
+    'Stop, move the state folder away and start again: the state is recomputed from the log if the log still reaches back that far.',
+  )
+/** The store has verified the bytes' checksum: something else is wrong than the disk. */
+const cutShort = () => stateCorrupt('the state of a user is not as long as it says')
+
 /** Reads what writeSide wrote, from word `at` on. */
 class SideReader {
   private readonly words: Uint32Array
   private readonly bytes: Buffer
-  private at: number
+  at: number
 
   constructor(words: Uint32Array, at: number) {
     this.words = words
@@ -236,7 +252,8 @@ class SideReader {
   private text(): string {
     const length = this.words[this.at++]
     const pos = this.at * 4
-    this.at += (length + 3) >> 2
+    this.at += Math.ceil(length / 4)
+    if (!(this.at <= this.words.length)) throw cutShort()
     return this.bytes.toString('latin1', pos, pos + length)
   }
 }

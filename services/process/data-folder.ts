@@ -1,10 +1,15 @@
 // The data folder: who owns it, and what was fixed when it was made.
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
 import { EngineError } from '../../engine/errors.ts'
 
+/** Of everything in the folder that is ours. Raised with a change after which this code does not read what the code before it wrote; what is read
+ *  stays in tests/formats, as folders that earlier code has written. */
+export const FOLDER_FORMAT = 2
+
 export interface FolderMeta {
-  format: 1
+  format: number
   partitions: number
   /** Of what came in. */
   lineage: string
@@ -16,6 +21,8 @@ export interface FolderMeta {
   replayedFromMs?: number
   /** Of one's own, that runs in it; none: the product's. */
   topology?: string
+  /** Of all the rest: another lineage would be another run, which publishes everything once more. */
+  crc?: number
 }
 
 /** Reads what was fixed when the folder was made, or fixes it now. `topology`: one of one's own. Errors: DATA_FORMAT, DATA_TOPOLOGY, PARTITIONS_FIXED, RESET_UNFINISHED. */
@@ -30,7 +37,7 @@ export function dataFolder(folder: string, partitions: number, topology?: string
         `${path} is missing, and ${folder} holds a log`,
         'Restore the file from a copy of the folder, or choose another folder with --data.',
       )
-    const meta: FolderMeta = { format: 1, partitions, lineage: 'main', ...(topology === undefined ? {} : { topology }) }
+    const meta: FolderMeta = { format: FOLDER_FORMAT, partitions, lineage: 'main', ...(topology === undefined ? {} : { topology }) }
     writeMeta(folder, meta)
     return meta
   }
@@ -65,23 +72,26 @@ export const folderMeta = (folder: string): FolderMeta => readMeta(join(folder, 
 /** Made whole or not at all. */
 export function writeMeta(folder: string, meta: FolderMeta): void {
   const path = join(folder, 'packmill.json')
-  writeFileSync(`${path}.new`, `${JSON.stringify(meta)}\n`, { flush: true })
+  writeFileSync(`${path}.new`, `${JSON.stringify({ ...meta, crc: crcOf(meta) })}\n`, { flush: true })
   renameSync(`${path}.new`, path)
 }
 
 /** The lineage of what is computed in the folder. */
 export const computedIn = ({ lineage, computed = lineage }: FolderMeta): string => computed
 
+const crcOf = (meta: FolderMeta) => crc32(JSON.stringify(meta))
+
 function readMeta(path: string): FolderMeta {
   try {
-    const meta = JSON.parse(readFileSync(path, 'utf8')) as FolderMeta
-    if (meta.format !== 1 || !Number.isInteger(meta.partitions)) throw new RangeError(`format ${meta.format}`)
+    const { crc, ...meta } = JSON.parse(readFileSync(path, 'utf8')) as FolderMeta
+    if (meta.format !== FOLDER_FORMAT) throw new RangeError(`format ${meta.format}, this version has format ${FOLDER_FORMAT}`)
+    if (crc !== crcOf(meta)) throw new RangeError('its checksum is wrong')
     return meta
   } catch (cause) {
     throw new EngineError(
       'DATA_FORMAT',
       `${path} is not what this version writes: ${(cause as Error).message}`,
-      'Choose another folder with --data, or use the version that made this one.',
+      'Restore the file from a copy of the folder, choose another folder with --data, or use the version that made this one.',
       { cause },
     )
   }

@@ -1,4 +1,5 @@
 // Inputs that can be opened and then not be read. (What is refused before it is opened, and damaged gzip: import.test.ts.)
+import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { needs } from '../../tests/require.ts'
 import { type ByteSource, openInput } from './open-input.ts'
@@ -24,6 +25,31 @@ test('a stream that fails is INPUT_UNREADABLE, after everything before was given
   const { text, error } = await readAll('-', { chunks: chunks(), close: () => undefined })
   expect(text).toBe('{"a":1}\n')
   expect(error).toMatchObject({ code: 'INPUT_UNREADABLE', message: expect.stringContaining('EIO'), advice: expect.stringMatching(/./) })
+})
+
+describe('a gzip', () => {
+  const lines = '{"a":1}\n'.repeat(1000)
+  async function* chunks(...parts: Uint8Array[]) {
+    yield* parts
+  }
+  const read = (...parts: Uint8Array[]) => readAll('-', { chunks: chunks(...parts), close: () => undefined })
+
+  test('that is filled up with zeros ends before them', async () => {
+    const padded = Buffer.concat([gzipSync(lines), Buffer.alloc(512)])
+    expect(await read(padded)).toEqual({ text: lines, error: undefined })
+    expect(await read(padded, Buffer.alloc(1 << 20))).toEqual({ text: lines, error: undefined })
+    expect(await read(Buffer.concat([gzipSync(lines), gzipSync(lines)]))).toEqual({ text: lines + lines, error: undefined })
+  })
+
+  test('behind whose zeros anything follows is GZIP_CORRUPT, after all of it was given', async () => {
+    const padded = Buffer.concat([gzipSync(lines), Buffer.alloc(512)])
+    for (const more of [Buffer.from('x'), gzipSync(lines)])
+      for (const parts of [[Buffer.concat([padded, more])], [padded, Buffer.alloc(10), more]]) {
+        const { text, error } = await read(...parts)
+        expect(text).toBe(lines)
+        expect(error).toMatchObject({ code: 'GZIP_CORRUPT' })
+      }
+  })
 })
 
 // Nobody, root included, can read the first byte of its own memory.

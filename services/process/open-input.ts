@@ -132,14 +132,21 @@ async function* unzipped(chunks: AsyncIterable<Uint8Array>, path: string): Async
   // One step at a time, the next one under way while the last one's output is worked on: what came before a fault is never lost in a buffer.
   const gunzip = createGunzip({ chunkSize: UNZIPPED_BYTES })
   let next = step(gunzip, head)
+  let last: Uint8Array = head
+  let given = head.length
   for (let ended = false; ; ) {
-    const { output, failure } = await next
+    const { output, failure, isOver } = await next
     let fault: unknown = failure && gzipError(failure, path)
-    const isLast = ended
-    if (!ended && !fault) {
+    const isLast = ended || isOver
+    if (isOver) fault = await padding(last.subarray(last.length - (given - gunzip.bytesWritten)), iterator, path)
+    else if (!ended && !fault) {
       try {
         const { value, done } = await iterator.next()
         ended = done === true
+        if (value) {
+          last = value
+          given += value.length
+        }
         next = step(gunzip, done ? undefined : value)
       } catch (error) {
         fault = error
@@ -151,21 +158,33 @@ async function* unzipped(chunks: AsyncIterable<Uint8Array>, path: string): Async
   }
 }
 
-/** Decompresses one chunk, or, without one, what is left. */
-function step(gunzip: Gunzip, chunk: Uint8Array | undefined): Promise<{ output: Uint8Array[]; failure?: Error }> {
+/** Zeros behind the end, which fill up a block of a tape or of a disk, are nothing; anything else is GZIP_CORRUPT. */
+async function padding(rest: Uint8Array, iterator: AsyncIterator<Uint8Array>, path: string): Promise<unknown> {
+  try {
+    for (let chunk: Uint8Array | undefined = rest; chunk; chunk = (await iterator.next()).value as Uint8Array | undefined)
+      if (chunk.some((byte) => byte !== 0)) return gzipError(new Error('something else follows its end'), path)
+    return undefined
+  } catch (error) {
+    return error
+  }
+}
+
+/** Decompresses one chunk, or, without one, what is left. `isOver`: the compressed data has ended within the chunk. */
+function step(gunzip: Gunzip, chunk: Uint8Array | undefined): Promise<{ output: Uint8Array[]; failure?: Error; isOver: boolean }> {
   const output: Uint8Array[] = []
   return new Promise((resolve) => {
     const onData = (bytes: Uint8Array) => output.push(bytes)
-    const finish = (failure?: Error | null) => {
-      gunzip.off('data', onData).off('error', finish).off('end', finish)
+    const finish = (failure?: Error | null, isOver = false) => {
+      gunzip.off('data', onData).off('error', finish).off('end', onEnd)
       // Whoever reads no more must not lose what comes between two steps.
       gunzip.pause()
-      resolve({ output, failure: failure ?? undefined })
+      resolve({ output, failure: failure ?? undefined, isOver })
     }
-    gunzip.on('data', onData).once('error', finish)
+    const onEnd = () => finish(undefined, chunk !== undefined)
+    gunzip.on('data', onData).once('error', finish).once('end', onEnd)
     gunzip.resume()
     if (chunk) gunzip.write(chunk, (error) => error ?? finish())
-    else gunzip.once('end', finish).end()
+    else gunzip.end()
   })
 }
 

@@ -23,7 +23,7 @@ export class SocketClient {
   }
 
   query<T = Record<string, unknown>>(sql: string): Promise<T[]> {
-    return this.ask('/sql', { sql } satisfies SqlRequest).then((text) => JSON.parse(text) as T[])
+    return this.ask('/sql', { sql } satisfies SqlRequest).then((text) => this.parsed<T[]>(text))
   }
 
   queryText(sql: string, format: string): Promise<string> {
@@ -35,7 +35,7 @@ export class SocketClient {
   }
 
   stats(): Promise<Stats> {
-    return this.ask('/stats').then((text) => JSON.parse(text) as Stats)
+    return this.ask('/stats').then((text) => this.parsed<Stats>(text))
   }
 
   lag(): Promise<Lag[]> {
@@ -47,7 +47,7 @@ export class SocketClient {
   }
 
   deadLetters<R extends DeadLetterRequest>(request: R): Promise<DeadLetterAnswer<R>> {
-    return this.ask('/dlq', request).then((text) => JSON.parse(text) as DeadLetterAnswer<R>)
+    return this.ask('/dlq', request).then((text) => this.parsed<DeadLetterAnswer<R>>(text))
   }
 
   /** As Embedded's. A stream that fails is told to the owner, which keeps what came; the stream's failure is then thrown. */
@@ -74,20 +74,24 @@ export class SocketClient {
     const sent = pipeline(Readable.from(body()), request)
     sent.catch(() => undefined)
     request.flushHeaders()
-    const response = await this.answer(request)
+    const lines = createInterface({ input: await this.answer(request), crlfDelay: Number.POSITIVE_INFINITY })
+    // The loop is told too; where it has ended, the end of the owner would be the end of this process.
+    lines.on('error', () => undefined)
     try {
-      for await (const line of createInterface({ input: response, crlfDelay: Number.POSITIVE_INFINITY })) {
-        const reply = JSON.parse(line) as ImportReply
+      for await (const line of lines) {
+        const reply = this.parsed<ImportReply>(line)
         switch (reply.type) {
           case 'progress':
             options.onProgress?.(reply.progress)
             break
           case 'reject':
+            if (typeof reply.bytes !== 'string') throw this.unreadable()
             options.onReject(reply.line, Buffer.from(reply.bytes, 'base64'), reply.reason)
             break
           case 'error':
-            throw failure ?? fromData(reply.error)
+            throw failure ?? this.failureOf(reply.error)
           case 'result':
+            if (!reply.result) throw this.unreadable()
             return reply.result
         }
       }
@@ -102,7 +106,10 @@ export class SocketClient {
   private async ask(path: string, body?: object): Promise<string> {
     const request = httpRequest(this.to({ method: body ? 'POST' : 'GET', path }))
     request.end(body && JSON.stringify(body))
-    const response = await this.answer(request)
+    return this.textOf(await this.answer(request))
+  }
+
+  private async textOf(response: IncomingMessage): Promise<string> {
     const chunks: Buffer[] = []
     try {
       for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk)
@@ -121,11 +128,28 @@ export class SocketClient {
       throw this.gone(error)
     }
     // Later errors of the request show in the answer, which then ends early.
-    request.on('error', () => undefined)
+    for (const end of [request, response]) end.on('error', () => undefined)
     if (response.statusCode === 200) return response
-    const chunks: Buffer[] = []
-    for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk)
-    throw fromData(JSON.parse(Buffer.concat(chunks).toString('utf8')) as ErrorData)
+    throw this.failureOf(this.parsed<ErrorData>(await this.textOf(response)))
+  }
+
+  /** An answer, or a line of one. */
+  private parsed<T extends object>(text: string): T {
+    let value: unknown
+    try {
+      value = JSON.parse(text)
+    } catch {}
+    if (typeof value === 'object' && value !== null) return value as T
+    throw this.unreadable()
+  }
+
+  private failureOf(data: Partial<ErrorData> | undefined): EngineError {
+    const isOne = typeof data?.code === 'string' && typeof data.message === 'string' && typeof data.advice === 'string'
+    return isOne ? fromData(data as ErrorData) : this.unreadable()
+  }
+
+  private unreadable(): EngineError {
+    return new EngineError('BAD_ANSWER', `${this.owner} answers in another way`, 'Use the same version of packmill on both sides.')
   }
 
   private to(options: RequestOptions): RequestOptions {

@@ -19,6 +19,7 @@ const READ_MS = 2_000
 
 const AGAIN = 'Run the same command again: it goes on where it stopped.'
 const STOPPED = new EngineError('STOPPED', 'the process that owns the data folder was stopped meanwhile', AGAIN)
+const SAME_VERSION = 'Use the same version of packmill on both sides.'
 const SENDER_GONE = new EngineError('CUT_SHORT', 'the sender stopped', AGAIN)
 
 export interface SocketServer {
@@ -80,7 +81,7 @@ export async function serveSocket(
         if (!embedded.import) break
         return importBody(embedded.import.bind(embedded), request, response, url.searchParams)
     }
-    throw new EngineError('NO_SUCH_REQUEST', `${request.method} ${url.pathname}`, 'Use the same version of packmill on both sides.')
+    throw new EngineError('NO_SUCH_REQUEST', `${request.method} ${url.pathname}`, SAME_VERSION)
   }
 
   /** Its failure is told in the answer, and returned. */
@@ -178,7 +179,12 @@ async function bodyOf<T>(request: IncomingMessage): Promise<T> {
       throw new EngineError('REQUEST_TOO_LARGE', `a request has at most ${REQUEST_BYTES_MAX} bytes`, 'Ask for less at once.')
     chunks.push(chunk)
   }
-  return JSON.parse(Buffer.concat(chunks).toString('utf8')) as T
+  let body: unknown
+  try {
+    body = JSON.parse(Buffer.concat(chunks).toString('utf8'))
+  } catch {}
+  if (typeof body === 'object' && body !== null) return body as T
+  throw new EngineError('BAD_REQUEST', `the body of ${request.method} ${request.url} is no JSON object`, SAME_VERSION)
 }
 
 /** The body's chunks. Fails where the sender did, and when the signal comes; the connection stays, for the answer. */

@@ -68,7 +68,7 @@ export function tileTarget(store: AnalyticsStore, schema: TileSchema, lineage: s
         for (let i = 0; i < count; i++) {
           const end = records.indexOf(NEWLINE, at)
           const offset = baseOffset + i
-          if (isAsked(offset) && records.compare(head, 0, head.length, at, at + head.length) === 0) {
+          if (isAsked(offset) && records.subarray(at, at + head.length).equals(head)) {
             try {
               addRecord(partition, offset, records.toString('utf8', at, end), held)
             } catch (error) {

@@ -3,8 +3,12 @@ import { once } from 'node:events'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { folderOwner, lockFolder } from './folder-lock.ts'
+import { folderOwner, type LockOwner, lockFolder } from './folder-lock.ts'
+
+/** A lock as that process would have written it. */
+const textOf = (owner: LockOwner) => JSON.stringify({ ...owner, crc: crc32(JSON.stringify(owner)) })
 
 describe('The lock of a data folder', () => {
   let folder: string
@@ -66,17 +70,30 @@ describe('The lock of a data folder', () => {
     ]) {
       // Only a kernel that tells start times can tell the two processes apart.
       if (stale.pid === owner.pid && !existsSync('/proc/self/stat')) continue
-      writeFileSync(path, JSON.stringify(stale))
+      writeFileSync(path, textOf(stale))
       expect(folderOwner(folder)).toBeUndefined()
       const lock = lockFolder(folder)
-      expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual(lock.owner)
+      expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject(lock.owner)
     }
   })
 
   it('of another host is taken over once its heartbeat is half a minute old', () => {
     const lock = lockFolder(folder)
-    writeFileSync(path, JSON.stringify({ ...lock.owner, host: 'elsewhere' }))
+    writeFileSync(path, textOf({ ...lock.owner, host: 'elsewhere' }))
     expect(() => lockFolder(folder)).toThrow(expect.objectContaining({ code: 'DATA_LOCKED' }))
+    const old = new Date(Date.now() - 31_000)
+    utimesSync(path, old, old)
+    lockFolder(folder).release()
+  })
+
+  it('of a process that lives, damaged, is still its own; nobody’s when its heartbeat is half a minute old', () => {
+    lockFolder(folder)
+    const text = readFileSync(path, 'utf8')
+    // Another process, which is gone; and no JSON any more.
+    for (const damaged of [text.replace(String(process.pid), '4194305'), text.slice(1), `${text}x`]) {
+      writeFileSync(path, damaged)
+      expect(() => lockFolder(folder)).toThrow(expect.objectContaining({ code: 'DATA_LOCKED' }))
+    }
     const old = new Date(Date.now() - 31_000)
     utimesSync(path, old, old)
     lockFolder(folder).release()
@@ -89,7 +106,7 @@ describe('The lock of a data folder', () => {
 
   it('a release does not remove a lock that is another owner’s by now', () => {
     const lock = lockFolder(folder)
-    writeFileSync(path, JSON.stringify({ ...lock.owner, pid: 1 }))
+    writeFileSync(path, textOf({ ...lock.owner, pid: 1 }))
     lock.release()
     expect(existsSync(path)).toBe(true)
   })

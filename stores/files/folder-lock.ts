@@ -1,10 +1,11 @@
 // The data folder has one owner (protocol 18): a lock file with the owner's pid, start time and host, whose heartbeat is its modification time.
 //
 // Owns `<folder>/owner.lock`. A lock is stale when its process is gone: the pid does not live, or lives with another start time (a pid is
-// used again after a restart of the machine). A lock of another host cannot be checked, so its heartbeat decides.
+// used again after a restart of the machine). A lock of another host cannot be checked, nor one that is damaged, so its heartbeat decides.
 import { existsSync, linkSync, mkdirSync, readFileSync, statfsSync, statSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
+import { crc32 } from 'node:zlib'
 import { StorageError, storageError } from './storage-error.ts'
 
 const LOCK_NAME = 'owner.lock'
@@ -29,6 +30,9 @@ export interface FolderLock {
   release(): void
 }
 
+/** Of a lock that cannot be read: of no host, so that nobody takes it for the lock of a process that is gone. */
+const DAMAGED: LockOwner = { pid: 0, startTime: '', host: 'an unknown host', since: 'some time', command: '' }
+
 /** Takes the folder (made if it is not there). Errors: DATA_LOCKED, DATA_NOT_A_FOLDER, DATA_ON_NETWORK, DATA_READ_ONLY, DISK_FULL. */
 export function lockFolder(folder: string, options: { type?: number; pid?: number; nowMs?: () => number } = {}): FolderLock {
   const { pid = process.pid, nowMs = Date.now } = options
@@ -44,7 +48,7 @@ export function lockFolder(folder: string, options: { type?: number; pid?: numbe
   try {
     makeFolder(folder)
     refuseNetwork(folder, options.type ?? statfsSync(folder).type)
-    writeFileSync(mine, JSON.stringify(owner))
+    writeFileSync(mine, JSON.stringify({ ...owner, crc: crc32(JSON.stringify(owner)) }))
   } catch (error) {
     throw storageError(error, folder)
   }
@@ -153,12 +157,19 @@ function startTimeOf(pid: number): string | undefined {
 }
 
 function readOwner(path: string): LockOwner | undefined {
+  let text: string
   try {
-    return JSON.parse(readFileSync(path, 'utf8')) as LockOwner
+    text = readFileSync(path, 'utf8')
   } catch {
-    // Not there, or emptied by a power loss: nobody's.
     return undefined
   }
+  // Emptied by a power loss: nobody's.
+  if (text === '') return undefined
+  try {
+    const { crc, ...owner } = JSON.parse(text) as LockOwner & { crc: number }
+    if (crc === crc32(JSON.stringify(owner))) return owner
+  } catch {}
+  return DAMAGED
 }
 
 const sameOwner = (a: LockOwner | undefined, b: LockOwner): boolean =>

@@ -62,7 +62,8 @@ export function headLength(bytes: Buffer, at = 0): number {
 
 /** The head in `bytes` (of exactly its length), which must be that of a frame at `position`; undefined where it is not. */
 export function decodeHead(bytes: Buffer, position: number): FrameHead | undefined {
-  if (headLength(bytes) !== bytes.length || crc32(bytes.subarray(8)) !== bytes.readUInt32LE(4)) return undefined
+  if (bytes.length < HEAD_BYTES || headLength(bytes) !== bytes.length || crc32(bytes.subarray(8)) !== bytes.readUInt32LE(4))
+    return undefined
   if (bytes.readDoubleLE(16) !== position) return undefined
   const { blocks, records } = JSON.parse(bytes.toString('utf8', HEAD_BYTES)) as Directory
   const body = position + bytes.length
