@@ -119,6 +119,12 @@ function linked(from: string, to: string): boolean {
 function removeStale(folder: string, path: string, nowMs: number): void {
   const owner = readOwner(path)
   if (owner && lives(owner, path, nowMs)) {
+    if (owner === DAMAGED)
+      throw new StorageError(
+        'DATA_LOCKED',
+        `${path} is damaged, and a process may have renewed it less than half a minute ago.`,
+        'Stop the process that works in this folder, if there is one; then wait half a minute and start again, or choose another folder with --data.',
+      )
     throw new StorageError(
       'DATA_LOCKED',
       `${folder} belongs to process ${owner.pid} on ${owner.host} since ${owner.since} (${owner.command || 'packmill'}).`,
