@@ -1,7 +1,9 @@
 // Many seeds: what they met, and whether that is enough to say anything; as lines for a terminal and as a page for docs/.
 import { addCounts, type Count, type Counts, FAULTS, noCounts, notMet, PATHS } from './counts.ts'
+import { type Cut, NO_CUT } from './cut.ts'
 import { EVENTS_MIN } from './seed-settings.ts'
-import { simulate } from './simulate.ts'
+import { shrunkMessage } from './shrink.ts'
+import { SeedFailed, simulate } from './simulate.ts'
 import { INVARIANTS } from './violation.ts'
 
 export interface Campaign {
@@ -15,11 +17,12 @@ export interface Campaign {
   missing: string[]
 }
 
-/** Runs the seeds one after the other; `onSeed` after each, and a failure ends it. */
+/** Runs the seeds one after the other; `onSeed` after each, and a failure ends it, after it was made smaller. `cut`: of the seeds. */
 export async function campaign(
   from: number,
   seeds: number,
   onSeed: (done: number, counts: Counts) => void = () => undefined,
+  cut: Cut = NO_CUT,
 ): Promise<Campaign> {
   const counts = noCounts()
   const startedMs = performance.now()
@@ -27,9 +30,10 @@ export async function campaign(
   let done = 0
   for (; done < seeds && failures.length === 0; done++) {
     try {
-      addCounts(counts, await simulate(from + done))
+      addCounts(counts, await simulate(from + done, {}, cut))
     } catch (error) {
-      failures.push((error as Error).message)
+      const isWhole = error instanceof SeedFailed && cut === NO_CUT
+      failures.push(isWhole ? await shrunkMessage(from + done, error) : (error as Error).message)
     }
     onSeed(done + 1, counts)
   }

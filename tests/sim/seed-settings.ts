@@ -3,6 +3,7 @@ import { TOPICS } from '../../model/rows.ts'
 import { type ClickstreamSettings, clickstream } from '../../topologies/clickstream.ts'
 import { settings as defaults } from '../oracle/in-memory.ts'
 import { nasty } from '../oracle/nasty.ts'
+import { type Cut, NO_CUT } from './cut.ts'
 import type { Plant } from './plant.ts'
 import { Poison, type PoisonShares } from './poison.ts'
 import { ORPHAN_MS } from './sim-lane.ts'
@@ -21,20 +22,23 @@ export interface SeedSettings {
   owners: boolean
 }
 
-export function seedSettings(seed: number, random: () => number, plant: Plant): SeedSettings {
+export function seedSettings(seed: number, random: () => number, plant: Plant, cut: Cut = NO_CUT): SeedSettings {
   const pick = <T>(of: readonly T[]) => of[Math.floor(random() * of.length)]
   const log = nasty(seed, EVENTS_MIN)
   const window: ClickstreamSettings = { ...defaults, ...log.settings, idleTimeoutMs: 1000, snapshotMs: pick([0, 1, 5000]) }
   const none: PoisonShares = { always: 0, once: 0, deadly: 0 }
   const shares = pick([none, none, { ...none, always: 0.005 }, { ...none, once: 0.005 }, { always: 0.003, once: 0.003, deadly: 0 }])
   if (random() < 0.1) shares.deadly = 0.0005
+  if (cut.without.has('poisonRecords')) Object.assign(shares, none)
   const poison = new Poison()
   const toSend: string[][] = Array.from({ length: PARTITIONS }, () => [])
-  for (const event of log.events) {
+  for (const [i, event] of log.events.entries()) {
     const right = event.productId === 'p2' ? 1 : 0
     const partition = plant.partition?.(event, right) ?? right
-    toSend[partition].push(JSON.stringify(poison.some(event, random, shares)))
-    if (random() < 0.005) toSend[partition].push('no event')
+    const lines = [JSON.stringify(poison.some(event, random, shares))]
+    if (random() < 0.005) lines.push('no event')
+    // The dice are thrown for those that are left out, too: all else stays as it was.
+    if (i < cut.events) toSend[partition].push(...lines)
   }
   const shipped = clickstream(window)
   const folds = [...shipped.pipeline.folds, poison.fold()]

@@ -6,6 +6,7 @@
 
 import { checkAnswer } from './answer.ts'
 import { type Counts, FAULTS, noCounts } from './counts.ts'
+import { type Cut, cutText, NO_CUT } from './cut.ts'
 import { OTHER_CODE, otherSettings, startOtherCode } from './other-code.ts'
 import type { Plant } from './plant.ts'
 import { Scheduler } from './scheduler.ts'
@@ -27,33 +28,49 @@ const AIM_STEPS_MAX = 1500
 const OUTAGE_MS_MAX = 150_000
 const NO_ROOM = ['DISK_FULL', 'DISK_FAILED', 'PARTITION_STOPPED']
 
+/** A fault of a run: its number among those that the run decided on, and its kind. */
+export interface MetFault {
+  number: number
+  kind: keyof typeof FAULTS
+}
+
 /** Why a seed failed, with its last steps and the line that runs it again. */
 export class SeedFailed extends Error {
   readonly violation: Violation
+  readonly cut: Cut
+  /** What went wrong on purpose before it failed, and how many events there were. */
+  readonly faults: readonly MetFault[]
+  readonly events: number
+  readonly lives: number
 
-  constructor(seed: number, violation: Violation, story: readonly string[], steps: readonly string[]) {
+  constructor(seed: number, violation: Violation, { cut, story, scheduler, faults, events, lives }: Run) {
+    const again = cut === NO_CUT ? '' : ` --cut ${cutText(cut)}`
     const lines = [
       `seed ${seed}: ${violation.message}`,
-      'What had gone wrong:',
+      `What had gone wrong (${events} events, ${faults.length} faults${faults.length > 12 ? ', the last ones' : ''}):`,
       ...story.slice(-12).map((line) => `  ${line}`),
       'The last steps:',
-      ...shortened(steps.slice(-60)).map((line) => `  ${line}`),
-      `Again: npm run simulate -- --seeds 1 --from ${seed}`,
+      ...shortened(scheduler.trace.slice(-60)).map((line) => `  ${line}`),
+      `Again: npm run simulate -- --seeds 1 --from ${seed}${again}`,
     ]
     super(lines.join('\n'), { cause: violation })
     this.violation = violation
+    this.cut = cut
+    this.faults = faults
+    this.events = events
+    this.lives = lives
   }
 }
 
-/** Runs the seed. Throws SeedFailed. */
-export async function simulate(seed: number, plant: Plant = {}): Promise<Counts> {
+/** Runs the seed, or what a cut leaves of it. Throws SeedFailed. */
+export async function simulate(seed: number, plant: Plant = {}, cut: Cut = NO_CUT): Promise<Counts> {
   const counts = noCounts()
-  const run = new Run(seed, counts, plant)
+  const run = new Run(seed, counts, plant, cut)
   try {
     await run.all()
     return counts
   } catch (error) {
-    throw new SeedFailed(seed, run.world.observed.violation ?? violationOf(error, 'the run'), run.story, run.scheduler.trace)
+    throw new SeedFailed(seed, run.world.observed.violation ?? violationOf(error, 'the run'), run)
   } finally {
     run.end()
   }
@@ -64,6 +81,12 @@ class Run {
   readonly scheduler: Scheduler
   /** What went wrong on purpose, in order. */
   readonly story: string[] = []
+  readonly faults: MetFault[] = []
+  readonly cut: Cut
+  /** Lives that ended otherwise than the last one. */
+  lives = 0
+  /** Faults that were decided on, those that the cut leaves out among them. */
+  private decided = 0
   private readonly counts: Counts
   private readonly plant: Plant
   private readonly random: () => number
@@ -73,11 +96,12 @@ class Run {
   private outageEndsMs = 0
   private node: SimNode | undefined
 
-  constructor(seed: number, counts: Counts, plant: Plant) {
+  constructor(seed: number, counts: Counts, plant: Plant, cut: Cut) {
     this.counts = counts
     this.plant = plant
+    this.cut = cut
     this.random = seeded(seed)
-    this.seed = seedSettings(seed, this.random, plant)
+    this.seed = seedSettings(seed, this.random, plant, cut)
     this.world = new World(this.seed.toSend, counts)
     this.scheduler = new Scheduler(this.random, START_MS)
     this.seed.poison.die = () => {
@@ -88,23 +112,29 @@ class Run {
     }
   }
 
+  get events(): number {
+    return this.seed.toSend.reduce((sum, { length }) => sum + length, 0)
+  }
+
   async all(): Promise<void> {
-    const { world, scheduler, counts } = this
-    for (let life = 1, lives = 1 + this.below(LIVES_MAX); life <= lives || this.faults < FAULTS_MIN; life++) {
+    const { world, scheduler, counts, cut } = this
+    const lives = 1 + this.below(LIVES_MAX)
+    for (let life = 1; (life <= lives || this.faultsMet < FAULTS_MIN) && life <= cut.lives; life++) {
+      this.lives = life
       const node = this.newNode()
       await this.live(node, this.below(this.pick([40, 400, 2500, 6000])))
       this.kill(node)
       for (const disk of world.disks) disk.freeBytes = Infinity
       for (const disk of world.disks) disk.failingSyncs = disk.failingRemoves = 0
-      if (this.random() < 0.5) {
+      if (this.random() < 0.5 && this.occurs('powerLosses')) {
         world.powerLoss(this.random)
         this.fault('powerLosses')
       }
-      if (this.random() < 0.3) {
+      if (this.random() < 0.3 && this.occurs('clockJumps')) {
         scheduler.skewMs += (this.random() < 0.5 ? -1 : 1) * this.below(this.pick([1000, 60_000, 7_200_000]))
         this.fault('clockJumps', `to ${scheduler.skewMs} ms`)
       }
-      if (this.random() < 0.2) {
+      if (this.random() < 0.2 && this.occurs('otherCode')) {
         const kind = this.pick(OTHER_CODE)
         this.fault('otherCode', kind)
         await startOtherCode(this.newNode(otherSettings(this.seed, kind)), kind, world, scheduler)
@@ -128,7 +158,7 @@ class Run {
     this.node?.kill()
   }
 
-  private get faults(): number {
+  private get faultsMet(): number {
     return (Object.keys(FAULTS) as (keyof typeof FAULTS)[]).reduce((sum, name) => sum + this.counts[name], 0)
   }
 
@@ -184,7 +214,7 @@ class Run {
       over = true
     })
     life.catch((error) => (failure = error))
-    let ownersLeft = this.seed.owners ? 1 : 0
+    let ownersLeft = this.seed.owners && this.occurs('ownersAtOnce') ? 1 : 0
     // Moments that a kill seldom meets by chance are waited for.
     const aim = this.random() < 0.4 ? this.pick(AIMS) : undefined
     const isThere = () => aim === undefined || whereIn(this.scheduler.at(node.process)).includes(aim)
@@ -213,24 +243,24 @@ class Run {
   /** What befalls a living process between two steps, now and then. */
   private disturb(): void {
     const { world, scheduler } = this
-    if (this.random() < 0.001) {
+    if (this.random() < 0.001 && this.occurs('diskFull')) {
       for (const disk of world.disks) disk.freeBytes = this.below(2000)
       this.fault('diskFull')
     } else if (this.random() < 0.01) for (const disk of world.disks) disk.freeBytes = Infinity
-    if (this.random() < 0.0005) {
+    if (this.random() < 0.0005 && this.occurs('failedSyncs')) {
       this.pick(world.disks).failingSyncs = 1
       this.fault('failedSyncs')
     }
-    if (this.random() < 0.0003) {
+    if (this.random() < 0.0003 && this.occurs('failedRemovals')) {
       this.pick(world.disks).failingRemoves = 1
       this.fault('failedRemovals')
     }
-    if (this.random() < 0.0005) {
+    if (this.random() < 0.0005 && this.occurs('processStalls')) {
       const ms = this.below(this.pick([1000, 10_000, 120_000]))
       scheduler.nowMs += ms
       this.fault('processStalls', `${ms} ms`)
     }
-    if (this.random() < 0.0003) {
+    if (this.random() < 0.0003 && this.occurs('clockJumps')) {
       scheduler.skewMs += this.below(this.pick([1000, 60_000, 7_200_000]))
       this.fault('clockJumps', `to ${scheduler.skewMs} ms`)
     }
@@ -264,6 +294,14 @@ class Run {
     }
   }
 
+  /** Whether the cut leaves it in. */
+  private occurs(kind: keyof typeof FAULTS): boolean {
+    const number = this.decided++
+    const isLeftOut = this.cut.without.has(kind) || this.cut.without.has(`${number}`)
+    if (!isLeftOut) this.faults.push({ number, kind })
+    return !isLeftOut
+  }
+
   private fault(name: keyof typeof FAULTS, more = ''): void {
     this.counts[name]++
     this.story.push(`step ${this.scheduler.steps}: ${FAULTS[name][0]} ${more}`.trimEnd())
@@ -272,8 +310,10 @@ class Run {
   private newNode(settings = this.seed.node): SimNode {
     const { world, scheduler, random, plant } = this
     const insertFault = () => this.insertFault()
-    const deathInEviction = this.harmless ? 0 : 0.01
-    this.node = new SimNode({ world, settings, scheduler, random, insertFault, cuts: true, deathInEviction, plant })
+    const { without } = this.cut
+    const deathInEviction = this.harmless || without.has('killsInEviction') ? 0 : 0.01
+    const cuts = !without.has('cutsElsewhere')
+    this.node = new SimNode({ world, settings, scheduler, random, insertFault, cuts, deathInEviction, plant })
     return this.node
   }
 
@@ -281,14 +321,16 @@ class Run {
     if (this.harmless) return undefined
     const { nowMs } = this.scheduler
     if (nowMs < this.outageEndsMs) return this.pick(['early', 'early', 'late'] as const)
-    if (this.random() < 0.003) {
+    if (this.random() < 0.003 && this.occurs('outages')) {
       this.outageEndsMs = nowMs + this.below(OUTAGE_MS_MAX)
       this.fault('outages', `for ${this.outageEndsMs - nowMs} ms`)
       return 'late'
     }
     if (this.random() < 0.8) return undefined
     const fault = this.pick(['early', 'half', 'late', 'stall'] as const)
-    this.fault(fault === 'late' ? 'insertsUnanswered' : fault === 'stall' ? 'insertsStalled' : 'insertsFailed')
+    const kind = fault === 'late' ? 'insertsUnanswered' : fault === 'stall' ? 'insertsStalled' : 'insertsFailed'
+    if (!this.occurs(kind)) return undefined
+    this.fault(kind)
     return fault === 'stall' ? { stallMs: this.below(2 * DEADLINE_MS), part: this.below(2) as 0 | 1 } : fault
   }
 
