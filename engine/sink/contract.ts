@@ -69,11 +69,11 @@ export interface SinkSettings {
   windowMs: number
   /** How long a request of an earlier owner may still be applied. 0 where the engine dies with its owner (embedded). */
   orphanMs: number
-  /** Attempts of one write before the sink stops (20), and the pauses between them: doubled from backoffMs to backoffMaxMs. */
+  /** Attempts of one write before the sink waits, and begins again as at a start (20), and the pauses between them: doubled from backoffMs to backoffMaxMs. */
   attemptsMax: number
   backoffMs: number
   backoffMaxMs: number
-  /** The longest pause between two looks whether a full disk has room again (5,000). */
+  /** The longest pause between two such beginnings: is there room again, does the table answer (5,000)? */
   waitMaxMs: number
   /** How often the log is told what this sink no longer needs (30,000). */
   releaseMs: number

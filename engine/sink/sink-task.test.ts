@@ -203,13 +203,45 @@ describe('a write that fails', () => {
     expectExact(world)
   })
 
-  test('stops the sink after attemptsMax attempts', async () => {
+  test('beyond attemptsMax attempts waits, says so once, and begins again with a read-back until the table answers', async () => {
     const world = filledWorld()
-    world.faults = Array.from({ length: 9 }, () => 'early' as const)
-    const task = newTask(world, { settings: { attemptsMax: 4 } })
+    const told: string[] = []
+    // Twice as long as that: it is met again where it begins anew.
+    world.faults = Array.from({ length: 9 }, (_, i) => (i % 3 === 2 ? ('late' as const) : ('early' as const)))
+    const task = await runToEnd(world, newTask(world, { told, settings: { attemptsMax: 4 } }))
+    expectExact(world)
+    expect(told).toEqual(['TIMEOUT', 'resumed'])
+    expect(task.stats.readBacks).toBeGreaterThan(0)
+  })
+
+  test('which is met at a start, is waited for when it runs', async () => {
+    const world = filledWorld()
+    world.faults = Array.from({ length: 1000 }, () => 'early' as const)
+    const first = newTask(world, { settings: { attemptsMax: 2 }, onWaiting: () => first.stop() })
+    await first.open()
+    await expect(first.run()).rejects.toMatchObject({ code: 'TIMEOUT' })
+    world.faults = Array.from({ length: 5 }, () => 'early' as const)
+    const told: string[] = []
+    const task = newTask(world, { told, settings: { attemptsMax: 2 } })
+    const unopened = await task.open().catch((error: unknown) => error)
+    expect(unopened).toMatchObject({ code: 'TIMEOUT' })
+    const running = task.run(unopened)
+    await task.drained(world.ends)
+    task.stop()
+    await running
+    expectExact(world)
+    expect(told).toEqual(['TIMEOUT', 'resumed'])
+  })
+
+  test('and stopped meanwhile, ends with its cause; the next start writes what is missing', async () => {
+    const world = filledWorld()
+    world.faults = Array.from({ length: 1000 }, () => 'early' as const)
+    const task = newTask(world, { settings: { attemptsMax: 2 }, onWaiting: () => task.stop() })
     await task.open()
-    await expect(task.run()).rejects.toMatchObject({ code: 'SINK_STOPPED', message: expect.stringContaining('after 4 attempts') })
-    expect(world.writes.length).toBe(4)
+    await expect(task.run()).rejects.toMatchObject({ retryable: true })
+    world.faults = []
+    await runToEnd(world)
+    expectExact(world)
   })
 })
 

@@ -10,9 +10,9 @@
 // 2. A batch's token is lineage:sink:topic:number, and a number is recorded once: no two batches share a token (25, 28).
 // 3. A pending batch found at start is read back, never sent again: embedded, the engine's tokens died half-written with the process (27).
 // 4. Every read-back is recorded first and has a token of its own: one whose rows were lost must not be mistaken for written.
-// 5. Nothing is dropped: what cannot be written stops the sink, and its rows stay in the log, which keeps them from `done` on (24).
-// 6. Where the disk is full the sink waits for room, and then begins as at a start: with a claim, and a read-back. A table that found no
-//    room may have kept the token and not the rows, so that token is never sent again.
+// 5. Nothing is dropped: what will never be written stops the sink, and its rows stay in the log, which keeps them from `done` on (24).
+// 6. What may pass (a full disk at once, other causes after attemptsMax attempts) the sink waits for, and then begins as at a start: with a claim,
+//    and a read-back. A table that found no room may have kept the token and not the rows, so that token is never sent again.
 import { EngineError } from '../errors.ts'
 import type { Claim, Log, Reader } from '../log/contract.ts'
 import type { Clock } from '../time/clock.ts'
@@ -32,7 +32,7 @@ export interface SinkTaskOptions {
   codeVersion: string
   /** unless a person has decided otherwise: its rows are there one by one, whoever writes the missing ones. */
   acceptVersion?: boolean
-  /** It failed by a cause that may pass (a full disk), and is tried until it goes on. Told once, as is its end. */
+  /** It failed by a cause that may pass (a full disk, a table that answers nobody), and is tried until it goes on. Told once, as is its end. */
   onWaiting?(error: unknown): void
   onResumed?(): void
 }
@@ -125,9 +125,11 @@ export class SinkTask {
     this.stats.done = this.done
   }
 
-  /** Works until stop() is called. Rejects where the sink cannot go on; whoever waits in drained() is rejected too. */
-  async run(): Promise<void> {
+  /** Works until stop() is called. Rejects where the sink cannot go on; whoever waits in drained() is rejected too. `unopened`: what open() rejected
+   *  with, if it may pass: it is opened when that has passed. */
+  async run(unopened?: unknown): Promise<void> {
     try {
+      if (unopened !== undefined) await this.recover(unopened)
       for (let isOver = false; !isOver; ) {
         try {
           await this.work()
@@ -340,8 +342,9 @@ export class SinkTask {
         return true
       } catch (error) {
         const { code, retryable, message, advice } = error as { code?: string; retryable?: boolean; message: string; advice?: string }
-        if (code === 'DISK_FULL') throw error
-        if (!retryable || attempt >= settings.attemptsMax || this.stopping.signal.aborted) {
+        const isStopping = this.stopping.signal.aborted
+        if (code === 'DISK_FULL' || (retryable && attempt >= settings.attemptsMax && !isStopping)) throw error
+        if (!retryable || isStopping) {
           throw new EngineError(
             'SINK_STOPPED',
             `the sink ${sink} stopped after ${attempt} attempts: ${message}`,

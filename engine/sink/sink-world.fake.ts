@@ -208,7 +208,7 @@ export class SinkWorld {
       this.rows.push(...this.halves.get(token)!)
       this.halves.delete(token)
     }
-    if (fault) throw Object.assign(new Error(`timed out (${fault})`), { retryable: true })
+    if (fault) throw Object.assign(new Error(`timed out (${fault})`), { code: 'TIMEOUT', retryable: true })
     this.onWrite()
   }
 

@@ -205,6 +205,16 @@ describe('starting and stopping', () => {
     expect(await metric(http, 'ready')).toBe(0)
     http.open(await openIngest({ log: await openLog(), lineage: 'main', partitions: 1, nowMs: () => NOW, newId: newEventId }), observed)
     expect(await metric(http, 'ready')).toBe(1)
+    const sinks = async () => ((await get(http, '/readyz')).status === 200 ? await metric(http, 'sinks_waiting') : 'not ready')
+    http.sinkIs('events_raw', 'waiting')
+    expect((await get(http, '/readyz')).text).toBe(
+      '{"status":"ready","stoppedPartitions":[],"stoppedSinks":[],"waitingSinks":["events_raw"]}',
+    )
+    expect(await sinks()).toBe(1)
+    http.sinkIs('events_raw', 'working')
+    expect(await sinks()).toBe(0)
+    http.sinkIs('fact_sessions', 'stopped')
+    expect(code(await get(http, '/readyz'))).toEqual([503, 'SINK_STOPPED'])
     http.partitionStopped(2)
     expect(await get(http, '/readyz')).toMatchObject({
       status: 503,

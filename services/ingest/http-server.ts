@@ -41,6 +41,8 @@ export interface HttpServer {
   open(ingest: Ingest, observed: Observed): void
   /** A partition that cannot go on; its events are still taken. */
   partitionStopped(partition: number): void
+  /** A sink that waits for what may pass, one that goes on, and one that cannot go on. */
+  sinkIs(table: string, state: 'waiting' | 'working' | 'stopped'): void
   /** Takes nothing new, answers what is under way, commits. */
   stop(): Promise<void>
 }
@@ -53,6 +55,8 @@ export async function listenHttp(options: HttpOptions): Promise<HttpServer> {
   const metrics = new IngestMetrics()
   const buffers = new BodyBuffers()
   const stopped = new Set<number>()
+  const sinks = new Map<string, 'waiting' | 'stopped'>()
+  const sinksThat = (are: 'waiting' | 'stopped') => [...sinks].flatMap(([table, state]) => (state === are ? table : [])).sort()
   let open: { ingest: Ingest; observed: Observed } | undefined
   let isStopping = false
 
@@ -134,13 +138,21 @@ export async function listenHttp(options: HttpOptions): Promise<HttpServer> {
   app.get('/readyz', async (_, reply) => {
     if (isStopping) return refuse(reply, STOPPING)
     if (!open) return refuse(reply, STARTING)
-    if (stopped.size === 0) return { status: 'ready', stoppedPartitions: [] }
     const stoppedPartitions = [...stopped].sort((a, b) => a - b)
-    const message = `partition ${stoppedPartitions.join(', ')} cannot go on: its error was logged. Its events are taken and kept.`
-    return reply.code(503).send({ code: 'PARTITION_STOPPED', message, stoppedPartitions })
+    const found = { stoppedPartitions, stoppedSinks: sinksThat('stopped'), waitingSinks: sinksThat('waiting') }
+    if (stoppedPartitions.length > 0) {
+      const message = `partition ${stoppedPartitions.join(', ')} cannot go on: its error was logged. Its events are taken and kept.`
+      return reply.code(503).send({ code: 'PARTITION_STOPPED', message, ...found })
+    }
+    if (found.stoppedSinks.length > 0) {
+      const message = `the sink into ${found.stoppedSinks.join(', ')} cannot go on: its error was logged. Its rows stay in the log.`
+      return reply.code(503).send({ code: 'SINK_STOPPED', message, ...found })
+    }
+    return { status: 'ready', ...found }
   })
   app.get('/metrics', async (_, reply) => {
-    const state = { ready: open !== undefined && !isStopping && stopped.size === 0, waitingBytes: open?.ingest.waitingBytes ?? 0 }
+    const isReady = open !== undefined && !isStopping && stopped.size === 0 && sinksThat('stopped').length === 0
+    const state = { ready: isReady, waitingBytes: open?.ingest.waitingBytes ?? 0, waitingSinks: sinksThat('waiting') }
     const text = await metrics.text(isStopping ? undefined : open?.observed, state, nowMs())
     return reply.header('content-type', metrics.registry.contentType).send(text)
   })
@@ -155,6 +167,7 @@ export async function listenHttp(options: HttpOptions): Promise<HttpServer> {
       open = { ingest, observed }
     },
     partitionStopped: (partition) => void stopped.add(partition),
+    sinkIs: (table, state) => void (state === 'working' ? sinks.delete(table) : sinks.set(table, state)),
     async stop() {
       isStopping = true
       const stopTimer = startTimer(STOP_MS, () => app.server.closeAllConnections())

@@ -54,9 +54,14 @@ export class IngestMetrics {
   }
 
   /** The text of /metrics. `observed`: absent while the process starts. */
-  async text(observed: Observed | undefined, state: { ready: boolean; waitingBytes: number }, nowMs: number): Promise<string> {
+  async text(
+    observed: Observed | undefined,
+    state: { ready: boolean; waitingBytes: number; waitingSinks: readonly string[] },
+    nowMs: number,
+  ): Promise<string> {
     this.set('ready', 'Whether events are accepted.', {}, state.ready ? 1 : 0)
     this.set('ingest_waiting_bytes', 'Bodies and events that wait to be written.', {}, state.waitingBytes)
+    this.set('sinks_waiting', 'Sinks that wait for what may pass: a full disk, a table that answers nobody.', {}, state.waitingSinks.length)
     if (observed) {
       // A thread that has failed answers no more: the door's own numbers are worth having then.
       const [looked] = await Promise.allSettled([this.observe(observed, nowMs)])

@@ -39,6 +39,9 @@ export async function openOwner(options: OwnerOptions): Promise<Local> {
   let http = options.http && !folderOwner(options.config.data) ? await listen(options.http) : undefined
   const onNotice = (notice: Notice) => {
     if (notice.type === 'partition-stopped') http?.partitionStopped(notice.partition)
+    else if (notice.type === 'sink-stopped') http?.sinkIs(notice.table, 'stopped')
+    else if (notice.type === 'sink-waiting') http?.sinkIs(notice.table, 'waiting')
+    else if (notice.type === 'sink-resumed') http?.sinkIs(notice.table, 'working')
     options.onNotice(notice)
   }
   let embedded: Embedded | undefined

@@ -133,9 +133,9 @@ async function work(
   try {
     for (const task of tasks) {
       // One after the other: they share the journal and the engine, and a first start declares what each needs.
-      await task.open()
+      const unopened = await task.open().catch(mayWait)
       running.push(
-        task.run().catch((error) => {
+        task.run(unopened).catch((error) => {
           // At its end, what a sink could not record is found at the next start.
           if (stopping.signal.aborted) failure ??= error
           else say({ type: 'sink-stopped', table: task.stats.sink, error: toData(error) })
@@ -155,6 +155,13 @@ async function work(
     await Promise.all(running)
   }
   if (failure !== undefined) throw failure
+}
+
+/** A table that answers nobody keeps nobody from starting; a disk that is full at a start does. Throws what is no cause to wait for. */
+function mayWait(error: unknown): unknown {
+  const { code, retryable } = error as { code?: string; retryable?: boolean }
+  if (retryable === true && (code === 'INSERT_FAILED' || code === 'ANALYTICS_BUSY')) return error
+  throw error
 }
 
 function newSink(

@@ -13,6 +13,8 @@ const CODES = {
   INSERT_REFUSED: { retryable: false },
   /** Memory, disk, time: the same insert may work later. */
   INSERT_FAILED: { retryable: true },
+  /** The same of what a sink asks for: memory, time, too much at once. */
+  ANALYTICS_BUSY: { retryable: true },
   /** No room for the rows; the same code as of the log's files. */
   DISK_FULL: { retryable: true },
 } as const

@@ -96,6 +96,16 @@ export async function openChdbStore(options: ChdbOptions): Promise<AnalyticsStor
   }
   const damaged = (error: unknown) =>
     DAMAGED.has(String((error as { code?: unknown }).code ?? '')) ? corrupt((error as Error).message, error) : error
+  /** What sinks ask: of a cause that may pass they ask again. */
+  const asked = async <T>(sql: string, params?: Record<string, unknown>): Promise<T[]> => {
+    try {
+      return await rowsOf<T>(sinkReader, sql, params)
+    } catch (error) {
+      const { code, message } = error as { code?: unknown; message: string }
+      if (!RETRYABLE.has(String(code ?? ''))) throw error
+      throw new AnalyticsError('ANALYTICS_BUSY', message, 'It is asked again; look at disk space and memory if it stays.', error)
+    }
+  }
   const close = async () => {
     for (const client of clients) await client.close()
     session.close()
@@ -221,8 +231,7 @@ export async function openChdbStore(options: ChdbOptions): Promise<AnalyticsStor
     },
     stageNative,
     present: (table, lineage, partition, from, to) =>
-      rowsOf<OffsetRange>(
-        sinkReader,
+      asked<OffsetRange>(
         `SELECT min(o) AS from, max(o) + 1 AS to FROM (
           SELECT o, o - row_number() OVER (ORDER BY o) AS island FROM (
             SELECT DISTINCT offset AS o FROM ${quotedName(table)}
@@ -236,8 +245,7 @@ export async function openChdbStore(options: ChdbOptions): Promise<AnalyticsStor
           ? `toUnixTimestamp64Milli(toDateTime64(${quotedName(name)}, 3, 'UTC')) AS ${quotedName(`${name}_ms`)}`
           : quotedName(name),
       )
-      const rows = await rowsOf<Record<string, unknown>>(
-        sinkReader,
+      const rows = await asked<Record<string, unknown>>(
         `SELECT DISTINCT ${columns.join(', ')} FROM ${quotedName(table)}
         WHERE lineage = {lineage:String} AND partition = {partition:UInt16} AND through >= {from:UInt64} AND through < {to:UInt64}`,
         { lineage, partition, from, to },
@@ -251,8 +259,7 @@ export async function openChdbStore(options: ChdbOptions): Promise<AnalyticsStor
           `table ${schema.table} ${what}: rows could be lost or doubled`,
           'Exactly-once needs the table as the migrations make it. Undo the change, or move the data folder away and import again.',
         )
-      const [table] = await rowsOf<{ engine: string; full: string }>(
-        sinkReader,
+      const [table] = await asked<{ engine: string; full: string }>(
         'SELECT engine, engine_full AS full FROM system.tables WHERE database = currentDatabase() AND name = {table:String}',
         { table: schema.table },
       )
@@ -263,8 +270,7 @@ export async function openChdbStore(options: ChdbOptions): Promise<AnalyticsStor
         throw wrong(`remembers the tokens of ${window} inserts (non_replicated_deduplication_window), not ${DEDUPLICATION_WINDOW_MIN}`)
       const columns = new Map(
         (
-          await rowsOf<{ name: string; type: string }>(
-            sinkReader,
+          await asked<{ name: string; type: string }>(
             'SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = {table:String}',
             { table: schema.table },
           )

@@ -57,7 +57,8 @@ export const PATHS = {
   insertsRepeated: ['inserts sent again under their token', 200],
   readBacks: ['batches read back', 400],
   rowsWrittenAfterReadBack: ['rows found missing by a read-back, and written', 400],
-  sinkWaits: ['sinks and partitions that waited for a full disk, and went on', 60],
+  sinkWaits: ['sinks and partitions that waited for a full disk or an outage, and went on', 60],
+  sinksOutlasted: ['sinks that an outage outlasted: they waited, and began again with a read-back', 10],
 } as const satisfies Record<string, readonly [string, number]>
 
 export type Count = keyof typeof FAULTS | keyof typeof PATHS

@@ -146,18 +146,26 @@ export class SimLane {
       fault: insertFault,
       heldBytesMax: HELD_BYTES_MAX,
     }
-    const sinkSettings = { ...SINK, orphanMs: settings.orphanMs ?? 0, ...plant.sinkSettings }
+    const { orphanMs = 0, attemptsMax = SINK.attemptsMax } = settings
+    const sinkSettings = { ...SINK, orphanMs, attemptsMax, ...plant.sinkSettings }
+    const onWaiting = (error: unknown) => {
+      if ((error as { code?: string }).code === 'INSERT_FAILED') world.observed.counts.sinksOutlasted++
+    }
     for (const [topic, table] of world.tables) {
       const target = table.target(topic, access)
       this.targets.push(target)
       const partitions = world.toSend.length
       const options = { log, sink: topic, lineage: 'sim', topic, partitions, clock, settings: sinkSettings, codeVersion: 'sim' }
       const onResumed = () => this.resumed(topic)
-      const sink = new SinkTask({ ...options, target: plant.target?.(target) ?? target, onResumed })
+      const sink = new SinkTask({ ...options, target: plant.target?.(target) ?? target, onWaiting, onResumed })
       plant.sink?.(sink)
-      await sink.open()
+      // As the sinks' thread does it: an outage keeps nobody from starting.
+      const unopened = await sink.open().catch((error: unknown) => {
+        if ((error as { code?: string }).code === 'INSERT_FAILED') return error
+        throw error
+      })
       this.sinks.push(sink)
-      this.running.push(sink.run().catch((error) => this.stopped(`sink ${topic}`, error)))
+      this.running.push(sink.run(unopened).catch((error) => this.stopped(`sink ${topic}`, error)))
     }
   }
 
@@ -178,9 +186,9 @@ export class SimLane {
   private stopped(what: string, error: unknown): void {
     const { world } = this.own
     if (!this.isFenced) return void world.stopped.push({ what, error })
-    // A full disk, or a stop while it waited for one, is no alarm about what another owner did.
+    // A full disk or an outage, or a stop while it waited for one, is no alarm about what another owner did.
     const { code } = error as { code?: string }
-    if (error instanceof Violation || ['FENCED', 'DISK_FULL', 'DISK_FAILED', 'SINK_STOPPED'].includes(code ?? '')) return
+    if (error instanceof Violation || ['FENCED', 'DISK_FULL', 'DISK_FAILED', 'INSERT_FAILED', 'SINK_STOPPED'].includes(code ?? '')) return
     world.observed.violation ??= new Violation('no-false-alarm', `${what} of an owner that was fenced: ${code}`, { cause: error })
   }
 }

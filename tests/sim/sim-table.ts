@@ -138,4 +138,4 @@ export class SimTable {
   }
 }
 
-const timeout = () => Object.assign(new Error('timed out'), { retryable: true })
+const timeout = () => Object.assign(new Error('timed out'), { code: 'INSERT_FAILED', retryable: true })

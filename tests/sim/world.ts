@@ -20,6 +20,8 @@ export interface NodeSettings {
   /** How often files that nobody needs are deleted; undefined: only when the test does it. */
   retainMs?: number
   sinks: boolean
+  /** Of a write, before a sink waits. */
+  attemptsMax?: number
   /** How long a sink waits for the requests of an owner before it. */
   orphanMs?: number
   /** Of a slice of a checkpoint; undefined: the engine's own. */
