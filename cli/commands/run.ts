@@ -1,5 +1,5 @@
 // packmill run: a topology of one's own, out of its file. Owns what goes in and what is shown: results on stdout, everything else on stderr.
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { checkInput, InputError, openInput } from '../../services/process/open-input.ts'
 import type { FileSink } from '../../services/streams/file-sink.ts'
@@ -11,6 +11,7 @@ import { describeError, EXIT_FAILURE } from '../errors.ts'
 import { interrupt } from '../interrupt.ts'
 import { formatCount } from '../print.ts'
 import { takeStdin } from '../stdin.ts'
+import { topologyData } from '../topology-data.ts'
 import { version } from '../version.ts'
 import { watch } from '../watch.ts'
 
@@ -59,8 +60,9 @@ export function run(command: Command): void {
 async function action(file: string, options: RunOptions): Promise<void> {
   if (options.watch) return watch(file)
   const topology = await loadTopology(file)
-  const { config, origins } = await resolveConfig(options)
-  const data = origins.get('data') === 'default' ? join(config.data, 'run', topology.name) : config.data
+  const loaded = await resolveConfig(options)
+  const { config, origins } = loaded
+  const data = topologyData(loaded, topology)
   const inputs = inputsOf(topology, options.input ?? [])
   for (const { path } of inputs) await checkInput(path)
   const stdin = inputs.some(({ path }) => path === '-') ? takeStdin() : undefined
@@ -84,7 +86,7 @@ async function action(file: string, options: RunOptions): Promise<void> {
     for (const { source, path } of inputs) {
       const input = await openInput(path, path === '-' ? stdin : undefined)
       const name = path === '-' ? undefined : resolve(path)
-      const appended = await streams.append(source, stopping.stream(input.chunks), name)
+      const appended = await streams.append(source, stopping.stream(input.chunks), name, stopping.signal)
       records += appended.records
       if (appended.tooLong > 0) console.error(`${path}: ${formatCount(appended.tooLong)} lines are longer than 64 KB, and were left out`)
     }
@@ -250,10 +252,12 @@ function onNotice(notice: StreamsNotice): void {
       return
     case 'partition-resumed':
     case 'sink-resumed':
+    case 'import-resumed':
       console.error('it goes on')
       return
     case 'partition-waiting':
     case 'sink-waiting':
+    case 'import-waiting':
       console.error(`nothing is lost, and it goes on by itself when this has passed:\n${describeError(notice.error, false)}`)
       return
     case 'lane-restarted':

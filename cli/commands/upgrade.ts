@@ -8,12 +8,15 @@ import { formatCount } from '../print.ts'
 import { progress } from '../progress.ts'
 import { requireData } from '../require-data.ts'
 import { settle } from '../settle.ts'
+import { topologyData } from '../topology-data.ts'
 import { version } from '../version.ts'
 
 interface UpgradeOptions extends DataOptions {
   json?: boolean
   all?: boolean
   into?: string
+  /** File of a topology of one's own, whose folder it is. */
+  topology?: string
 }
 
 export function upgrade(command: Command): void {
@@ -25,6 +28,7 @@ export function upgrade(command: Command): void {
     .command('accept')
     .description('with the new ones: keep what was published from an epoch on, though this version computes it otherwise, and go on')
   const rebuild = command.command('rebuild').description('with the new ones: compute all output anew from the log, in another folder')
+  for (const one of [drain, accept]) one.option('--topology <file>', 'a topology of your own, as `packmill run` takes it')
   drain.action(runDrain).exitOverride()
   accept
     .argument('[partition:epoch...]', 'as UPGRADE_DIVERGED names them', (text: string, all: Place[] = []) => [...all, place(text)])
@@ -32,10 +36,14 @@ export function upgrade(command: Command): void {
     .action(runAccept)
     .exitOverride()
   rebuild.requiredOption('--into <dir>', 'the new data folder').action(runRebuild).exitOverride()
-  const drains = [['packmill upgrade drain', 'with the old version, before the new one is started']] as const
+  const drains = [
+    ['packmill upgrade drain', 'with the old version, before the new one is started'],
+    ['packmill upgrade drain --topology ./mine.ts', 'with the file as it was: before the changed one is run'],
+  ] as const
   const accepts = [
     ['packmill upgrade accept 3:44', 'partition 3, from epoch 44 on; what comes before must still be the same'],
     ['packmill upgrade accept --all', 'whatever differs'],
+    ['packmill upgrade accept --all --topology ./mine.ts', 'with the file as it is now'],
   ] as const
   const rebuilds = [
     ['packmill upgrade rebuild --into ./new', 'the old folder stays as it is; again: goes on where it was broken off'],
@@ -76,27 +84,48 @@ async function runAccept(places: Place[] | undefined, options: UpgradeOptions, c
 }
 
 /** Opens the folder so, has everything in the log processed unless it is only recovered, and stops it. What stops a partition fails it. */
-async function withUpgrade(options: UpgradeOptions, how: { accept?: 'all' | Place[]; recoverOnly?: boolean }): Promise<void> {
-  const { config } = await resolveConfig(options)
-  requireData(config)
-  const { openEmbedded } = await import('../../services/process/embedded.ts')
+async function withUpgrade(options: UpgradeOptions, how: How): Promise<void> {
   const failures: Error[] = []
-  const embedded = await openEmbedded({
-    config,
-    version: version(),
-    live: false,
-    upgrade: how,
-    onNotice(notice) {
-      if (notice.type === 'partition-stopped' || notice.type === 'sink-stopped') failures.push(notice.error)
-    },
-  })
+  const onNotice = (notice: { type: string; error?: Error }) => {
+    if (notice.type === 'partition-stopped' || notice.type === 'sink-stopped') failures.push(notice.error!)
+  }
+  const opened = await (options.topology === undefined ? openProduct : openTopology)(options, how, onNotice)
   try {
-    if (!how.recoverOnly && failures.length === 0) await embedded.settle({ snapshots: false, close: false })
+    if (!how.recoverOnly && failures.length === 0) await opened.settle()
   } catch (error) {
     failures.push(error as Error)
   }
-  await embedded.stop()
+  await opened.stop()
   if (failures.length > 0) throw failures[0]
+}
+
+type How = { accept?: 'all' | Place[]; recoverOnly?: boolean }
+type Opened = { settle(): Promise<void>; stop(): Promise<void> }
+type OnNotice = (notice: { type: string; error?: Error }) => void
+
+async function openProduct(options: UpgradeOptions, upgrade: How, onNotice: OnNotice): Promise<Opened> {
+  const { config } = await resolveConfig(options)
+  requireData(config)
+  const { openEmbedded } = await import('../../services/process/embedded.ts')
+  const embedded = await openEmbedded({ config, version: version(), live: false, upgrade, onNotice })
+  return { settle: () => embedded.settle({ snapshots: false, close: false }), stop: () => embedded.stop() }
+}
+
+async function openTopology(options: UpgradeOptions, upgrade: How, onNotice: OnNotice): Promise<Opened> {
+  const loaded = await resolveConfig(options)
+  const { config, origins } = loaded
+  const [{ loadTopology }, { openStreams }] = await Promise.all([
+    import('../../services/streams/load-topology.ts'),
+    import('../../services/streams/open-streams.ts'),
+  ])
+  const file = options.topology!
+  const topology = await loadTopology(file)
+  const data = topologyData(loaded, topology)
+  requireData({ data })
+  const asked = { partitions: origins.get('log.partitions') !== 'default', lanes: origins.get('engine.lanes') !== 'default' }
+  const given = { file, topology, config: { ...config, data }, asked, version: version(), live: false, upgrade, onNotice }
+  const streams = await openStreams(given)
+  return { settle: () => streams.settle({ close: false }), stop: () => streams.stop() }
 }
 
 async function runRebuild(options: UpgradeOptions & { into: string }): Promise<void> {

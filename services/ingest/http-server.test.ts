@@ -289,7 +289,7 @@ test('/metrics: the running process in the words of Prometheus', async () => {
   const sink = { sink: 'events_raw', topic: 'events.raw', done: [10, 60], rows: 70, writes: 8, retries: 1, readBacks: 0, missingRows: 0 }
   http.open(await openIngest({ log: heldLog().log, lineage: 'main', partitions: 2, nowMs: () => NOW, newId: newEventId }), {
     topic: 'events.raw',
-    stats: () => Promise.resolve({ tasks: [{ ...task, ...rest }], sinks: [sink] }),
+    stats: () => Promise.resolve({ tasks: [{ ...task, ...rest, topic: 'events.raw' }], sinks: [sink] }),
     ends: () => Promise.resolve([10, 100]),
   })
   const { headers, text } = await get(http, '/metrics')

@@ -31,7 +31,9 @@ async function start() {
   const [main] = node.logs
   const look = async () => {
     const sinks = node.sinks.map(({ stats }) => ({ topic: stats.topic, done: stats.done }))
-    return backlogBytes({ tasks: node.lane.stats, sinks }, TOPICS.raw, (at, offset) => main.bytesFrom(at, offset))
+    return backlogBytes({ tasks: node.lane.stats.map((task) => ({ ...task, topic: TOPICS.raw })), sinks }, (at, offset) =>
+      main.bytesFrom(at, offset),
+    )
   }
   const backlog = new Backlog({ boundBytes: BOUND, clock: node.process.clock, look })
   const events = Array.from({ length: 40 }, (_, round) =>

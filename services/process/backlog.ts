@@ -93,18 +93,18 @@ export function boundedLog(log: Log, backlog: Backlog, { full, signal, onWaiting
 
 /** Where tasks and sinks are, as their statistics say it. */
 export interface Consumed {
-  tasks: readonly { partition: number; position: number }[]
+  tasks: readonly { topic: string; partition: number; position: number }[]
   sinks: readonly { topic: string; done: readonly number[] }[]
 }
 
-/** The bytes from the slowest consumer of each partition on. `topic`: that the tasks read. */
-export function backlogBytes({ tasks, sinks }: Consumed, topic: string, bytesFrom: (at: TopicPartition, offset: number) => number): number {
+/** The bytes from the slowest consumer of each partition on. */
+export function backlogBytes({ tasks, sinks }: Consumed, bytesFrom: (at: TopicPartition, offset: number) => number): number {
   const least = new Map<string, { at: TopicPartition; position: number }>()
   const consumes = (at: TopicPartition, position: number) => {
     const key = `${at.topic}/${at.partition}`
     least.set(key, { at, position: Math.min(position, least.get(key)?.position ?? position) })
   }
-  for (const { partition, position } of tasks) consumes({ topic, partition }, position)
+  for (const { topic, partition, position } of tasks) consumes({ topic, partition }, position)
   for (const { topic: of, done } of sinks) for (const [partition, position] of done.entries()) consumes({ topic: of, partition }, position)
   let bytes = 0
   for (const { at, position } of least.values()) bytes += bytesFrom(at, position)

@@ -366,7 +366,7 @@ export class Embedded {
     const ends: Stats['ends'] = {}
     for (const topic of new Set([this.topic, ...this.outputs])) ends[topic] = await this.ends(topic)
     const consumed = { tasks: tasks.flat().sort((a, b) => a.partition - b.partition), sinks }
-    return { ...consumed, ends, backlogBytes: backlogBytes(consumed, this.topic, (at, offset) => this.log.bytesFrom(at, offset)) }
+    return { ...consumed, ends, backlogBytes: backlogBytes(consumed, (at, offset) => this.log.bytesFrom(at, offset)) }
   }
 
   /** Of each task and each sink, by the receipts in the log. */

@@ -5,7 +5,8 @@ import type { Retention } from '../../stores/log/retention.ts'
 import type { SharedLog } from '../../stores/log/shared-log.ts'
 import type { StateAnswer, StateRequest } from './state-view.ts'
 
-export type TaskStats = PartitionTask['stats']
+/** `topic`: that the task reads. */
+export type TaskStats = PartitionTask['stats'] & { topic: string }
 
 /** What a lane is started with. */
 export interface LaneSetup {

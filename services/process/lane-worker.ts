@@ -113,7 +113,11 @@ async function work(port: MessagePort, say: (message: FromLane) => void, setup: 
         break
       }
       case 'stats':
-        say({ type: 'stats', id: message.id, tasks: lanes.flatMap((lane) => lane.stats) })
+        say({
+          type: 'stats',
+          id: message.id,
+          tasks: lanes.flatMap((lane, i) => lane.stats.map((task) => ({ ...task, topic: stages[i].stage.topic }))),
+        })
         break
       case 'run':
         return mayRun.resolve(true)

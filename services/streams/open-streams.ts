@@ -6,16 +6,18 @@ import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Config } from '../../config/index.ts'
 import { EngineError } from '../../engine/errors.ts'
+import { systemClock } from '../../engine/time/clock.ts'
 import { siblingModule } from '../../model/module-url.ts'
 import { type FolderLock, lockFolder } from '../../stores/files/folder-lock.ts'
 import { realFiles } from '../../stores/files/real-files.ts'
 import { type JournalLog, openJournalLog } from '../../stores/log/journal-log.ts'
 import { prepareLog } from '../../stores/log/prepare-log.ts'
 import type { SourceNode, Topology } from '../../streams/stream.ts'
+import { Backlog, backlogBytes, boundedLog } from '../process/backlog.ts'
 import { dataFolder } from '../process/data-folder.ts'
 import { consumersIn, type Lag, lagOf } from '../process/lag.ts'
 import { LaneClient } from '../process/lane-client.ts'
-import type { TaskStats } from '../process/lane-protocol.ts'
+import type { LaneSetup, TaskStats } from '../process/lane-protocol.ts'
 import { SinksClient } from '../process/sinks-client.ts'
 import type { SocketServer } from '../process/socket-server.ts'
 import type { StateAnswer, StateRequest } from '../process/state-view.ts'
@@ -35,6 +37,8 @@ export interface StreamsOptions {
   version: string
   /** Idle partitions go on by the clock: a process that stays. */
   live: boolean
+  /** A person's decision, where the file or the version is another one. Errors: ACCEPT_ALL_ONLY. */
+  upgrade?: Pick<LaneSetup, 'accept' | 'recoverOnly'>
   onNotice(notice: StreamsNotice): void
 }
 
@@ -49,19 +53,42 @@ export type StreamsNotice =
   | { type: 'sink-failed'; table: string; error: Error }
   | { type: 'sink-waiting'; table: string; error: Error }
   | { type: 'sink-resumed'; table: string }
+  /** An input waits: lanes and tables are too far behind (log.backlogBytes). */
+  | { type: 'import-waiting'; error: Error }
+  | { type: 'import-resumed' }
 
 const RETAIN_MS = 60_000
 
-/** Errors: TOPOLOGY_ONE_LANE; those of the folder, the log and the state stores; those of the topology's file. */
+/** Errors: TOPOLOGY_ONE_LANE, ACCEPT_ALL_ONLY; those of the folder, the log and the state stores; those of the topology's file. */
 export async function openStreams(options: StreamsOptions): Promise<StreamsProcess> {
   const shape = shapeOf(options)
+  refusePlaces(options)
   const lock = lockFolder(options.config.data)
   try {
     return await StreamsProcess.open(options, shape, lock)
   } catch (error) {
     lock.release()
-    throw error
+    throw diverged(error, options.file)
   }
+}
+
+/** The same error, with the commands for a topology of one's own. */
+function diverged(error: unknown, file: string): unknown {
+  if (!(error instanceof EngineError) || error.code !== 'UPGRADE_DIVERGED') return error
+  const advice = error.advice
+    .replaceAll(/packmill upgrade (drain|accept \d+:\d+)/g, `packmill upgrade $1 --topology ${file}`)
+    .replace(/or compute all output anew .*$/, 'or give the input to a new folder (--data).')
+  return new EngineError(error.code, error.message, advice, { cause: error })
+}
+
+/** An epoch is named by a partition: of several tasks of it nobody would know which is meant. */
+function refusePlaces({ topology, upgrade }: StreamsOptions): void {
+  if (topology.pipelines.length === 1 || !Array.isArray(upgrade?.accept)) return
+  throw new EngineError(
+    'ACCEPT_ALL_ONLY',
+    `topology ${topology.name} reads ${topology.pipelines.length} topics, each with epochs of its own`,
+    'Say packmill upgrade accept --all.',
+  )
 }
 
 /** How many partitions and lanes. What goes through a topic of the topology's own is written by one thread, so it has one of each. */
@@ -88,10 +115,12 @@ export class StreamsProcess {
   private readonly lock: FolderLock
   private readonly log: JournalLog
   private readonly lanes: { client: LaneClient; partitions: number[] }[]
+  private readonly backlog: Backlog
+  private readonly onNotice: StreamsOptions['onNotice']
   private readonly timer: NodeJS.Timeout
 
   private constructor(
-    topology: Topology,
+    { topology, config, onNotice }: StreamsOptions,
     partitions: number,
     lineage: string,
     lock: FolderLock,
@@ -100,6 +129,8 @@ export class StreamsProcess {
     sinks: SinksClient | undefined,
   ) {
     this.topology = topology
+    this.onNotice = onNotice
+    this.backlog = new Backlog({ boundBytes: config.log.backlogBytes, clock: systemClock, look: () => this.behindBytes() })
     this.partitions = partitions
     this.lineage = lineage
     this.lock = lock
@@ -125,7 +156,7 @@ export class StreamsProcess {
         : new SinksClient(
             {
               ...{ name: 'sinks', folder, shared, journalBytes, retention, lineage, partitions, sinks: tables },
-              acceptVersion: false,
+              acceptVersion: options.upgrade?.accept !== undefined,
               ...storeSetup(config),
             },
             {
@@ -141,6 +172,7 @@ export class StreamsProcess {
       const own = Array.from({ length: partitions }, (_, partition) => partition).filter((partition) => partition % shape.lanes === lane)
       const client = new LaneClient(
         {
+          ...options.upgrade,
           ...{ name, folder, shared, journalBytes, retention, lineage, code, partitions: own },
           ...{ epochMs, epochBytes, checkpointBytes, cacheBytes: cacheBytes / shape.lanes, live, exactlyOnce: true },
           ...{ stages: topology.pipelines.length, stallMs, restartsMax },
@@ -160,7 +192,7 @@ export class StreamsProcess {
       )
       return { client, partitions: own }
     })
-    const streams = new StreamsProcess(topology, partitions, lineage, lock, log, lanes, sinks)
+    const streams = new StreamsProcess(options, partitions, lineage, lock, log, lanes, sinks)
     try {
       await Promise.all([sinks?.ready, ...lanes.map(({ client }) => client.ready)])
       for (const { client } of lanes) client.run()
@@ -177,9 +209,16 @@ export class StreamsProcess {
     return this.topology.pipelines.flatMap(({ input }) => (input.kind === 'source' ? [input] : []))
   }
 
-  /** Lines into a source's topic; durable when it resolves, not yet processed: see settle. */
+  /** Lines into a source's topic; durable when it resolves, not yet processed: see settle. Waits where lanes and tables are further behind than
+   *  log.backlogBytes; the signal ends that (STOPPED). */
   append(source: SourceNode, chunks: AsyncIterable<Uint8Array>, name: string | undefined, signal?: AbortSignal): Promise<Appended> {
-    return appendLines(chunks, { log: this.log, lineage: this.lineage, source, partitions: this.partitions, name, signal })
+    const log = boundedLog(this.log, this.backlog, {
+      full: 'wait',
+      signal,
+      onWaiting: (error) => this.onNotice({ type: 'import-waiting', error }),
+      onResumed: () => this.onNotice({ type: 'import-resumed' }),
+    })
+    return appendLines(chunks, { log, lineage: this.lineage, source, partitions: this.partitions, name, signal })
   }
 
   /** A topic into a file, from its beginning. Errors: OUT_EXISTS, OUT_CHANGED. */
@@ -249,6 +288,12 @@ export class StreamsProcess {
   /** What is in the state of these partitions (default: all), as of the newest finished checkpoint of each. */
   async state(request: StateRequest, partitions?: readonly number[]): Promise<StateAnswer[]> {
     return (await Promise.all(this.lanes.map(({ client }) => client.state(request, partitions)))).flat()
+  }
+
+  /** Bytes of the log that lanes and tables have still to do. */
+  private async behindBytes(): Promise<number> {
+    const consumed = { tasks: await this.stats(), sinks: (await this.tables?.stats()) ?? [] }
+    return backlogBytes(consumed, (at, offset) => this.log.bytesFrom(at, offset))
   }
 
   /** Commits, checkpoints, gives the folder back. Whatever fails first is thrown when all is closed. */

@@ -3,9 +3,6 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { realFiles } from '../../stores/files/real-files.ts'
-import { openCheckpointStore } from '../../stores/state/checkpoint-store.ts'
-import { lmdbKeyValue } from '../../stores/state/lmdb-key-value.ts'
 import { seeded } from '../sim/seeded.ts'
 import { filesOf, type Kit, makeKit, type Outcome } from './folder-kit.ts'
 
@@ -99,27 +96,6 @@ describe('one bit of ours', () => {
     },
     120_000,
   )
-
-  test('in LMDB, when it holds the state', async () => {
-    let found = 0
-    for (let seed = 1; seed <= 3; seed++) {
-      const data = closed.copy()
-      const folder = join(data, 'state', 'main', 'clickstream-0')
-      const store = await openCheckpointStore({ files: realFiles, folder, keyValue: lmdbKeyValue(join(folder, 'kv')), applyFiles: 0 })
-      while (await store.maintain());
-      await store.close()
-      const flip = flipOne(data, /data\.mdb$/, seed)!
-      const code = refusal(await closed.start(data), JSON.stringify(flip))
-      if (code !== undefined) {
-        expect(code).toBe('STATE_CORRUPT')
-        found++
-        turn(flip)
-        expectRight(await closed.start(data), JSON.stringify(flip))
-      }
-      rmSync(data, { recursive: true })
-    }
-    expect(found).toBeGreaterThan(0)
-  }, 120_000)
 })
 
 /** Of the analytics engine: it has checksums of its own, and what it finds has a name of ours. A part that it cannot read it puts aside, so that only a
