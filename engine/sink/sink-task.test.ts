@@ -344,6 +344,36 @@ describe('pace', () => {
     expectExact(world)
   })
 
+  test('a clock that is set back by hours makes no pause longer', async () => {
+    const world = new SinkWorld(1)
+    world.append(0, 1)
+    const sleeps: number[] = []
+    const clock = world.clock()
+    world.clock = () => ({
+      now: clock.now,
+      sleep: (ms, signal) => {
+        sleeps.push(ms)
+        return clock.sleep(ms, signal)
+      },
+    })
+    const task = newTask(world)
+    await task.open()
+    let left = 3
+    const running = task.run()
+    await new Promise<void>((resolve) => {
+      world.onWrite = () => {
+        world.nowMs -= 7_200_000
+        if (left-- > 0) world.append(0, 2)
+        else resolve()
+      }
+    })
+    task.stop()
+    await running
+    expect(world.writes.length).toBe(4)
+    expect(Math.max(...sleeps)).toBe(settings.intervalMs)
+    expectExact(world)
+  })
+
   test('behind, it writes batch after batch without a pause, each about batchBytes long', async () => {
     const world = filledWorld()
     await runToEnd(world)

@@ -427,7 +427,8 @@ export class SinkTask {
   /** The rest of the interval since the last write, unless somebody waits. */
   private async pause(): Promise<void> {
     const { clock, settings } = this.options
-    const leftMs = this.writtenAtMs + settings.intervalMs - clock.now()
+    // A clock that was set back makes no longer pause of it.
+    const leftMs = Math.min(settings.intervalMs, this.writtenAtMs + settings.intervalMs - clock.now())
     if (leftMs <= 0 || this.isHurried) return
     this.interrupt = new AbortController()
     await clock.sleep(leftMs, this.interrupt.signal)
