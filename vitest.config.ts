@@ -1,4 +1,4 @@
-// Forks, not threads: chdb and lmdb are native addons that are loaded once per process and not unloaded.
+// Forks, not threads: chdb is a native addon that is loaded once per process and not unloaded.
 // Two workers: the limit of 10 minutes for the whole run holds on two cores.
 import { defineConfig } from 'vitest/config'
 

@@ -10,11 +10,10 @@ export async function checkMachine(): Promise<Finding[]> {
   return [
     nodeVersion(process.versions.node),
     await loads('chdb', 'the analytics engine'),
-    await loads('lmdb', 'the state store'),
     {
       about: 'aerospike',
       state: 'well',
-      found: 'not part of this version: state is kept in lmdb, in the data folder',
+      found: 'not part of this version: state is kept in files, in the data folder',
     },
     {
       about: 'machine',

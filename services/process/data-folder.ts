@@ -6,7 +6,7 @@ import { EngineError } from '../../engine/errors.ts'
 
 /** Of everything in the folder that is ours. Raised with a change after which this code does not read what the code before it wrote; what is read
  *  stays in tests/formats, as folders that earlier code has written. */
-export const FOLDER_FORMAT = 2
+export const FOLDER_FORMAT = 3
 
 export interface FolderMeta {
   format: number

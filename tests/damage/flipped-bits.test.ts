@@ -73,7 +73,6 @@ describe('one bit of ours', () => {
     ['a journal of the sinks', /^log\/sinks.*jnl$/, 'LOG_CORRUPT', ['closed', 'killed']],
     ['an index of a journal', /^log\/.*idx$/, 'none', ['closed']],
     ['a checkpoint', /^state\/.*ckp$/, 'STATE_CORRUPT', ['closed']],
-    ['LMDB’s own lock', /lock\.mdb$/, 'none', ['killed']],
     ['packmill.json', /^packmill\.json$/, 'DATA_FORMAT', ['closed']],
     ['the lock of the folder', /^owner\.lock$/, 'DATA_LOCKED', ['killed']],
   ])(
