@@ -9,12 +9,13 @@
 //    and left no trace (19, 20). A timer that throws again: its key is forgotten (21).
 // 4. In `dead`, an offset is a row that was not read (22); −1 − offset is a row that was read, and not processed. A recomputation does the same.
 import { inspect } from 'node:util'
-import { BufferPool, Outputs } from '../engine/actor/outputs.ts'
+import { Outputs } from '../engine/actor/outputs.ts'
 import { EngineError } from '../engine/errors.ts'
 import type { Computer, ComputerStats, Epoch, EpochScope, Replay, Stage } from '../engine/lane/computer.ts'
 import type { EpochInputs, Receipt } from '../engine/lane/receipt.ts'
 import type { OutputBlock, ReadResult } from '../engine/log/contract.ts'
 import type { StateStore } from '../engine/state/store.ts'
+import { threadBuffers } from '../model/buffer-pool.ts'
 import { hex128 } from '../model/hash.ts'
 import type { AnyOperator, At } from './operator.ts'
 import type { Pipeline } from './pipelines.ts'
@@ -37,9 +38,8 @@ export class RecordComputer implements Computer {
   readonly checkpoints: RecordState
   private readonly pipeline: Pipeline
   private readonly scope: EpochScope
-  private readonly buffers = new BufferPool()
-  private readonly outputs = new Outputs(this.buffers)
-  private readonly thrown = new Outputs(this.buffers)
+  private readonly outputs = new Outputs(threadBuffers)
+  private readonly thrown = new Outputs(threadBuffers)
   private readonly first: Next
   private readonly hopTopics: { topic: string; upstream: number }[] = []
   private fields: Fields
@@ -175,7 +175,7 @@ export class RecordComputer implements Computer {
   }
 
   recycle(outputs: readonly OutputBlock[]): void {
-    for (const { bytes } of outputs) this.buffers.give(bytes)
+    for (const { bytes } of outputs) threadBuffers.give(bytes)
   }
 
   nextIdleMs(): number {

@@ -2,39 +2,11 @@
 //
 // Outputs owns the buffers. Per topic: records (each ended by a newline), their count, and the sum modulo 2^128 over output keys of an
 // ordered hash of that key's records (protocol 6). Records of a key are written together, between `beginKey` and `endKey`.
+import type { BufferPool } from '../../model/buffer-pool.ts'
 import { addTo, HASH_SLACK, h128, hash128View } from '../../model/hash.ts'
 import { JsonWriter } from '../../model/json-writer.ts'
 
-/** What is given beyond it goes to the collector. */
-const POOL_BYTES_MAX = 32 << 20
 const NO_ROOM = Buffer.alloc(0)
-
-/** Buffers of committed epochs, to be filled again: one allocated for each epoch costs the collector more than filling it. */
-export class BufferPool {
-  private readonly free: Buffer<ArrayBuffer>[] = []
-  private bytes = 0
-
-  /** A buffer of at least `bytes`, the smallest there is; its content is whatever it was. */
-  take(bytes: number): Buffer<ArrayBuffer> {
-    let at = -1
-    for (let i = 0; i < this.free.length; i++)
-      if (this.free[i].length >= bytes && (at < 0 || this.free[i].length < this.free[at].length)) at = i
-    if (at < 0) return Buffer.allocUnsafeSlow(bytes)
-    const [buffer] = this.free.splice(at, 1)
-    this.bytes -= buffer.length
-    return buffer
-  }
-
-  /** Takes a buffer, or a part of one, back: nobody reads it any more. */
-  give({ buffer }: Uint8Array): void {
-    if (this.bytes + buffer.byteLength > POOL_BYTES_MAX) return
-    this.bytes += buffer.byteLength
-    this.free.push(Buffer.from(buffer as ArrayBuffer))
-  }
-}
-
-/** Of all tasks of this thread: one computes at a time. */
-export const threadBuffers = new BufferPool()
 
 export class TopicOutput extends JsonWriter {
   readonly topic: string

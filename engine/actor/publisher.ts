@@ -8,6 +8,7 @@
 // 4. Of what was emitted for an open session its times, its count and a hash of the whole are kept: nothing else asks for a snapshot's
 //    content, and of a million open sessions it was most of the state. Of a closed one all is kept: its tiles are taken away by it.
 
+import { columnsWriter } from '../../model/columns-writer.ts'
 import { h128, hash128View } from '../../model/hash.ts'
 import { JsonWriter, type Piece, piece } from '../../model/json-writer.ts'
 import type { SessionFold, Sym } from '../../operators/contract.ts'
@@ -447,13 +448,6 @@ export class Publisher {
 }
 
 const TYPE_CODES: Record<string, number> = { screen_view: 0, task_started: 1, click: 2, custom: 3, error: 4, task_completed: 5 }
-
-/** Writes the columns of rows like this one. Generated, so that each column is read where no other is: by a variable's name it takes a search. */
-function columnsWriter(row: object): (out: JsonWriter, row: object) => void {
-  const names = Object.keys(row).map((name) => JSON.stringify(name))
-  const writes = names.map((name, i) => `out.raw(keys[${i}]); out.json(row[${name}])`)
-  return new Function('keys', `return (out, row) => { ${writes.join('; ')} }`)(names.map((name) => piece(`,${name}:`)))
-}
 
 /** The last draft of each (kind, profile, first), ordered by these: a turn that runs row by row emits in another order, and must write the same. */
 function lastOfEach(drafts: readonly Draft[]): readonly Draft[] {

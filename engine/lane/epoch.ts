@@ -4,11 +4,12 @@
 // or again from its receipt, this is the code that runs.
 //   inputs → route rows in offset order → each actor's turn → receipt (protocol 5)
 import type { EventBatch } from '../../model/batch.ts'
+import { threadBuffers } from '../../model/buffer-pool.ts'
 import { addTo, HASH_SLACK, h128, hash32, hash128, hex128 } from '../../model/hash.ts'
 import { type Actor, ActorTable, noCounters } from '../actor/actor.ts'
 import { Fire } from '../actor/fire.ts'
 import { DraftEmit } from '../actor/lift.ts'
-import { Outputs, threadBuffers } from '../actor/outputs.ts'
+import { Outputs } from '../actor/outputs.ts'
 import { Routed } from '../actor/routed.ts'
 import { TileSums } from '../actor/tile-sums.ts'
 import type { Turn } from '../actor/turn.ts'
