@@ -99,7 +99,12 @@ test('events become sessions and incidents; what is too old is in events_late; /
   const [{ ms }] = ask(`SELECT toUnixTimestamp64Milli(max(ts)) AS ms FROM events_raw`) as [{ ms: string }]
   expect(Number(ms)).toBeGreaterThanOrEqual(now + 300_000)
   expect(Number(ms)).toBeLessThan(now + 3_600_000)
-  expect(await (await fetch(`${url}/readyz`)).json()).toEqual({ status: 'ready', stoppedPartitions: [] })
+  expect(await (await fetch(`${url}/readyz`)).json()).toEqual({
+    status: 'ready',
+    stoppedPartitions: [],
+    stoppedSinks: [],
+    waitingSinks: [],
+  })
   const metrics = await (await fetch(`${url}/metrics`)).text()
   expect(metrics).toMatch(/^packmill_ingest_events_total 6$/m)
   expect(metrics).toMatch(/^packmill_sink_rows\{sink="events_late"\} 1$/m)

@@ -3,6 +3,7 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { folderMeta, writeMeta } from '../services/process/data-folder.ts'
 import type { Verification } from '../services/process/verify.ts'
 import { realFiles } from '../stores/files/real-files.ts'
 import { openJournalLog } from '../stores/log/journal-log.ts'
@@ -159,8 +160,7 @@ describe('reset', () => {
   test('broken off, nothing starts before it has been finished', () => {
     const data = copyOf('broken')
     const before = ids(data)
-    const path = join(folder, data, 'packmill.json')
-    writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, 'utf8')), computed: 'main-2', isResetting: true }))
+    writeMeta(join(folder, data), { ...folderMeta(join(folder, data)), computed: 'main-2', isResetting: true })
     rmSync(join(folder, data, 'analytics'), { recursive: true })
     expect(run('sql', 'SELECT 1', '--data', data)).toMatchObject({
       code: 1,
@@ -195,9 +195,9 @@ test('where retention has deleted what came first: a replay says from when all i
   const later = Date.now() + 86_400_000
   const retention = { topics: {}, others: { ms: 0, bytes: Number.POSITIVE_INFINITY } }
   const main = await openJournalLog({ files: realFiles, folder: log, writer: 'main', shared, nowMs: () => later, retention })
-  // As sinks and tasks declare it some time after they have come so far.
+  // As sinks and tasks declare it some time after they have come so far. (How many blocks are in a file is a matter of time.)
   for (const { consumer, topic, partition } of main.consumers())
-    await main.need(consumer, { topic, partition }, Math.floor((await main.bounds({ topic, partition })).end / 2))
+    await main.need(consumer, { topic, partition }, Math.max(0, (await main.bounds({ topic, partition })).end - 1))
   expect(await main.retain()).toBeGreaterThan(0)
   const starts = await Promise.all([0, 1].map(async (partition) => (await main.bounds({ topic: 'events.raw', partition })).start))
   await main.close()

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { EngineError } from '../../engine/errors.ts'
 import type { Log, TopicPartition } from '../../engine/log/contract.ts'
 import { TOPICS } from '../../model/rows.ts'
-import { folderMeta, writeMeta } from './data-folder.ts'
+import { FOLDER_FORMAT, folderMeta, writeMeta } from './data-folder.ts'
 import { receivedAt } from './received-at.ts'
 import { withStoppedLog } from './stopped-log.ts'
 
@@ -97,7 +97,7 @@ export function beginLineage(
       `Say --from ${instant(completeFromMs)}, or --from earliest for whatever there is.`,
     )
   mkdirSync(folder, { recursive: true })
-  writeMeta(folder, { format: 1, partitions, lineage: name, ...(isEarliest ? {} : { replayedFromMs: sinceMs }) })
+  writeMeta(folder, { format: FOLDER_FORMAT, partitions, lineage: name, ...(isEarliest ? {} : { replayedFromMs: sinceMs }) })
   return folder
 }
 
