@@ -37,7 +37,7 @@ const ROWS_MAX = 1 << 20
 const CLAIMS_MAX = 8
 /** Threads that a lone row has ended, of which the watcher knows, after which it is a dead letter. */
 const LONE_ENDS_MAX = 2
-const SLICE_BYTES = 2 << 20
+const SLICE_BYTES = 1 << 20
 const NO_BYTES = new Uint8Array(0)
 /** How often the offset is stored where nothing is exactly once. */
 const OFFSET_EVERY_MS = 10_000

@@ -19,7 +19,7 @@ import {
 
 const SLICE_BYTES_AT_FIRST = 1 << 16
 /** Appended bytes are flushed to the disk when they are more than this, while the task goes on: all at once at the end, it would wait for seconds. */
-const SYNC_BYTES = 4 << 20
+const SYNC_BYTES = 1 << 20
 const NO_BYTES = new Uint8Array(0)
 
 /** Where slices are put together: one after the other, from checkpoint to checkpoint. */
