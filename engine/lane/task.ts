@@ -31,10 +31,11 @@ export interface TaskOptions {
   beat?: TaskBeat
 }
 
-/** Rows an epoch may take after one claim without a commit; a sixteenth after each further one (protocol 22). */
 const ROWS_MAX = 1 << 20
-/** Claims without a commit after which a lone row is taken to be what kills the process. */
-const CLAIMS_MAX = 8
+/** About what an epoch takes: a sixteenth of it after the second claim without a commit, and after each further one (protocol 22). */
+const HUNT_ROWS = 1 << 16
+/** Claims without a commit after which a lone row is taken to be what kills the process: it was alone in two. */
+const CLAIMS_MAX = 7
 /** Threads that a lone row has ended, of which the watcher knows, after which it is a dead letter. */
 const LONE_ENDS_MAX = 2
 const SLICE_BYTES = 1 << 20
@@ -185,7 +186,7 @@ export class PartitionTask {
     let to = this.load(read, from, Number.POSITIVE_INFINITY)
     const dead = new Set<number>()
     if (from >= this.suspectTo) this.rowsMax = ROWS_MAX
-    if (this.claims > 1) this.rowsMax = Math.min(this.rowsMax, Math.max(1, ROWS_MAX >> Math.min(30, 4 * (this.claims - 1))))
+    if (this.claims > 1) this.rowsMax = Math.min(this.rowsMax, Math.max(1, HUNT_ROWS >> Math.min(30, 4 * (this.claims - 1))))
     if (this.computer.rows > this.rowsMax) {
       this.computer.truncate(this.rowsMax)
       to = this.computer.offset(this.rowsMax - 1) + 1

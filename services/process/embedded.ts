@@ -198,6 +198,8 @@ export class Embedded {
         onSinkStopped: (table, error) => onNotice({ type: 'sink-stopped', table, error }),
       },
     )
+    // A lane may end the process; while the engine is being loaded its handlers would keep it from ending.
+    await sinks.opened
     const lanes = names.map((name, lane) => {
       const own = Array.from({ length: partitions }, (_, partition) => partition).filter((partition) => partition % laneCount === lane)
       const { epochMs, epochBytes, checkpointBytes, cacheBytes, stallMs, restartsMax } = config.engine

@@ -4,6 +4,7 @@ import { Piscina } from 'piscina'
 import { EngineError, fromData } from '../../engine/errors.ts'
 import type { SinkStats } from '../../engine/sink/sink-task.ts'
 import { siblingModule } from '../../model/module-url.ts'
+import { endOnFatalSignals } from './fatal-signals.ts'
 import type { FromSinks, SinksSetup, TopicPositions, ToSinks } from './sinks-protocol.ts'
 
 export interface SinksEvents {
@@ -20,6 +21,8 @@ interface Waiting {
 }
 
 export class SinksClient {
+  /** The analytics engine is loaded, or the thread has ended. */
+  readonly opened: Promise<void>
   /** The store is open and every sink has recovered. Rejects where the thread ended before. */
   readonly ready: Promise<void>
   /** The thread has ended; rejects where it failed. */
@@ -38,6 +41,7 @@ export class SinksClient {
     })
     const { port1, port2 } = new MessageChannel()
     this.port = port1
+    const opened = Promise.withResolvers<void>()
     const ready = Promise.withResolvers<void>()
     // The thread's own last word is the end: the pool's answer may overtake what was said through the port.
     const lastWord = Promise.withResolvers<void>()
@@ -46,6 +50,9 @@ export class SinksClient {
       switch (message.type) {
         case 'migrating':
           return events.onMigrating?.(message.name)
+        case 'opened':
+          endOnFatalSignals()
+          return opened.resolve()
         case 'ready':
           return ready.resolve()
         case 'rows':
@@ -83,12 +90,14 @@ export class SinksClient {
       await Promise.allSettled([running])
       port1.close()
       await pool.destroy()
+      opened.resolve()
       const over = failure ?? new EngineError('STOPPED', 'the sinks have been stopped', 'Start again: nothing is lost.')
       ready.reject(over)
       for (const { reject } of this.waiting.values()) reject(over)
       this.waiting.clear()
       if (failure) throw failure
     })
+    this.opened = opened.promise
     this.ready = ready.promise
     this.ready.catch(() => undefined)
     this.ended.catch(() => undefined)

@@ -43,6 +43,9 @@ export type ToSinks =
 
 export type FromSinks =
   | { type: 'migrating'; name: string }
+  /** The analytics engine is loaded. */
+  | { type: 'opened' }
+  /** Every sink has recovered. */
   | { type: 'ready' }
   | { type: 'rows'; id: number; rows: Record<string, unknown>[] }
   | { type: 'text'; id: number; text: string }

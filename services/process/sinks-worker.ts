@@ -55,6 +55,7 @@ export default async function runSinks({ port, setup }: { port: MessagePort; set
       fsync: setup.sink.fsync,
       ttlDays,
     })
+    say({ type: 'opened' })
     await store.migrate((name) => say({ type: 'migrating', name }))
     for (const { declared } of setup.sinks) if (declared) await store.makeTable(declared)
     const { shared, journalBytes, retention } = setup
