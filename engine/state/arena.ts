@@ -66,6 +66,16 @@ export class Arena<Side = undefined> {
     return (this.top - 1 - this.free.length - this.inFreeChains) * this.words * 4
   }
 
+  /** With what lies free: memory that was taken is not given back. */
+  get bytesHeld(): number {
+    return (this.top - 1) * this.words * 4
+  }
+
+  /** Less than an eighth lies free. */
+  get isTight(): boolean {
+    return (this.free.length + this.inFreeChains) * 8 < this.top
+  }
+
   /** A zeroed record that a rollback takes back. May replace the views. */
   alloc(): number {
     const index = this.take()

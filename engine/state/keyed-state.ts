@@ -93,6 +93,8 @@ export class KeyedState {
   readonly sessions: Arena<SessionSide>
   /** Contents of the sessions that were published. */
   readonly texts = new Texts()
+  /** Of what is evicted, and held for a checkpoint. */
+  readonly arenas: readonly Arena<unknown>[]
   readonly folds: LiftedFold[]
   readonly cursor: EventCursor
   /** Users touched in this turn. */
@@ -128,11 +130,21 @@ export class KeyedState {
       return { fold, layout, base }
     })
     this.sessions = new Arena<SessionSide>(words)
+    this.arenas = [this.sessions as Arena<unknown>, this.kept.arena as Arena<unknown>, this.texts.arena as Arena<unknown>]
     this.folds = layouts.map((lifted) => ({ ...lifted, state: recordAccessor(lifted.layout, this.sessions, lifted.base) }))
   }
 
+  /** What records take; where an arena is about to grow, what all of them hold: memory that lies free in another is of no use to it. */
   get bytesUsed(): number {
-    return this.sessions.bytesUsed + this.kept.arena.bytesUsed + this.texts.arena.bytesUsed
+    let used = 0
+    let held = 0
+    let isTight = false
+    for (const arena of this.arenas) {
+      used += arena.bytesUsed
+      held += arena.bytesHeld
+      isTight ||= arena.isTight
+    }
+    return isTight ? held : used
   }
 
   touchUser(user: number): void {
@@ -234,22 +246,13 @@ export class KeyedState {
     this.sessions.drop(session)
   }
 
-  savepoint(): { users: Mark; sessions: Mark; chunks: Mark; texts: Mark; touched: number } {
-    return {
-      users: this.users.arena.savepoint(),
-      sessions: this.sessions.savepoint(),
-      chunks: this.kept.arena.savepoint(),
-      texts: this.texts.arena.savepoint(),
-      touched: this.touched.length,
-    }
+  savepoint(): { marks: Mark[]; touched: number } {
+    return { marks: [this.users.arena, ...this.arenas].map((arena) => arena.savepoint()), touched: this.touched.length }
   }
 
-  rollback(mark: ReturnType<KeyedState['savepoint']>): void {
-    this.users.arena.rollback(mark.users)
-    this.sessions.rollback(mark.sessions)
-    this.kept.arena.rollback(mark.chunks)
-    this.texts.arena.rollback(mark.texts)
-    this.touched.length = mark.touched
+  rollback({ marks, touched }: ReturnType<KeyedState['savepoint']>): void {
+    for (const [i, arena] of [this.users.arena, ...this.arenas].entries()) arena.rollback(marks[i])
+    this.touched.length = touched
     this.idSets.clear()
   }
 
@@ -259,8 +262,6 @@ export class KeyedState {
     for (const user of this.touched) u32[user * words + USER.FLAGS] &= ~USER_FLAG.TOUCHED
     shorten(this.touched, 0)
     this.users.arena.settle()
-    this.sessions.settle()
-    this.kept.arena.settle()
-    this.texts.arena.settle()
+    for (const arena of this.arenas) arena.settle()
   }
 }

@@ -121,9 +121,7 @@ export class StateCache {
     state.dirty = []
     state.generation++
     state.isSaving = true
-    state.sessions.hold()
-    state.kept.arena.hold()
-    state.texts.arena.hold()
+    for (const arena of state.arenas) arena.hold()
     const open: Open = {
       file: this.store.begin(header),
       list,
@@ -197,12 +195,7 @@ export class StateCache {
         if ((flags & (USER_FLAG.EVICTED | USER_FLAG.TOUCHED)) !== 0 || arena.u32[at + USER.HEAD] === 0) continue
         if (state.isDirty(user) || state.isUnsaved(user)) continue
         if (state.epoch - arena.u32[at + USER.USED] <= recent) continue
-        for (let session = state.newest(user); session !== 0; ) {
-          const older = state.older(session)
-          this.releaseSession(session)
-          session = older
-        }
-        arena.u32[at + USER.HEAD] = 0
+        this.releaseSessions(user)
         arena.u32[at + USER.FLAGS] |= USER_FLAG.EVICTED
         state.evictedUsers++
         this.evictions++
@@ -259,9 +252,7 @@ export class StateCache {
     state.isSaving = this.allDirty = false
     state.freeze = () => undefined
     state.isFrozen = () => false
-    state.sessions.unhold()
-    state.kept.arena.unhold()
-    state.texts.arena.unhold()
+    for (const arena of state.arenas) arena.unhold()
     this.open = undefined
   }
 
@@ -279,12 +270,7 @@ export class StateCache {
       const actor = this.actors[arena.u32[at + USER.ACTOR]]
       if (arena.f64[(at >> 1) + USER.DUE] < Number.POSITIVE_INFINITY) continue
       if (!(arena.f64[(at >> 1) + USER.ENDS] < actor.watermark - this.correctionMs)) continue
-      for (let session = state.newest(user); session !== 0; ) {
-        const older = state.older(session)
-        this.releaseSession(session)
-        session = older
-      }
-      arena.u32[at + USER.HEAD] = 0
+      this.releaseSessions(user)
       state.markDirty(user)
     }
   }
@@ -298,12 +284,16 @@ export class StateCache {
     actor.symbols.sweep(inUse)
   }
 
-  private releaseSession(session: number): void {
+  private releaseSessions(user: number): void {
     const { state } = this
-    state.kept.arena.releaseChain(state.word(session, S.HEAD), chunksOf(state.word(session, S.COUNT)))
-    state.texts.release(state.word(session, S.CONTENT), state.word(session, S.CONTENT_LENGTH))
-    state.idSets.delete(session)
-    state.sessions.release(session)
+    for (let session = state.newest(user), older = 0; session !== 0; session = older) {
+      older = state.older(session)
+      state.kept.arena.releaseChain(state.word(session, S.HEAD), chunksOf(state.word(session, S.COUNT)))
+      state.texts.release(state.word(session, S.CONTENT), state.word(session, S.CONTENT_LENGTH))
+      state.idSets.delete(session)
+      state.sessions.release(session)
+    }
+    state.users.arena.u32[user * state.users.arena.words + USER.HEAD] = 0
   }
 
   private keyOf(actor: Actor, user: number): Uint8Array {

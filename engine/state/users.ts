@@ -45,10 +45,6 @@ export class Users {
   private keysDead = 0
   count = 0
 
-  get bytesUsed(): number {
-    return this.arena.bytesUsed + this.table.byteLength + this.keysEnd
-  }
-
   /** The record of user bytes (with the `u:` or `a:` prefix given as one byte) of an actor; 0 where unknown. */
   find(actor: number, prefix: number, bytes: DataView, pos: number, length: number, hash: number): number {
     const mixed = mix(actor, prefix, hash)
@@ -96,10 +92,6 @@ export class Users {
   /** The same from a whole key (`u:name`). */
   addKey(actor: number, key: Uint8Array): number {
     return this.add(actor, key[0], key, 2, key.length - 2, hash32(key, 2, key.length - 2))
-  }
-
-  findKey(actor: number, key: Uint8Array): number {
-    return this.find(actor, key[0], viewOf(key), 2, key.length - 2, hash32(key, 2, key.length - 2))
   }
 
   /** The user's key bytes (`u:name`); valid until the next add. */
