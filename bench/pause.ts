@@ -32,7 +32,7 @@ export const pause: Question = {
       { name: 'gap-of-begin', value: told.beginMs, unit: 'ms, the one in which it began' },
       { name: 'begin', value: told.beginCallMs, unit: 'ms, its begin alone' },
       { name: 'gap-of-end', value: told.endMs, unit: 'ms, the one in which it ended' },
-      { name: 'longest-gap-after', value: told.after.longest, unit: 'ms, while its file is merged and applied' },
+      { name: 'longest-gap-after', value: told.after.longest, unit: 'ms, while its changes move into the table of places' },
       { name: 'longest-gap-without', value: told.before.longest, unit: 'ms, before it' },
       { name: 'gap-p99-without', value: told.before.p99, unit: 'ms' },
       { name: 'checkpoint', value: told.checkpointSeconds, unit: 's' },

@@ -140,7 +140,7 @@ function isCheckpointing(data: string): boolean {
         file.close()
       }
     } catch {
-      // Removed since it was listed: it had been applied.
+      // Removed since it was listed: nothing of it was in force any more.
       return false
     }
   })

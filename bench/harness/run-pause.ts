@@ -36,7 +36,7 @@ export interface PauseAnswer {
   before: Gaps
   /** From its begin to its end. */
   during: Gaps
-  /** From then until the store has nothing left to do: its files applied. */
+  /** From then until the store has nothing left to do: the changes moved into its table, files that nobody needs removed. */
   after: Gaps
   /** The gap in which the checkpoint began, and that in which it ended. */
   beginMs: number
@@ -50,7 +50,7 @@ export interface PauseAnswer {
   open: number
 }
 
-/** So long after the checkpoint's end, if its files are still being applied. */
+/** So long after the checkpoint's end, if the store still has something to do. */
 const AFTER_MAX_MS = 30_000
 
 await answer(async ({ folder, shape, rate, beforeSeconds }: PauseOrder): Promise<PauseAnswer> => {

@@ -103,7 +103,7 @@ export function stateStoreConformance(name: string, makeStore: () => Promise<Sta
       await open.abort()
     })
 
-    it('4: a deleted key is absent, whether it lies in a file or was applied', async () => {
+    it('4: a deleted key is absent, before and after the store has settled', async () => {
       for (const epoch of [1, 2]) {
         const checkpoint = store.begin({ epoch })
         if (epoch === 1) checkpoint.put(key(1), value('one'), value('i'))

@@ -81,7 +81,7 @@ function isWhole(path: string, epoch: number): boolean {
   try {
     fd = openSync(path, 'r')
   } catch {
-    // Applied and removed since it was listed.
+    // Removed since it was listed: nothing of it was in force any more.
     return true
   }
   try {
