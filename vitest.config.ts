@@ -1,6 +1,7 @@
 // Forks, not threads: chdb is a native addon that is loaded once per process and not unloaded.
 // Two workers: the limit of 10 minutes for the whole run holds on two cores.
 import { defineConfig } from 'vitest/config'
+import { LongestFirst } from './tests/longest-first.ts'
 
 export default defineConfig({
   test: {
@@ -8,6 +9,7 @@ export default defineConfig({
     exclude: ['node_modules/**', 'dist/**', '.cache/**'],
     globalSetup: ['tests/stop-servers.ts'],
     pool: 'forks',
+    sequence: { sequencer: LongestFirst },
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,
