@@ -42,7 +42,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
       }
     },
     seed: 1,
-    as: 'published-epochs-restore',
+    as: 'the-answer',
   },
   {
     rule: 2,
@@ -61,7 +61,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
       return { pipeline: (right) => ({ ...right, folds: right.folds.map((fold, at) => (at === 0 ? wrong(fold) : fold)) }) }
     },
     seed: 1,
-    as: 'the-answer',
+    as: 'published-epochs-restore',
   },
   {
     rule: 3,
@@ -104,7 +104,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
         }),
     }),
     seed: 1,
-    as: 'the-answer',
+    as: 'published-epochs-restore',
   },
   {
     rule: 5,
@@ -134,7 +134,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
           }
       },
     }),
-    seed: 25,
+    seed: 34,
     as: 'published-epochs-restore',
   },
   {
@@ -152,7 +152,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
             })),
         })),
     }),
-    seed: 2,
+    seed: 1,
     as: 'order-without-gaps',
   },
   {
@@ -180,7 +180,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
               }),
         ),
     }),
-    seed: 2,
+    seed: 1,
     as: 'epochs-follow',
   },
   {
@@ -195,7 +195,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
           Object.assign(task, { epoch, position })
         }),
     }),
-    seed: 2,
+    seed: 1,
     as: 'watermark-never-back',
   },
   {
@@ -209,7 +209,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
           computer.epochs.state.isFrozen = () => false
         }),
     }),
-    seed: 7,
+    seed: 1,
     as: 'published-epochs-restore',
   },
   {
@@ -226,7 +226,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
     rule: 11,
     bug: 'a checkpoint file is taken for finished before it is durable',
     make: () => ({ files: (files) => unsynced(files, '.ckp') }),
-    seed: 3,
+    seed: 1,
     as: 'published-epochs-restore',
   },
   {
@@ -252,7 +252,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
           state.dirty = dirty
         }),
     }),
-    seed: 11,
+    seed: 5,
     as: 'same-state-without-faults',
   },
   {

@@ -26,8 +26,8 @@ export const plantedInOwnership: readonly PlantedBug[] = [
           },
         })),
     }),
-    seed: 41,
-    as: 'epochs-follow',
+    seed: 43,
+    as: 'published-epochs-restore',
   },
   {
     rule: 15,
@@ -52,7 +52,7 @@ export const plantedInOwnership: readonly PlantedBug[] = [
           for (const user of state.dirty.splice(0)) state.users.arena.u32[user * state.users.arena.words + FLAGS] &= ~DIRTY
         }),
     }),
-    seed: 2,
+    seed: 1,
     as: 'published-epochs-restore',
   },
   {
@@ -67,7 +67,7 @@ export const plantedInOwnership: readonly PlantedBug[] = [
         }
       },
     }),
-    seed: 17,
+    seed: 8,
     as: 'lag-to-zero',
   },
   {
@@ -97,7 +97,7 @@ export const plantedInOwnership: readonly PlantedBug[] = [
         task.options = { ...task.options, acceptFrom: 0 }
       },
     }),
-    seed: 21,
+    seed: 3,
     as: 'other-code-refused',
   },
   {
@@ -108,7 +108,7 @@ export const plantedInOwnership: readonly PlantedBug[] = [
         computer.reads = () => true
       },
     }),
-    seed: 8,
+    seed: 3,
     as: 'other-code-refused',
   },
   {

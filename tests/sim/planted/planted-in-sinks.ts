@@ -12,7 +12,7 @@ export const plantedInSinks: readonly PlantedBug[] = [
     rule: 24,
     bug: 'a sink does not say what it still needs',
     make: () => ({ sinkLog: (log) => instead(log, () => ({ need: () => Promise.resolve() })) }),
-    seed: 7,
+    seed: 9,
     as: 'lag-to-zero',
   },
   {
@@ -53,7 +53,7 @@ export const plantedInSinks: readonly PlantedBug[] = [
         }
       },
     }),
-    seed: 1,
+    seed: 3,
     as: 'each-row-once',
   },
   {
@@ -67,8 +67,8 @@ export const plantedInSinks: readonly PlantedBug[] = [
     rule: 27,
     bug: 'a token is trusted however old it is',
     make: () => ({ sinkSettings: { windowMs: Number.POSITIVE_INFINITY } }),
-    seed: 8,
-    as: 'published-epochs-restore',
+    seed: 7,
+    as: 'each-row-once',
   },
   {
     rule: 29,
