@@ -2,7 +2,7 @@
 // Owns its folder below .cache. Four doors, all on this machine: plain, SASL, TLS with SASL, and the controller's.
 import { spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -39,23 +39,26 @@ export async function runningKafka(folder: string): Promise<KafkaServer | undefi
   return isAlive(server.pid) && (await answers(server.broker)) ? server : undefined
 }
 
-/** Writes down where it is found, and by whom it may be stopped. */
+/** Writes down where it is found, and by whom it may be stopped: at once, as others look for it meanwhile. */
 export function recordKafka(server: KafkaServer): void {
-  writeFileSync(recordPath(server.folder), JSON.stringify(server))
+  const path = recordPath(server.folder)
+  writeFileSync(`${path}.new`, JSON.stringify(server))
+  renameSync(`${path}.new`, path)
 }
 
 /** Starts a broker in an empty folder, or in one that a broker left: on the same doors then. Resolves when it answers. */
 export async function startKafka(folder: string, startedBy?: number): Promise<KafkaServer> {
   const classPath = fetchKafka()
-  const isNew = !existsSync(join(folder, 'server.properties'))
+  // Written last: a folder that was not made to its end is made anew.
+  const isNew = !existsSync(join(folder, 'ports.json'))
   if (isNew) {
     rmSync(folder, { recursive: true, force: true })
     mkdirSync(folder, { recursive: true })
     const ports = await freePorts(4)
     makeCertificate(folder)
     writeFileSync(join(folder, 'server.properties'), properties(folder, ports))
-    writeFileSync(join(folder, 'ports.json'), JSON.stringify(ports))
     format(folder, classPath)
+    writeFileSync(join(folder, 'ports.json'), JSON.stringify(ports))
   }
   const [plain, sasl, tls] = JSON.parse(readFileSync(join(folder, 'ports.json'), 'utf8')) as number[]
   const log = openSync(join(folder, 'server.log'), 'a')

@@ -106,6 +106,15 @@ describe.runIf(server)('Topics at the start', () => {
     })
   })
 
+  it('one that was made a moment ago is refused, too, where the broker keeps its records for less long than they are needed', async () => {
+    const topic = world.named('events.sessionized')
+    const message = expect.stringContaining(`the topic ${topic} has retention.ms=`)
+    await expect(ensureTopics({ ...options, retentionMs: 365 * 24 * HOUR_MS })).rejects.toMatchObject({
+      code: 'KAFKA_TOPIC_WRONG',
+      message,
+    })
+  })
+
   it('all that is wrong is told at once', async () => {
     const topic = world.named('events.sessionized')
     await make(topic, 3, { 'cleanup.policy': 'compact', 'retention.ms': '1' })

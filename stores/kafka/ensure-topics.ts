@@ -74,7 +74,8 @@ export async function ensureTopics(options: EnsureTopicsOptions): Promise<void> 
     const missing = plans.filter(({ topic }) => !there.has(topic))
     for (const { topic, partitions, config } of missing) await makeTopic(admin, { topic, partitions, replication, config })
     const findings: Finding[] = []
-    for (const one of plans) if (there.has(one.topic)) findings.push(...(await check(admin, one, connection.brokers[0])))
+    // Those that were just made, too: what they keep for how long is the broker's default.
+    for (const one of plans) findings.push(...(await check(admin, one, connection.brokers[0])))
     if (findings.length > 0)
       throw new KafkaError('KAFKA_TOPIC_WRONG', findings.map(({ is }) => is).join('\n'), findings.map(({ mend }) => mend).join('\n'))
   } catch (error) {

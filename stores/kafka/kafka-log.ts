@@ -170,11 +170,17 @@ export class KafkaLog implements Log {
     this.lagTimer ??= setTimeout(() => void this.showAll(), LAG_EVERY_MS).unref()
   }
 
+  /** Never rejects. */
   private async showAll(): Promise<void> {
     const shown = [...this.positions.values()]
     this.positions.clear()
-    for (const [group, { topic, partition }, position] of shown)
-      await this.cluster.showPositions(group, topic, partition, position).catch(() => undefined)
+    await Promise.all(
+      shown.map(([group, { topic, partition }, position]) =>
+        this.cluster.showPositions(group, topic, partition, position).catch(() => undefined),
+      ),
+    )
     this.lagTimer = undefined
+    // What came meanwhile: it may be the last for long.
+    for (const [group, at, position] of this.positions.values()) this.show(group, at, position)
   }
 }

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type StateStoreUnderTest, stateStoreConformance } from '../../engine/state/store.conformance.ts'
 import type { StateStore } from '../../engine/state/store.ts'
 import { kafkaServer } from '../../tests/kafka-server.ts'
+import { realFiles } from '../files/real-files.ts'
 import { TOMBSTONE_MS } from './ensure-topics.ts'
 import { kafkaClient } from './kafka-client.ts'
 import { type KafkaStateOptions, openKafkaState, type RestoreProgress } from './kafka-state.ts'
@@ -132,6 +133,20 @@ describe.runIf(server)('State on Kafka', () => {
     const again = await openOn('a', { ...spoil(join(root, 'a')), ...told(progress) })
     expect(progress.at(-1)!.rows).toBe(3)
     expect(texts(again)).toEqual({ 'org:product:user-1': 'more', 'org:product:user-2': 'two' })
+  })
+
+  it('a cache that cannot be made anew is said as what it is', async () => {
+    const store = await openOn('a')
+    await checkpoint(store, 1, { 1: 'one' })
+    await checkpoint(store, 2, { 1: 'two' })
+    await store.close()
+    let opened = 0
+    const makeFolder = async (path: string) => {
+      if (++opened > 1) throw Object.assign(new Error('no space'), { code: 'ENOSPC' })
+      await realFiles.makeFolder(path)
+    }
+    const again = openOn('a', { files: { ...realFiles, makeFolder }, nowMs: () => Date.now() + TOMBSTONE_MS })
+    await expect(again).rejects.toMatchObject({ code: 'DISK_FULL' })
   })
 
   it('a cache of a changelog that was deleted and made anew is not taken for its', async () => {

@@ -83,7 +83,8 @@ export class KafkaState implements StateStore {
   private readonly transactionalId: string
   private readonly owner = randomUUID()
   private store: string = randomUUID()
-  private cache!: StateStore
+  /** Undefined before it is opened. */
+  private cache: StateStore | undefined
   private producer: TransactionalProducer | undefined
   /** Behind what of the changelog was read and written here. */
   private position = 0
@@ -100,7 +101,7 @@ export class KafkaState implements StateStore {
   }
 
   get header(): CheckpointHeader | undefined {
-    return (this.cache.header as CacheHeader | undefined)?.of?.header
+    return (this.cache?.header as CacheHeader | undefined)?.of?.header
   }
 
   async open(): Promise<void> {
@@ -115,7 +116,7 @@ export class KafkaState implements StateStore {
     const nowMs = this.now()
     const isYoung = of !== undefined && of.from < end && nowMs - of.atMs >= 0 && nowMs - of.atMs < TOMBSTONE_MS / 2
     if (of && isYoung && (await this.catchUp(of.from, end, of))) return
-    await this.cache.close()
+    await this.closeCache()
     await rm(folder, { recursive: true, force: true })
     this.cache = await this.openCache()
     const { start } = await this.cluster.bounds(this.at)
@@ -123,18 +124,18 @@ export class KafkaState implements StateStore {
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
-    return this.cache.get(key)
+    return this.cache!.get(key)
   }
 
   entries(): Iterable<[key: Uint8Array, index: Uint8Array]> {
-    return this.cache.entries()
+    return this.cache!.entries()
   }
 
   begin(header: CheckpointHeader): OpenCheckpoint {
     if (this.header && header.epoch <= this.header.epoch)
       throw new Error(`A checkpoint of epoch ${header.epoch} cannot follow one of epoch ${this.header.epoch}.`)
     const of = { header, store: this.store, from: this.position, atMs: this.now() }
-    const local = this.cache.begin(this.cacheHeader(of))
+    const local = this.cache!.begin(this.cacheHeader(of))
     this.checkpoint = new KafkaCheckpoint({
       local,
       header: headerRecord({ header, store: this.store }),
@@ -151,7 +152,7 @@ export class KafkaState implements StateStore {
   }
 
   maintain(): Promise<boolean> {
-    return this.cache.maintain()
+    return this.cache!.maintain()
   }
 
   async close(): Promise<void> {
@@ -160,11 +161,18 @@ export class KafkaState implements StateStore {
     await this.checkpoint?.abort()
     await this.producer?.close()
     await this.cluster.close()
-    await this.cache?.close()
+    await this.closeCache()
   }
 
   private now(): number {
     return (this.options.nowMs ?? Date.now)()
+  }
+
+  /** Once: what was closed may be another file's handle by now. */
+  private async closeCache(): Promise<void> {
+    const { cache } = this
+    this.cache = undefined
+    await cache?.close()
   }
 
   private async openCache(): Promise<StateStore> {
@@ -182,7 +190,7 @@ export class KafkaState implements StateStore {
 
   /** The cache counts its own checkpoints: a restore has some that no task ever took. */
   private cacheHeader(of?: CacheHeader['of']): CacheHeader {
-    return { epoch: (this.cache.header?.epoch ?? 0) + 1, ...(of && { of }) }
+    return { epoch: (this.cache?.header?.epoch ?? 0) + 1, ...(of && { of }) }
   }
 
   /** Puts what the changelog has from `from` to `end` into the cache, which says it is `of`. False where it is of another changelog. */
@@ -199,7 +207,7 @@ export class KafkaState implements StateStore {
         if (record.is === 'header') newest = { ...record.value, from: offset }
         if (record.is !== 'entry') continue
         // One that is cut off says what it said before: then all of this is read again.
-        open ??= this.cache.begin(this.cacheHeader(of))
+        open ??= this.cache!.begin(this.cacheHeader(of))
         const { key, kept } = record
         if (kept) open.put(key, kept.value, kept.index)
         else open.delete(key)
@@ -213,7 +221,7 @@ export class KafkaState implements StateStore {
         await open.finish()
         open = undefined
         sliceFrom = 0
-        while (await this.cache.maintain());
+        while (await this.cache!.maintain());
       }
       const rowsPerSecond = Math.round((rows * 1000) / Math.max(1, performance.now() - startMs))
       this.options.onRestoring?.({ rows, bytes, rowsPerSecond, done: Math.min(position, end) - from, of: end - from })
@@ -223,7 +231,7 @@ export class KafkaState implements StateStore {
     if (!newest) return of === undefined
     if (of && newest.store !== of.store) return false
     this.store = newest.store
-    const done = this.cache.begin(this.cacheHeader({ ...newest, atMs: this.now() }))
+    const done = this.cache!.begin(this.cacheHeader({ ...newest, atMs: this.now() }))
     await done.finish()
     return true
   }

@@ -2,9 +2,11 @@
 //
 // 1. A partition is reported once per new end: a reader that does not read on must not make the others spin.
 // 2. What comes for a reader that stands at the end is handed to it: it is not fetched twice.
+// 3. While somebody waits, no failure is the last word: brokers are looked for again, and positions that are gone are looked up anew.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { TopicPartition } from '../../engine/log/contract.ts'
 import type { KafkaCluster } from './kafka-cluster.ts'
+import { errorType } from './kafka-error.ts'
 import type { KafkaReader } from './kafka-reader.ts'
 
 /** A partition that is looked at newly waits for the fetches under way at most this long. */
@@ -22,13 +24,17 @@ export class Watch {
   private readonly watched = new Map<string, Watched>()
   private readonly readers = new Map<string, Set<KafkaReader>>()
   private readonly fetching = new Set<string>()
+  private readonly pause: () => Promise<unknown>
   private waiters: (() => void)[] = []
   /** Something came that nobody has been told of. */
   private isNew = true
+  private isLooking = false
   private closed = false
 
-  constructor(cluster: KafkaCluster) {
+  /** `pause`: before brokers that failed are asked again. */
+  constructor(cluster: KafkaCluster, pause: () => Promise<unknown> = () => sleep(PAUSE_MS)) {
     this.cluster = cluster
+    this.pause = pause
   }
 
   /** Somebody has seen the partition up to there. */
@@ -78,22 +84,29 @@ export class Watch {
   }
 
   private start(): void {
-    void this.findLeaders().then((leaders) => {
-      for (const leader of leaders) if (!this.fetching.has(leader)) void this.fetchFrom(leader)
-    })
+    for (const { leader } of this.watched.values()) void this.fetchFrom(leader)
+    if (!this.isLooking) void this.findLeaders()
   }
 
-  private async findLeaders(): Promise<Set<string>> {
-    const leaders = new Set<string>()
-    for (const watched of this.watched.values()) {
-      watched.leader ??= await this.cluster.leaderOf(watched).catch(() => undefined)
-      if (watched.leader !== undefined) leaders.add(watched.leader)
+  /** Until each partition's is known, or nobody waits. */
+  private async findLeaders(): Promise<void> {
+    this.isLooking = true
+    const unknown = () => [...this.watched.values()].filter(({ leader }) => leader === undefined)
+    while (this.waiters.length > 0 && !this.closed && unknown().length > 0) {
+      let failed = false
+      for (const watched of unknown()) {
+        watched.leader = await this.cluster.leaderOf(watched).catch(() => undefined)
+        failed ||= watched.leader === undefined
+        void this.fetchFrom(watched.leader)
+      }
+      if (failed) await this.pause()
     }
-    return leaders
+    this.isLooking = false
   }
 
   /** Until nobody waits. */
-  private async fetchFrom(leader: string): Promise<void> {
+  private async fetchFrom(leader: string | undefined): Promise<void> {
+    if (leader === undefined || this.fetching.has(leader)) return
     this.fetching.add(leader)
     while (this.waiters.length > 0 && !this.closed) {
       const asked = [...this.watched.values()].filter((watched) => watched.leader === leader)
@@ -112,14 +125,24 @@ export class Watch {
           for (const reader of this.readers.get(`${watched.topic}/${watched.partition}`) ?? []) reader.offer(one)
           this.tell()
         }
-      } catch {
+      } catch (error) {
         // Whoever reads is told what is wrong; here the brokers are looked for again.
-        for (const watched of asked) watched.leader = undefined
-        if (!this.closed) await sleep(PAUSE_MS)
+        if (errorType(error) === 'OFFSET_OUT_OF_RANGE') await this.lookUp(asked)
+        else for (const watched of asked) watched.leader = undefined
+        if (!this.closed) await this.pause()
         break
       }
     }
     this.fetching.delete(leader)
     if (this.waiters.length > 0 && !this.closed) this.start()
+  }
+  /** Partitions whose records were deleted or lost beyond what was seen: one of them fails the fetch for all. */
+  private async lookUp(asked: readonly Watched[]): Promise<void> {
+    for (const watched of asked) {
+      const bounds = await this.cluster.bounds(watched).catch(() => undefined)
+      if (!bounds || (bounds.start <= watched.seenTo && watched.seenTo <= bounds.end)) continue
+      watched.seenTo = bounds.end
+      this.tell()
+    }
   }
 }
