@@ -180,6 +180,11 @@ export class Embedded {
       others: { ms: config.log.retentionMs, bytes: config.log.retentionBytes || Number.POSITIVE_INFINITY },
     }
     const log = await openJournalLog({ files: realFiles, folder: join(folder, 'log'), writer: 'main', shared, journalBytes, retention })
+    // Before a lane or a sink declares it, which may fail at first: what the others have done with is not all that is needed.
+    const needed = consumersOf(topology, lineage, partitions).map(({ kind, name, consumer, ...at }) =>
+      log.reserve(kind === 'task' ? name : `sink.${lineage}.${consumer}`, at),
+    )
+    await Promise.all(needed)
     const common = { folder, shared, journalBytes, retention, lineage }
     const sinks = new SinksClient(
       {

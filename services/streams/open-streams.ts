@@ -149,6 +149,10 @@ export class StreamsProcess {
     const { journalBytes } = logConfig
     const retention = { topics: {}, others: { ms: logConfig.retentionMs, bytes: logConfig.retentionBytes || Number.POSITIVE_INFINITY } }
     const log = await openJournalLog({ files: realFiles, folder: join(folder, 'log'), writer: 'main', shared, journalBytes, retention })
+    // Before a lane declares it, which may fail at first: what a table has done with is not all that is needed.
+    const each = Array.from({ length: partitions }, (_, partition) => partition)
+    const inputs = topology.pipelines.flatMap(({ topic }) => each.map((partition) => ({ topic, partition })))
+    await Promise.all(inputs.map((at) => log.reserve(`task.${lineage}.${topology.name}.${at.topic}.${at.partition}`, at)))
     const tables = declaredSinks(topology)
     const sinks =
       tables.length === 0
@@ -169,7 +173,7 @@ export class StreamsProcess {
     const { epochMs, epochBytes, checkpointBytes, cacheBytes, stallMs, restartsMax } = config.engine
     const code = topologyCode(options.file, options.version)
     const lanes = names.map((name, lane) => {
-      const own = Array.from({ length: partitions }, (_, partition) => partition).filter((partition) => partition % shape.lanes === lane)
+      const own = each.filter((partition) => partition % shape.lanes === lane)
       const client = new LaneClient(
         {
           ...options.upgrade,

@@ -183,6 +183,13 @@ export class JournalLog implements Log {
     await this.append({ blocks: [], records: [{ is: 'need', consumer, topic, partition, from, version }], receipts: [] })
   }
 
+  /** Declares, where `consumer` never did anything of the kind, that it needs the partition from its beginning. For who opens a process, before anything
+   *  is deleted: a consumer's own first claim may fail, and others would let its input go. */
+  async reserve(consumer: string, at: TopicPartition): Promise<void> {
+    this.refresh()
+    if (this.index.need(consumer, at.topic, at.partition).version === 0) await this.need(consumer, at, 0)
+  }
+
   /** Deletes this thread's files in which nothing is needed any more; returns how many. Called now and then, and after a checkpoint. */
   retain(): Promise<number> {
     this.refresh()

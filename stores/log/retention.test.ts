@@ -110,6 +110,30 @@ describe('Retention', () => {
     expect(main.index.neededFrom('events.raw', 0)).toBe(95)
   })
 
+  it('a task that could not claim its input yet keeps all of it, where it was reserved for it', async () => {
+    await main.reserve('task', raw)
+    const importer = await main.claim('import')
+    await lane.need('sink', raw, 35)
+    await fill(importer, 10)
+    await importer.commit({ outputs: [], receipt: { epoch: 11, to: 11 }, release: { receiptsThrough: 11, inputBefore: 0 } })
+    await lane.need('sink', raw, 100)
+    await main.retain()
+    expect((await main.bounds(raw)).start).toBe(0)
+    await start()
+    // Its claim and its commits are what counts from then on, also where it is reserved again.
+    const task = await lane.claim('task', raw)
+    await task.commit({ outputs: [], receipt: { epoch: 1, to: 60 }, release: { receiptsThrough: 0, inputBefore: 60 } })
+    await main.reserve('task', raw)
+    await main.retain()
+    const { start: first } = await main.bounds(raw)
+    expect(first).toBeGreaterThan(0)
+    expect(first).toBeLessThanOrEqual(60)
+    await lane.need('task', raw, Infinity)
+    await main.reserve('task', raw)
+    await main.retain()
+    expect((await main.bounds(raw)).start).toBeGreaterThan(60)
+  })
+
   it('a name’s receipts keep their file until they are released; the newest, the claims and the ends are written again', async () => {
     const importer = await main.claim('import')
     await fill(importer, 6)

@@ -12,7 +12,7 @@ import { localWaits, type SharedLog } from '../../stores/log/shared-log.ts'
 import type { Plant } from './plant.ts'
 import type { Scheduler, SimProcess } from './scheduler.ts'
 import { SimFiles } from './sim-files.ts'
-import { SimLane } from './sim-lane.ts'
+import { SimLane, TASKS_NAME } from './sim-lane.ts'
 import type { InsertFault } from './sim-table.ts'
 import { type NodeSettings, World } from './world.ts'
 
@@ -88,6 +88,9 @@ export class SimNode {
     const files = this.options.plant?.files?.(this.files) ?? this.files
     this.shared = await prepareLog({ files, folder: '/log', writers: WRITERS })
     this.logs = [await this.journal('main', files), await this.journal('lane', files)]
+    // As a process does, before a claim can fail and what it is about be deleted.
+    for (const partition of this.options.world.toSend.keys())
+      await this.logs[0].reserve(TASKS_NAME(partition), { topic: TOPICS.raw, partition })
     void this.retaining()
     this.owner = this.newLane(this.logs[1])
     await this.owner.open()
