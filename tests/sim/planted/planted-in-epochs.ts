@@ -42,7 +42,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
       }
     },
     seed: 1,
-    as: 'the-answer',
+    as: 'published-epochs-restore',
   },
   {
     rule: 2,
@@ -60,8 +60,8 @@ export const plantedInEpochs: readonly PlantedBug[] = [
       })
       return { pipeline: (right) => ({ ...right, folds: right.folds.map((fold, at) => (at === 0 ? wrong(fold) : fold)) }) }
     },
-    seed: 1,
-    as: 'published-epochs-restore',
+    seed: 2,
+    as: 'the-answer',
   },
   {
     rule: 3,
@@ -134,7 +134,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
           }
       },
     }),
-    seed: 34,
+    seed: 8,
     as: 'published-epochs-restore',
   },
   {
@@ -159,7 +159,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
     rule: 7,
     bug: 'a commit is answered before it is durable',
     make: () => ({ files: (files) => unsynced(files, '.jnl') }),
-    seed: 1,
+    seed: 2,
     as: 'epochs-follow',
   },
   {
@@ -180,7 +180,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
               }),
         ),
     }),
-    seed: 1,
+    seed: 3,
     as: 'epochs-follow',
   },
   {
@@ -219,14 +219,14 @@ export const plantedInEpochs: readonly PlantedBug[] = [
       computer: ({ checkpoints }: Inside) =>
         Object.defineProperty(checkpoints, 'openEpoch', { get: () => (checkpoints.open ? 0 : undefined) }),
     }),
-    seed: 10,
+    seed: 14,
     as: 'published-epochs-restore',
   },
   {
     rule: 11,
     bug: 'a checkpoint file is taken for finished before it is durable',
     make: () => ({ files: (files) => unsynced(files, '.ckp') }),
-    seed: 1,
+    seed: 2,
     as: 'published-epochs-restore',
   },
   {
@@ -236,7 +236,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
       store: (store) => instead(store, () => ({ begin: (header) => instead(store.begin(header), () => ({ delete: () => undefined })) })),
     }),
     seed: 1,
-    as: 'same-state-without-faults',
+    as: 'published-epochs-restore',
   },
   {
     rule: 13,

@@ -26,8 +26,8 @@ export const plantedInOwnership: readonly PlantedBug[] = [
           },
         })),
     }),
-    seed: 43,
-    as: 'published-epochs-restore',
+    seed: 100,
+    as: 'epochs-follow',
   },
   {
     rule: 15,
@@ -53,7 +53,7 @@ export const plantedInOwnership: readonly PlantedBug[] = [
         }),
     }),
     seed: 1,
-    as: 'published-epochs-restore',
+    as: 'order-without-gaps',
   },
   {
     rule: 18,
@@ -67,8 +67,8 @@ export const plantedInOwnership: readonly PlantedBug[] = [
         }
       },
     }),
-    seed: 8,
-    as: 'lag-to-zero',
+    seed: 14,
+    as: 'epochs-follow',
   },
   {
     rule: 22,
@@ -108,7 +108,7 @@ export const plantedInOwnership: readonly PlantedBug[] = [
         computer.reads = () => true
       },
     }),
-    seed: 3,
+    seed: 1,
     as: 'other-code-refused',
   },
   {
