@@ -191,7 +191,7 @@ export class JournalLog implements Log {
   }
 
   /** Deletes this thread's files in which nothing is needed any more; returns how many. Called now and then, and after a checkpoint. */
-  retain(): Promise<number> {
+  async retain(): Promise<number> {
     this.refresh()
     const { files, folder, retention, nowMs = Date.now } = this.options
     return retain({
@@ -287,9 +287,12 @@ export class JournalLog implements Log {
       const from = seq === known.seq ? known.position : 0
       // Only the next file says where one ends; what it does not name has nothing committed. Where the next one was deleted, this one has its index.
       if (seq > prevSeq) continue
-      const until = seq === prevSeq ? to : (readIndex(files, join(folder, name))?.at(-1)?.end ?? 0)
+      const isNamed = seq === prevSeq
+      const until = isNamed ? to : (readIndex(files, join(folder, name))?.at(-1)?.end ?? 0)
       if (until > from) parts.unshift(() => this.applyHeads(name, w, seq, from, until))
       const first = this.files.use(name, (file) => readHead(file, 0))?.records[0]
+      // What a failed write left, and could not be removed: who did not name it is deleted.
+      if (!isNamed && until === 0 && first?.is !== 'file') continue
       if (first?.is !== 'file') throw logCorrupt(this.files.path(name), 0, 'no whole frame begins here')
       prevSeq = first.prevSeq
       to = first.prevEnd

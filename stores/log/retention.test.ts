@@ -18,12 +18,13 @@ describe('Retention', () => {
   let main: JournalLog
   let lane: JournalLog
 
+  let open: (writer: string) => Promise<JournalLog>
+
   async function start(schedule?: (label: string) => Promise<void>): Promise<void> {
     const files = new SimFiles(disk, { schedule })
-    const shared = await prepareLog({ files, folder: '/log', writers: ['main', 'lane-0'] })
+    const shared = await prepareLog({ files, folder: '/log', writers: ['main', 'lane-0', 'late'] })
     const waits = localWaits()
-    const open = (writer: string) =>
-      openJournalLog({ files, folder: '/log', writer, shared, waits, journalBytes: 500, retention, nowMs: () => now })
+    open = (writer) => openJournalLog({ files, folder: '/log', writer, shared, waits, journalBytes: 500, retention, nowMs: () => now })
     main = await open('main')
     lane = await open('lane-0')
   }
@@ -132,6 +133,22 @@ describe('Retention', () => {
     await main.reserve('task', raw)
     await main.retain()
     expect((await main.bounds(raw)).start).toBeGreaterThan(60)
+  })
+
+  it('what a failed write left is passed over, also where the file that did not name it is gone', async () => {
+    const importer = await main.claim('import')
+    await fill(importer, 10)
+    // As if its first frame had failed, and its removal: the file after it, which would have passed over it, goes.
+    const [path] = [...disk.files.keys()].filter((path) => /main-\d+-3\.jnl$/.test(path))
+    await importer.commit({ outputs: [], receipt: { epoch: 11, to: 11 }, release: { receiptsThrough: 11, inputBefore: 0 } })
+    await main.retain()
+    expect(disk.files.has(path)).toBe(false)
+    const left = await new SimFiles(disk).create(path)
+    await left.append([Buffer.alloc(40, 7)])
+    await left.close()
+    const late = await open('late')
+    expect(await late.bounds(raw)).toEqual(await main.bounds(raw))
+    await late.close()
   })
 
   it('a name’s receipts keep their file until they are released; the newest, the claims and the ends are written again', async () => {
