@@ -28,6 +28,11 @@ test('brokers alone', () => {
   expect(settings('kafka.brokers=a:9092, 10.0.0.1:1,[::1]:65535')).toEqual({ brokers: ['a:9092', '10.0.0.1:1', '[::1]:65535'] })
 })
 
+test('an instance id is taken, and the default is none', () => {
+  expect(loadConfig({ environment: {}, folder }).config.kafka.groupInstanceId).toBe('')
+  expect(settings(brokers, 'kafka.groupInstanceId=packmill-1.eu_2')).toBeDefined()
+})
+
 test('TLS with files, SASL with a name and a password', () => {
   const tls = ['kafka.tls.enabled=true', 'kafka.tls.ca=ca.pem', 'kafka.tls.cert=ca.pem', 'kafka.tls.key=key.pem']
   const sasl = ['kafka.sasl.mechanism=scram-sha-512', 'kafka.sasl.username=u', 'kafka.sasl.password=p']
@@ -55,6 +60,20 @@ test.each<[string, string[], string, string]>([
     'it must be a whole number of ms from 1000 (1s) to 900000 (15m)',
     '',
   ],
+  [
+    'a session shorter than brokers allow',
+    [brokers, 'kafka.sessionTimeoutMs=5s'],
+    'it must be a whole number of ms from 6000 (6s) to 1800000 (30m)',
+    '',
+  ],
+  ['a drain of no time', [brokers, 'kafka.drainMs=0'], 'it must be a whole number of ms from 100 to 300000 (5m)', ''],
+  [
+    'an instance id with a blank',
+    [brokers, 'kafka.groupInstanceId=packmill 1'],
+    "kafka.groupInstanceId (--set) is 'packmill 1'",
+    'as in packmill-1',
+  ],
+  ['an instance id of a dot', [brokers, 'kafka.groupInstanceId=.'], "kafka.groupInstanceId (--set) is '.'", 'as in packmill-1'],
   ['replicas below none', [brokers, 'kafka.replication=-1'], 'it must be a whole number from 0 to 100', ''],
   [
     'a file without TLS',

@@ -13,10 +13,12 @@ export interface KafkaSettings {
 /** host:port, where a host may be an IPv6 address in brackets. */
 const BROKER = /^(\[[0-9a-fA-F:]+\]|[^\s:/[\]]+):(\d{1,5})$/
 const PORT_MAX = 65_535
+/** What the Java clients allow, too. */
+const INSTANCE_ID = /^[a-zA-Z0-9._-]{0,249}$/
 
 /** Throws ConfigError for what does not fit together, or cannot be read. Undefined where no broker is named: the log is embedded then. */
 export function kafkaSettings({ config, origins }: Pick<LoadedConfig, 'config' | 'origins'>): KafkaSettings | undefined {
-  const { brokers, tls, sasl } = config.kafka
+  const { brokers, groupInstanceId, tls, sasl } = config.kafka
   const refuse = (path: string, wrong: string, instead: string): never => {
     throw new ConfigError(`kafka.${path} (${origins.get(`kafka.${path}`)}) ${wrong}`, instead)
   }
@@ -26,6 +28,8 @@ export function kafkaSettings({ config, origins }: Pick<LoadedConfig, 'config' |
     if (!(port >= 1 && port <= PORT_MAX))
       refuse('brokers', `has '${broker}'; each must be host:port`, 'Write them as in kafka-1:9092,kafka-2:9092.')
   }
+  if (!INSTANCE_ID.test(groupInstanceId) || /^\.{1,2}$/.test(groupInstanceId))
+    refuse('groupInstanceId', `is '${groupInstanceId}'`, 'Use up to 249 letters, digits, dots, dashes and underscores, as in packmill-1.')
   for (const name of ['ca', 'cert', 'key'] as const) {
     if (tls[name] !== '' && !tls.enabled)
       refuse(`tls.${name}`, 'names a file, but kafka.tls.enabled is false', 'Set kafka.tls.enabled to true, or unset the file.')

@@ -1,7 +1,9 @@
 // The one place where kafkajs is set up: connection, TLS, SASL, retries, codecs. Owns nothing that lives.
+import { connect as connectPlain, isIP, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { promisify } from 'node:util'
 import { zstdCompress, zstdDecompress } from 'node:zlib'
-import kafkajs, { type Cluster, type Kafka, type KafkaConfig, type SASLOptions } from 'kafkajs'
+import kafkajs, { type Cluster, type ISocketFactory, type Kafka, type KafkaConfig, type SASLOptions } from 'kafkajs'
 
 // A CommonJS module: Node finds only some of its names.
 const { CompressionCodecs, CompressionTypes, Kafka: Client, logLevel } = kafkajs
@@ -21,6 +23,7 @@ export interface KafkaConnection {
 
 /** Of one request; a broker that says nothing for longer is taken for gone. */
 const REQUEST_MS = 20_000
+const KEEP_ALIVE_MS = 60_000
 /** Of each step inside kafkajs, which has steps within steps: what they cannot mend at once, whoever called tries again. */
 export const RETRY = { initialRetryTime: 20, multiplier: 2, factor: 0.2, maxRetryTime: 200, retries: 3 }
 /** Of a producer's calls as a whole: the pauses grow to half a second, and end after about ten: longer than a new leader takes to be told of. */
@@ -33,13 +36,23 @@ const zstd = {
 }
 CompressionCodecs[CompressionTypes.ZSTD] = () => zstd
 
-export function kafkaClient({ brokers, clientId = 'packmill', tls, sasl }: KafkaConnection): Kafka {
+export interface ClientOptions {
+  /** A request without an answer for so long has failed. Default 20 s. */
+  requestMs?: number
+  /** Of every connection that is made: whoever wants to end one that has requests on their way, for which kafkajs waits. */
+  onSocket?(socket: Socket): void
+}
+
+export function kafkaClient(
+  { brokers, clientId = 'packmill', tls, sasl }: KafkaConnection,
+  { requestMs = REQUEST_MS, onSocket }: ClientOptions = {},
+): Kafka {
   const config: KafkaConfig = {
     brokers: [...brokers],
     clientId,
     connectionTimeout: 5_000,
     authenticationTimeout: 10_000,
-    requestTimeout: REQUEST_MS,
+    requestTimeout: requestMs,
     retry: RETRY,
     // What goes wrong is thrown, and said once by whoever it concerns.
     logLevel: logLevel.NOTHING,
@@ -47,8 +60,21 @@ export function kafkaClient({ brokers, clientId = 'packmill', tls, sasl }: Kafka
   }
   if (tls) config.ssl = { ...(tls.ca && { ca: [tls.ca] }), ...(tls.cert && { cert: tls.cert }), ...(tls.key && { key: tls.key }) }
   if (sasl) config.sasl = sasl as SASLOptions
+  if (onSocket) config.socketFactory = socketFactory(onSocket)
   return new Client(config)
 }
+
+/** As kafkajs' own. */
+const socketFactory =
+  (onSocket: (socket: Socket) => void): ISocketFactory =>
+  ({ host, port, ssl, onConnect }) => {
+    const socket = ssl
+      ? connectTls({ host, port, ...(isIP(host) === 0 && { servername: host }), ...ssl }, onConnect)
+      : connectPlain({ host, port }, onConnect)
+    socket.setKeepAlive(true, KEEP_ALIVE_MS)
+    onSocket(socket)
+    return socket
+  }
 
 /**
  * A client of brokers below kafkajs' consumers, which read only as members of a group: each new partition would be a rebalance, and a read from

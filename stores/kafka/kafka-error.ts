@@ -17,6 +17,10 @@ const CODES = {
   KAFKA_COMPRESSION_UNKNOWN: { retryable: false },
   /** Records that are neither committed nor aborted stand before the end of a topic that only this owner writes. */
   KAFKA_TRANSACTION_HANGS: { retryable: true },
+  /** The group does not take this process: its settings, or its other members. */
+  KAFKA_GROUP_REFUSED: { retryable: false },
+  /** Another process has this one's instance id. */
+  KAFKA_INSTANCE_TAKEN: { retryable: false },
   /** What the broker said has no better name here. */
   KAFKA_FAILED: { retryable: true },
 } as const

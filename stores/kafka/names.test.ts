@@ -24,4 +24,5 @@ test('prefix and namespace stand before what is theirs', () => {
   expect(names.state('task.main.0').topic).toBe('pm.state.task.main')
   expect(names.transactionalId('task.main.0', 'log')).toBe('pm.task.main.0.log')
   expect(names.group('task.main.0')).toBe('pm.task.main')
+  expect(names.members('task.main')).toBe('pm.members.task.main')
 })

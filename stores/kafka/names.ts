@@ -51,4 +51,9 @@ export class Names {
   group(name: string): string {
     return `${this.namespace}.${place(name).group}`
   }
+
+  /** The group of the processes that share a stage's partitions. Its positions are not shown here: brokers take those from members only. */
+  members(stage: string): string {
+    return `${this.namespace}.members.${stage}`
+  }
 }

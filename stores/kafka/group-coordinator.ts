@@ -1,0 +1,151 @@
+// The requests of one member of a consumer group: join, sync, heartbeat, leave, with an instance id (KIP-345), which kafkajs' consumers do not send.
+// Owns a connection of its own: a join waits for the whole group, and nothing else may wait behind it. Keeps no state of the membership.
+//
+// kafkajs' broker, which its cluster hands out (kafka-client.ts), has these requests and their newest encodings, but passes no instance id to them.
+// It looks each up by its version and then fills it in: between the two the id is put in.
+import type { Socket } from 'node:net'
+import kafkajs, { type Broker, type Cluster } from 'kafkajs'
+import { clusterOf, type KafkaConnection, kafkaClient } from './kafka-client.ts'
+
+const { MemberAssignment, MemberMetadata } = kafkajs.AssignerProtocol
+
+export interface JoinedMember {
+  memberId: string
+  groupInstanceId: string | null
+  memberMetadata: Buffer
+}
+
+export interface Joined {
+  generationId: number
+  leaderId: string
+  memberId: string
+  /** All of the group, for its leader only. */
+  members: JoinedMember[]
+}
+
+type MakeRequest = (payload: Record<string, unknown>) => unknown
+
+/** What kafkajs' broker has beyond its types. */
+interface GroupBroker extends Broker {
+  lookupRequest(apiKey: number, definition: unknown): MakeRequest
+  joinGroup(request: {
+    groupId: string
+    sessionTimeout: number
+    rebalanceTimeout: number
+    memberId: string
+    groupProtocols: { name: string; metadata: Buffer }[]
+  }): Promise<Joined>
+  syncGroup(request: {
+    groupId: string
+    generationId: number
+    memberId: string
+    groupAssignment: { memberId: string; memberAssignment: Buffer }[]
+  }): Promise<{ memberAssignment: Buffer }>
+  heartbeat(request: { groupId: string; groupGenerationId: number; memberId: string }): Promise<void>
+  leaveGroup(request: { groupId: string; memberId: string }): Promise<void>
+}
+
+export interface CoordinatorOptions {
+  connection: KafkaConnection
+  /** An answer that comes later is none. */
+  requestMs: number
+  groupId: string
+  /** Absent: a member that is new each time. */
+  instanceId?: string
+  /** Whose partitions are shared out, as the broker names it: for displays of the group. */
+  topic: string
+  sessionTimeoutMs: number
+  /** How long the group waits for a member that gives partitions up. */
+  rebalanceTimeoutMs: number
+}
+
+const PROTOCOL = 'packmill-sticky'
+const VERSION = 0
+
+/** Errors of all requests are kafkajs'. */
+export class GroupCoordinator {
+  private readonly options: CoordinatorOptions
+  private readonly cluster: Cluster
+  private readonly sockets = new Set<Socket>()
+  private broker: GroupBroker | undefined
+
+  constructor(options: CoordinatorOptions) {
+    this.options = options
+    const { connection, requestMs } = options
+    const onSocket = (socket: Socket) => {
+      this.sockets.add(socket)
+      socket.once('close', () => this.sockets.delete(socket))
+    }
+    this.cluster = clusterOf(kafkaClient(connection, { requestMs, onSocket }))
+  }
+
+  /** `known`: what the leader is to know of this member. */
+  async join(memberId: string, known: Buffer): Promise<Joined> {
+    const { groupId, topic, sessionTimeoutMs, rebalanceTimeoutMs } = this.options
+    const broker = await this.found()
+    return broker.joinGroup({
+      groupId,
+      sessionTimeout: sessionTimeoutMs,
+      rebalanceTimeout: rebalanceTimeoutMs,
+      memberId,
+      groupProtocols: [{ name: PROTOCOL, metadata: MemberMetadata.encode({ version: VERSION, topics: [topic], userData: known }) }],
+    })
+  }
+
+  /** What a member has told of itself. */
+  knownOf({ memberMetadata }: JoinedMember): Buffer {
+    return MemberMetadata.decode(memberMetadata)!.userData
+  }
+
+  /** `all`: what the leader gives each member, by id; of others nothing. Resolves with this member's share, and what the leader says to all. */
+  async sync(
+    { generationId, memberId }: Joined,
+    all: ReadonlyMap<string, number[]>,
+    said: Buffer,
+  ): Promise<{ partitions: number[]; said: Buffer }> {
+    const { groupId, topic } = this.options
+    const broker = await this.found()
+    const groupAssignment = [...all].map(([id, partitions]) => ({
+      memberId: id,
+      memberAssignment: MemberAssignment.encode({ version: VERSION, assignment: { [topic]: partitions }, userData: said }),
+    }))
+    const { memberAssignment } = await broker.syncGroup({ groupId, generationId, memberId, groupAssignment })
+    const decoded = MemberAssignment.decode(memberAssignment)
+    return { partitions: decoded?.assignment[topic] ?? [], said: decoded?.userData ?? Buffer.alloc(0) }
+  }
+
+  async heartbeat({ generationId, memberId }: Joined): Promise<void> {
+    const broker = await this.found()
+    await broker.heartbeat({ groupId: this.options.groupId, groupGenerationId: generationId, memberId })
+  }
+
+  async leave(memberId: string): Promise<void> {
+    const broker = await this.found()
+    await broker.leaveGroup({ groupId: this.options.groupId, memberId })
+  }
+
+  /** Ends what is on its way, which fails; the next request looks for whoever coordinates the group by then. Never rejects. */
+  async disconnect(): Promise<void> {
+    this.broker = undefined
+    // kafkajs would wait for the answers: to a join they come when the whole group has joined.
+    for (const socket of this.sockets) socket.destroy(new Error('this member has ended the connection'))
+    await this.cluster.disconnect().catch(() => undefined)
+  }
+
+  private async found(): Promise<GroupBroker> {
+    if (this.broker) return this.broker
+    await this.cluster.connect()
+    const { groupId, instanceId } = this.options
+    const broker = (await this.cluster.findGroupCoordinator({ groupId })) as GroupBroker
+    this.broker = instanceId === undefined ? broker : withInstanceId(broker, instanceId)
+    return this.broker
+  }
+}
+
+function withInstanceId(broker: GroupBroker, groupInstanceId: string): GroupBroker {
+  const lookupRequest: GroupBroker['lookupRequest'] = (apiKey, definition) => {
+    const make = broker.lookupRequest(apiKey, definition)
+    return (payload) => make({ ...payload, groupInstanceId })
+  }
+  return Object.assign(Object.create(broker) as GroupBroker, { lookupRequest })
+}
