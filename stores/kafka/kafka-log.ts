@@ -15,6 +15,7 @@ import { KafkaReader } from './kafka-reader.ts'
 import { Ledger } from './ledger.ts'
 import { type KafkaNames, Names } from './names.ts'
 import { makeOwnTopic } from './own-topic.ts'
+import { Tails } from './tails.ts'
 import { TransactionalProducer, type Written } from './transactional-producer.ts'
 import { Watch } from './watch.ts'
 
@@ -45,6 +46,7 @@ export class KafkaLog implements Log {
   private readonly cluster: KafkaCluster
   private readonly written: KafkaCluster
   private readonly watch: Watch
+  private readonly tails: Tails
   private readonly claims = new Set<KafkaClaim<never>>()
   private connectingAdmin: Promise<Admin> | undefined
   /** Positions to be shown, by group, topic and partition. */
@@ -58,6 +60,7 @@ export class KafkaLog implements Log {
     this.cluster = new KafkaCluster(this.kafka)
     this.written = new KafkaCluster(this.kafka, true)
     this.watch = new Watch(new KafkaCluster(this.kafka))
+    this.tails = new Tails(this.cluster)
   }
 
   connect(): Promise<void> {
@@ -113,7 +116,10 @@ export class KafkaLog implements Log {
     const reader: KafkaReader = new KafkaReader({
       cluster: this.cluster,
       at: named,
-      onEnd: (position) => this.watch.saw(named, position),
+      onEnd: (from, to) => {
+        this.watch.saw(named, to)
+        this.tails.saw(named, from, to)
+      },
       onClose: () => this.watch.remove(reader),
     })
     this.watch.add(reader)
@@ -124,7 +130,7 @@ export class KafkaLog implements Log {
     const named = this.names.data(at)
     const bounds = await this.cluster.bounds(named)
     this.watch.saw(named, bounds.end)
-    return bounds
+    return { start: bounds.start, end: await this.tails.end(named, bounds, this.watch.isRead(named)) }
   }
 
   /** Written down as the position of a group of the consumer's name. The broker's retention deletes regardless of it: ensureTopics sees that it is long enough. */

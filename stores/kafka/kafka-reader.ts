@@ -1,4 +1,7 @@
 // Reads one partition's committed records as blocks of lines. Owns the buffer that it hands out, and what was fetched ahead.
+//
+// 1. `next` is right behind the last record that was handed out, never behind what is none (markers, aborted records): whoever has read all records is
+//    at the end that KafkaLog.bounds tells, whatever transactions that left nothing stand behind it.
 import type { Reader, ReadResult, TopicPartition } from '../../engine/log/contract.ts'
 import type { Fetched } from './fetched.ts'
 import type { KafkaCluster } from './kafka-cluster.ts'
@@ -7,8 +10,8 @@ export interface ReaderOptions {
   cluster: KafkaCluster
   /** Named as the broker names it. */
   at: TopicPartition
-  /** The end was reached at this position. */
-  onEnd(position: number): void
+  /** Nothing can be read from here on; `to`: the end of what was looked at for that. */
+  onEnd(from: number, to: number): void
   onClose(): void
 }
 
@@ -21,6 +24,8 @@ export class KafkaReader implements Reader {
   /** The fetch after that, on its way. */
   private ahead: { from: number; fetched: Promise<Fetched | undefined> } | undefined
   private maxBytes = 0
+  /** Between these is no record, as was seen. */
+  private skip = { from: -1, to: -1 }
 
   constructor(options: ReaderOptions) {
     this.options = options
@@ -30,7 +35,7 @@ export class KafkaReader implements Reader {
   /** Errors: LOG_TRIMMED, KAFKA_UNAVAILABLE. */
   async read(from: number, maxBytes: number): Promise<ReadResult> {
     this.maxBytes = maxBytes
-    for (let position = from; ; ) {
+    for (let position = this.skip.from === from ? this.skip.to : from; ; ) {
       const fetched = await this.fetched(position, maxBytes)
       const result = fetched.take(maxBytes, this.buffer)
       this.buffer = result.bytes
@@ -38,12 +43,15 @@ export class KafkaReader implements Reader {
       if (result.blocks.length > 0) {
         // Behind: the next is fetched while this one is worked on. (Caught up, whoever watches fetches it.)
         if (fetched.isEmpty && result.next < fetched.end) this.fetchAhead(result.next)
-        return result
+        const { baseOffset, count } = result.blocks.at(-1)!
+        this.skip = { from: baseOffset + count, to: result.next }
+        return { ...result, next: this.skip.from }
       }
       // Only control records and aborted ones: what follows them may be there.
       if (result.next === position) {
-        this.options.onEnd(position)
-        return result
+        this.skip = { from, to: position }
+        this.options.onEnd(from, position)
+        return { ...result, next: from }
       }
       position = result.next
     }

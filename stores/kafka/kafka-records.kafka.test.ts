@@ -78,17 +78,32 @@ describe.runIf(server)('The log on Kafka', () => {
       else await producer.abort()
       await log.bounds(raw)
     }
+    // What is decided ends at 12, the records at 8: who waits until all is read waits for these, whether somebody reads the partition or not.
+    await expect.poll(() => world.withAdmin(async (admin) => (await admin.fetchTopicOffsets(world.named(raw.topic)))[0].offset)).toBe('12')
+    const fresh = await openKafkaLog(world.options)
+    expect(await fresh.bounds(raw)).toEqual({ start: 0, end: 8 })
+    const reader = fresh.reader(raw)
+    const read = await reader.read(0, 1000)
+    expect(read.next).toBe(8)
+    expect((await reader.read(read.next, 1000)).next).toBe(8)
+    expect(await fresh.bounds(raw)).toEqual({ start: 0, end: 8 })
+    await send('e')
+    await producer.commit()
+    await expect.poll(async () => (await reader.read(8, 1000)).next).toBe(14)
     await producer.close()
-    await expect.poll(async () => (await log.bounds(raw)).end).toBe(12)
+    await fresh.close()
     expect(await linesOf(log, raw)).toEqual([
       [0, 'a'],
       [1, 'a'],
       [6, 'c'],
       [7, 'c'],
+      [12, 'e'],
+      [13, 'e'],
     ])
-    // Behind the last marker: a position that a receipt may hold.
-    expect((await log.reader(raw).read(8, 1000)).next).toBe(12)
-    expect((await log.reader(raw).read(4, 1000)).blocks).toMatchObject([{ baseOffset: 6, count: 2 }])
+    expect((await log.reader(raw).read(4, 1000)).blocks).toMatchObject([
+      { baseOffset: 6, count: 2 },
+      { baseOffset: 12, count: 2 },
+    ])
   })
 
   it('a block of more bytes and records than one batch takes is there whole and in order', async () => {

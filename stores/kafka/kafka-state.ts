@@ -9,7 +9,7 @@
 //    Otherwise, and where it is damaged or of another changelog, it is made anew from the whole changelog.
 // 7. A failed transaction ends the producer. The next one takes the id again, but only writes where nobody else has written himself down as the owner.
 import { randomUUID } from 'node:crypto'
-import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { Admin, Kafka } from 'kafkajs'
 import type { TopicPartition } from '../../engine/log/contract.ts'
 import type { CheckpointHeader, OpenCheckpoint, StateStore } from '../../engine/state/store.ts'
@@ -105,7 +105,7 @@ export class KafkaState implements StateStore {
   }
 
   async open(): Promise<void> {
-    const { folder, partitions = 1, replication } = this.options
+    const { partitions = 1, replication } = this.options
     await this.withAdmin((admin) =>
       makeOwnTopic({ cluster: this.cluster, admin: async () => admin, at: this.at, partitions, replication, config: STATE_CONFIG }),
     )
@@ -117,7 +117,7 @@ export class KafkaState implements StateStore {
     const isYoung = of !== undefined && of.from < end && nowMs - of.atMs >= 0 && nowMs - of.atMs < TOMBSTONE_MS / 2
     if (of && isYoung && (await this.catchUp(of.from, end, of))) return
     await this.closeCache()
-    await rm(folder, { recursive: true, force: true })
+    await this.dropCache()
     this.cache = await this.openCache()
     const { start } = await this.cluster.bounds(this.at)
     await this.catchUp(start, end)
@@ -183,9 +183,14 @@ export class KafkaState implements StateStore {
     } catch (error) {
       if ((error as { code?: string }).code !== 'STATE_CORRUPT') throw error
       // It is a cache: what is damaged is made anew.
-      await rm(folder, { recursive: true, force: true })
+      await this.dropCache()
       return open()
     }
+  }
+
+  private async dropCache(): Promise<void> {
+    const { folder, files = realFiles } = this.options
+    for (const name of files.list(folder)) await files.remove(join(folder, name))
   }
 
   /** The cache counts its own checkpoints: a restore has some that no task ever took. */

@@ -55,6 +55,10 @@ export class Watch {
     this.readers.get(`${reader.at.topic}/${reader.at.partition}`)?.delete(reader)
   }
 
+  isRead({ topic, partition }: TopicPartition): boolean {
+    return (this.readers.get(`${topic}/${partition}`)?.size ?? 0) > 0
+  }
+
   /** Something was committed here. */
   tell(): void {
     this.isNew = true
