@@ -35,8 +35,11 @@ export function addExamples(command: Command, examples: readonly (readonly [stri
  * unless the command only shows it.
  */
 export async function resolveConfig(options: DataOptions, { showOnly = false } = {}): Promise<LoadedConfig> {
-  const { loadConfig, requireEmbedded } = await import('../config/index.ts')
+  const { kafkaSettings, loadConfig, requireEmbedded } = await import('../config/index.ts')
   const loaded = loadConfig({ file: options.config, set: options.set, data: options.data })
-  if (!showOnly) requireEmbedded(loaded)
+  if (!showOnly) {
+    requireEmbedded(loaded)
+    kafkaSettings(loaded)
+  }
   return loaded
 }

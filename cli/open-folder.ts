@@ -5,6 +5,7 @@ import { exitNow } from '../services/process/exit-now.ts'
 import type { Local } from '../services/process/local.ts'
 import { describeError, EXIT_FAILURE, reportError } from './errors.ts'
 import type { Interrupt, Interrupted } from './interrupt.ts'
+import { formatBytes, formatCount } from './print.ts'
 import { emptyStdin } from './stdin.ts'
 import { version } from './version.ts'
 
@@ -55,6 +56,9 @@ function printNotice(notice: Notice, say: (line: string) => void, told: Set<stri
     case 'recovering':
       if (notice.done === 0 && notice.of > 0) say(`partition ${notice.partition}: computing ${notice.of} epochs again after a stop`)
       return
+    case 'restoring':
+      say(restoring(notice))
+      return
     case 'partition-waiting':
     case 'sink-waiting':
     case 'import-waiting':
@@ -88,6 +92,12 @@ function printNotice(notice: Notice, say: (line: string) => void, told: Set<stri
     case 'request':
       return
   }
+}
+
+/** A restore's progress, in words. */
+export function restoring({ partition, rows, bytes, rowsPerSecond, done, of }: Extract<Notice, { type: 'restoring' }>): string {
+  const share = of > 0 ? Math.floor((100 * done) / of) : 100
+  return `partition ${partition}: state from its changelog, ${share} %: ${formatCount(rows)} rows, ${formatBytes(bytes)}, ${formatCount(rowsPerSecond)} rows/s`
 }
 
 function reportStopped(error: Error & { code?: string }, say: (line: string) => void, told: Set<string>): void {

@@ -17,7 +17,10 @@ const PORT_MAX = 65_535
 const INSTANCE_ID = /^[a-zA-Z0-9._-]{0,249}$/
 
 /** Throws ConfigError for what does not fit together, or cannot be read. Undefined where no broker is named: the log is embedded then. */
-export function kafkaSettings({ config, origins }: Pick<LoadedConfig, 'config' | 'origins'>): KafkaSettings | undefined {
+export function kafkaSettings({
+  config,
+  origins = new Map(),
+}: Pick<LoadedConfig, 'config'> & Partial<LoadedConfig>): KafkaSettings | undefined {
   const { brokers, groupInstanceId, tls, sasl } = config.kafka
   const refuse = (path: string, wrong: string, instead: string): never => {
     throw new ConfigError(`kafka.${path} (${origins.get(`kafka.${path}`)}) ${wrong}`, instead)

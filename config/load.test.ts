@@ -193,7 +193,6 @@ describe('what is wrong is named: key, value, place, what is allowed', () => {
 
 describe('what this version cannot do is refused by commands that touch data, not ignored', () => {
   test.each([
-    ['KAFKA_BROKERS', 'localhost:9092', "kafka.brokers (KAFKA_BROKERS) is 'localhost:9092', but the Kafka log is not in this version"],
     [
       'CLICKHOUSE_URL',
       'http://localhost:8123',
@@ -205,7 +204,7 @@ describe('what this version cannot do is refused by commands that touch data, no
     expect(() => requireEmbedded(loaded)).toThrow(message)
   })
 
-  test('the defaults are accepted, and so are a port and keys that nobody checks yet', () => {
-    expect(() => requireEmbedded(load({ environment: { PORT: '4000', API_KEYS: 'a,b' } }))).not.toThrow()
+  test('the defaults are accepted, and so are brokers, a port and keys that nobody checks yet', () => {
+    expect(() => requireEmbedded(load({ environment: { KAFKA_BROKERS: 'localhost:9092', PORT: '4000', API_KEYS: 'a,b' } }))).not.toThrow()
   })
 })

@@ -8,7 +8,6 @@ const MINUTE_MS = 60_000
 const DAY_MS = 86_400_000
 const MB = 1 << 20
 const GB = 1 << 30
-const KAFKA_LOG = 'the Kafka log'
 
 const ms = (minimum: number, maximum: number, description: string) => Type.Integer({ unit: 'ms', minimum, maximum, description })
 const bytes = (minimum: number, maximum: number, description: string) => Type.Integer({ unit: 'bytes', minimum, maximum, description })
@@ -105,21 +104,18 @@ export const configSchema = group('Packmill', {
   }),
   kafka: group('brokers in place of the embedded log', {
     brokers: Type.Array(Type.String({ minLength: 1 }), {
-      comesWith: KAFKA_LOG,
       description: 'host:port, …; empty = the embedded log',
     }),
-    topicPrefix: Type.String({ comesWith: KAFKA_LOG, description: 'stands before the names of the topics that hold events and results' }),
+    topicPrefix: Type.String({ description: 'stands before the names of the topics that hold events and results' }),
     replication: Type.Integer({
       minimum: 0,
       maximum: 100,
-      comesWith: KAFKA_LOG,
       description: 'replicas of topics that Packmill makes; 0 = as the broker does',
     }),
     transactionMs: Type.Integer({
       unit: 'ms',
       minimum: 1_000,
       maximum: 15 * MINUTE_MS,
-      comesWith: KAFKA_LOG,
       description: 'an owner that says nothing for so long has its open transaction aborted: longer than any pause of the process',
     }),
     groupInstanceId: Type.String({
@@ -142,26 +138,23 @@ export const configSchema = group('Packmill', {
       description: 'a partition that goes to another process may commit what is open for so long; then it goes without that',
     }),
     tls: group('encryption', {
-      enabled: Type.Boolean({ comesWith: KAFKA_LOG, description: 'whether brokers are talked to over TLS' }),
+      enabled: Type.Boolean({ description: 'whether brokers are talked to over TLS' }),
       ca: Type.String({
         path: true,
-        comesWith: KAFKA_LOG,
         description: 'file (PEM) of who vouches for the brokers; empty = whom this machine trusts',
       }),
       cert: Type.String({
         path: true,
-        comesWith: KAFKA_LOG,
         description: 'file (PEM) with a certificate of this client, where brokers ask for one',
       }),
-      key: Type.String({ path: true, comesWith: KAFKA_LOG, description: 'file (PEM) with the key of that certificate' }),
+      key: Type.String({ path: true, description: 'file (PEM) with the key of that certificate' }),
     }),
     sasl: group('who this client is', {
       mechanism: Type.Enum(['none', 'plain', 'scram-sha-256', 'scram-sha-512'], {
-        comesWith: KAFKA_LOG,
         description: 'how it says so; plain shows the password to whoever listens, unless over TLS',
       }),
-      username: Type.String({ comesWith: KAFKA_LOG, description: 'its name' }),
-      password: Type.String({ secret: true, comesWith: KAFKA_LOG, description: 'its password' }),
+      username: Type.String({ description: 'its name' }),
+      password: Type.String({ secret: true, description: 'its password' }),
     }),
   }),
   http: group('events over HTTP', {

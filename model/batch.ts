@@ -93,6 +93,8 @@ export interface EventError {
     | 'UNKNOWN_TYPE'
     | 'LONE_SURROGATE'
     | 'FORBIDDEN_CHARACTER'
+    // Of records that somebody else put into the log (services/process/checked-stage.ts).
+    | 'WRONG_PARTITION'
   field?: string
   message: string
 }

@@ -5,7 +5,8 @@
 import type { EventBatch, EventError } from './batch.ts'
 import { FIELD, FIELD_COUNT } from './batch.ts'
 import { EVENT_BYTES_MAX, KEY_STRING_BYTES_MAX } from './event.ts'
-import { h128, hash128View, kafkaPartition } from './hash.ts'
+import { h128, hash128View } from './hash.ts'
+import { Partitioner } from './partitioner.ts'
 import { replaceValue } from './replace-value.ts'
 import { type LateRow, NO_OFFSET } from './rows.ts'
 import { INVALID, newBatch, resetBatch, scanBlock, scanPlainBlock } from './scan.ts'
@@ -76,20 +77,10 @@ interface Outgoing {
   count: number
 }
 
-/** An actor that was seen: the bytes of orgId and productId, and their partition. */
-interface KnownActor {
-  org: Uint8Array
-  product: Uint8Array
-  partition: number
-}
-
-/** A power of two. Two actors that meet in one place cost hashing again, nothing else. */
-const KNOWN_ACTORS = 1024
 const OUTGOING_BYTES_MIN = 64 * 1024
 const EVENT_ID_KEY = ',"eventId":"'
 const HEX_DIGITS = '0123456789abcdef'
 const BRACE = 125
-const COLON = 58
 const NEWLINE = 10
 const MISSING_ORG: EventError = {
   code: 'MISSING_FIELD',
@@ -102,7 +93,7 @@ export class Door {
   readonly #partitions: number
   readonly #outgoing: Outgoing[]
   readonly #free: Outgoing[] = []
-  readonly #known: (KnownActor | undefined)[] = new Array(KNOWN_ACTORS).fill(undefined)
+  readonly #partitioner: Partitioner
   readonly #org: Uint8Array
   readonly #orgText: Text
   readonly #idText: Text = textOf(`${EVENT_ID_KEY}${'0'.repeat(32)}"`)
@@ -114,6 +105,7 @@ export class Door {
   /** Throws DoorOrgError. */
   constructor({ partitions, org = '', client }: DoorOptions) {
     this.#partitions = partitions
+    this.#partitioner = new Partitioner(partitions)
     this.#client = client
     this.#outgoing = Array.from({ length: partitions }, () => emptyOutgoing(OUTGOING_BYTES_MIN))
     this.#org = new TextEncoder().encode(org)
@@ -243,27 +235,14 @@ export class Door {
     this.#lateLines.push(`${JSON.stringify(row)}\n`)
   }
 
-  /** Kafka's partition of `orgId:productId`, looked up by the bytes of both. */
   #partitionOf(row: number, hasOrg: boolean): number {
-    const { bytes, spans } = this.#batch
-    const at = (row * FIELD_COUNT + FIELD.org) * 2
-    const orgBytes = hasOrg ? bytes : this.#org
-    const orgPos = hasOrg ? spans[at] : 0
-    const orgLength = hasOrg ? spans[at + 1] : this.#org.length
-    const productAt = (row * FIELD_COUNT + FIELD.product) * 2
-    const productPos = spans[productAt]
-    const productLength = spans[productAt + 1]
-    const hash = this.#batch.hash
-    const place = (hash[row * FIELD_COUNT + FIELD.org] ^ (hash[row * FIELD_COUNT + FIELD.product] >>> 7)) & (KNOWN_ACTORS - 1)
-    const known = this.#known[place]
-    if (known !== undefined && isSame(known.org, orgBytes, orgPos, orgLength) && isSame(known.product, bytes, productPos, productLength)) {
-      return known.partition
-    }
-    const org = orgBytes.slice(orgPos, orgPos + orgLength)
-    const product = bytes.slice(productPos, productPos + productLength)
-    const partition = kafkaPartition(Uint8Array.of(...org, COLON, ...product), this.#partitions)
-    this.#known[place] = { org, product, partition }
-    return partition
+    const { bytes, spans, hash } = this.#batch
+    const org = row * FIELD_COUNT + FIELD.org
+    const product = row * FIELD_COUNT + FIELD.product
+    const orgAt = hasOrg ? spans[org * 2] : 0
+    const orgLength = hasOrg ? spans[org * 2 + 1] : this.#org.length
+    const place = hash[org] ^ (hash[product] >>> 7)
+    return this.#partitioner.of(hasOrg ? bytes : this.#org, orgAt, orgLength, bytes, spans[product * 2], spans[product * 2 + 1], place)
   }
 }
 
@@ -312,10 +291,4 @@ function writeHex(view: DataView, pos: number): void {
   for (const word of h128) {
     for (let shift = 28; shift >= 0; shift -= 4) view.setUint8(pos++, HEX_DIGITS.charCodeAt((word >>> shift) & 15))
   }
-}
-
-function isSame(known: Uint8Array, bytes: Uint8Array, pos: number, length: number): boolean {
-  if (known.length !== length) return false
-  for (let i = 0; i < length; i++) if (known[i] !== bytes[pos + i]) return false
-  return true
 }

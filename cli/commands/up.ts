@@ -9,7 +9,7 @@ import { describeError, reportError } from '../errors.ts'
 import { type Interrupted, interrupt } from '../interrupt.ts'
 import { logNotice, openLog } from '../log.ts'
 import { wholeNumber } from '../numbers.ts'
-import { openFolder } from '../open-folder.ts'
+import { openFolder, restoring } from '../open-folder.ts'
 import { formatCount } from '../print.ts'
 import { version } from '../version.ts'
 
@@ -76,6 +76,7 @@ async function run(options: UpOptions): Promise<void> {
   const stopped = new Set<number>()
   const onNotice = (notice: Notice) => {
     logNotice(log, notice)
+    if (notice.type === 'restoring' && !say) console.log(`${time()}  ${restoring(notice)}`)
     if (notice.type !== 'partition-stopped') return
     stopped.add(notice.partition)
     if (!say) console.log(`${time()}  partition ${notice.partition} has stopped, the others go on: ${describeError(notice.error, false)}`)

@@ -1,4 +1,5 @@
 // The data folder: who owns it, and what was fixed when it was made.
+import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
@@ -7,6 +8,9 @@ import { EngineError } from '../../engine/errors.ts'
 /** Of everything in the folder that is ours. Raised with a change after which this code does not read what the code before it wrote; what is read
  *  stays in tests/formats, as folders that earlier code has written. */
 export const FOLDER_FORMAT = 3
+
+/** What comes into a folder that is no replay. */
+export const LIVE = 'main'
 
 export interface FolderMeta {
   format: number
@@ -19,14 +23,32 @@ export interface FolderMeta {
   isResetting?: true
   /** A lineage that replays what another folder received since then, ms since epoch. */
   replayedFromMs?: number
+  /** The log is on these brokers; where the file has none it is in the folder. */
+  kafka?: KafkaMeta
   /** Of one's own, that runs in it; none: the product's. */
   topology?: string
   /** Of all the rest: another lineage would be another run, which publishes everything once more. */
   crc?: number
 }
 
-/** Reads what was fixed when the folder was made, or fixes it now. `topology`: one of one's own. Errors: DATA_FORMAT, DATA_TOPOLOGY, PARTITIONS_FIXED, RESET_UNFINISHED. */
-export function dataFolder(folder: string, partitions: number, topology?: string): FolderMeta {
+export interface KafkaMeta {
+  /** As the brokers call their cluster: another one has other records at the same offsets. */
+  cluster: string
+  topicPrefix: string
+  /** Of this folder, where several processes work on one log: what only it may claim is called by it. */
+  member: string
+}
+
+/** What a folder is opened for. */
+export interface FolderUse {
+  /** One of one's own; none: the product's. */
+  topology?: string
+  /** The log is on brokers. */
+  kafka?: Pick<KafkaMeta, 'cluster' | 'topicPrefix'>
+}
+
+/** Reads what was fixed when the folder was made, or fixes it now. Errors: DATA_FORMAT, DATA_TOPOLOGY, DATA_LOG, PARTITIONS_FIXED, RESET_UNFINISHED. */
+export function dataFolder(folder: string, partitions: number, { topology, kafka }: FolderUse = {}): FolderMeta {
   const path = join(folder, 'packmill.json')
   mkdirSync(folder, { recursive: true })
   if (!existsSync(path)) {
@@ -37,7 +59,11 @@ export function dataFolder(folder: string, partitions: number, topology?: string
         `${path} is missing, and ${folder} holds a log`,
         'Restore the file from a copy of the folder, or choose another folder with --data.',
       )
-    const meta: FolderMeta = { format: FOLDER_FORMAT, partitions, lineage: 'main', ...(topology === undefined ? {} : { topology }) }
+    const meta: FolderMeta = {
+      ...{ format: FOLDER_FORMAT, partitions, lineage: LIVE },
+      ...(topology === undefined ? {} : { topology }),
+      ...(kafka && { kafka: newMember(kafka) }),
+    }
     writeMeta(folder, meta)
     return meta
   }
@@ -48,6 +74,7 @@ export function dataFolder(folder: string, partitions: number, topology?: string
       `${folder} is the folder of topology ${meta.topology}, which somebody wrote, and not of the product`,
       'Go on in it with `packmill run FILE --data`, ask its tables with `packmill sql --data`, or choose another folder with --data.',
     )
+  refuseOtherLog(folder, meta.kafka, kafka)
   if (meta.isResetting)
     throw new EngineError(
       'RESET_UNFINISHED',
@@ -58,9 +85,36 @@ export function dataFolder(folder: string, partitions: number, topology?: string
     throw new EngineError(
       'PARTITIONS_FIXED',
       `${folder} was made with ${meta.partitions} partitions, log.partitions is ${partitions}`,
-      `Set log.partitions to ${meta.partitions}, or choose a new folder with --data and import again: a user's events must stay in one partition.`,
+      kafka
+        ? `Set log.partitions to ${meta.partitions}: a user's events must stay in one partition. In more they are computed anew, in new topics: packmill topology replay clickstream --from earliest --lineage NAME --set log.partitions=${partitions}`
+        : `Set log.partitions to ${meta.partitions}, or choose a new folder with --data and import again: a user's events must stay in one partition.`,
     )
   return meta
+}
+
+/** What a folder that is made now says of its brokers. */
+export const newMember = ({ cluster, topicPrefix }: FolderUse['kafka'] & object): KafkaMeta => ({
+  ...{ cluster, topicPrefix },
+  member: `m${randomBytes(6).toString('hex')}`,
+})
+
+/** State and tables are of one log: with another, offsets would mean other records. */
+function refuseOtherLog(folder: string, was: FolderMeta['kafka'], now: FolderUse['kafka']): void {
+  if (was === undefined && now === undefined) return
+  const advice = 'Set kafka.brokers and kafka.topicPrefix as they were, or choose another folder with --data.'
+  if (was === undefined) throw new EngineError('DATA_LOG', `${folder} has its log in it, and kafka.brokers is set`, advice)
+  if (now === undefined)
+    throw new EngineError(
+      'DATA_LOG',
+      `${folder} was made with the log on Kafka (cluster ${was.cluster}), and kafka.brokers is not set`,
+      advice,
+    )
+  if (was.cluster !== now.cluster || was.topicPrefix !== now.topicPrefix)
+    throw new EngineError(
+      'DATA_LOG',
+      `${folder} was made with the Kafka cluster ${was.cluster} and kafka.topicPrefix '${was.topicPrefix}'; now it is ${now.cluster} and '${now.topicPrefix}'`,
+      advice,
+    )
 }
 
 /** The topology of one's own that the folder was made for, by name; undefined for a folder of the product's. Errors: DATA_FORMAT. */

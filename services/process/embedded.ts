@@ -1,11 +1,13 @@
-// One process of Packmill with everything embedded: the log, the lanes, the sinks with the analytics store, and the door for files.
+// One process of Packmill: the log (in the data folder, or on Kafka), the lanes, the sinks with the analytics store, and the door for files.
 //
-// Embedded owns the order of starting and stopping, and the data folder's lock. It runs on the main thread; lanes and sinks have their own.
+// Embedded owns the order of starting and stopping, and the data folder's lock. It runs on the main thread; lanes and sinks have their own. On Kafka the folder
+// holds what can be had again from the brokers (the cache of the state), and the tables with the receipts of their sinks.
 //   lock → log in order → sinks' thread and lanes (recovering) → ready → … → lanes stop (commit, checkpoint) → sinks drain and stop → lock given back
 import { createHash } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { Config } from '../../config/index.ts'
+import type { Log } from '../../engine/log/contract.ts'
 import type { SinkStats } from '../../engine/sink/sink-task.ts'
 import { systemClock } from '../../engine/time/clock.ts'
 import type { Topology } from '../../engine/topology/topology.ts'
@@ -13,12 +15,14 @@ import { siblingModule } from '../../model/module-url.ts'
 import { TOPICS } from '../../model/rows.ts'
 import { type FolderLock, lockFolder } from '../../stores/files/folder-lock.ts'
 import { realFiles } from '../../stores/files/real-files.ts'
+import type { KafkaLog } from '../../stores/kafka/kafka-log.ts'
+import type { RestoreProgress } from '../../stores/kafka/kafka-state.ts'
 import { type JournalLog, openJournalLog } from '../../stores/log/journal-log.ts'
 import { prepareLog } from '../../stores/log/prepare-log.ts'
 import type { Retention } from '../../stores/log/retention.ts'
 import { type ClickstreamSettings, clickstream } from '../../topologies/clickstream.ts'
 import { type Ingest, type IngestOptions, openIngest } from '../ingest/ingest.ts'
-import { Backlog, backlogBytes, boundedLog } from './backlog.ts'
+import { Backlog, backlogBytes, boundedLog, type SourceOptions } from './backlog.ts'
 import { computedIn, dataFolder } from './data-folder.ts'
 import { type DeadLetterAnswer, type DeadLetterRequest, DeadLetters } from './dead-letters.ts'
 import { type Ahead, decodeAhead } from './decode-ahead.ts'
@@ -48,6 +52,8 @@ export interface EmbeddedOptions {
   topologyModule?: string
   /** For tests: the bound of a lane's JavaScript heap. */
   laneHeapMb?: number
+  /** On Kafka: the partitions that it begins with; all of them where it is not said. take() and leave() change them. */
+  held?: readonly number[]
   /** How long import() and settle() bear with a full disk. */
   patienceMs?: number
   /** Something a person should read: a recovery under way, a partition or a sink that stopped. */
@@ -55,6 +61,8 @@ export interface EmbeddedOptions {
 }
 
 export type Notice =
+  /** On Kafka: its state is read from the changelog; rows and bytes so far, offsets passed of those that there are. */
+  | ({ type: 'restoring'; partition: number } & RestoreProgress)
   | { type: 'recovering'; partition: number; done: number; of: number }
   | { type: 'partition-stopped'; partition: number; error: Error }
   /** It met what may pass (a full disk), and is tried again until it goes on: then -resumed. */
@@ -78,7 +86,7 @@ export interface Stats {
   sinks: SinkStats[]
   /** Per topic, the offset after the last record of each partition. */
   ends: Record<string, number[]>
-  /** Of the log: what lanes and sinks have still to do. */
+  /** Of the log in the data folder: what lanes and sinks have still to do. */
   backlogBytes: number
 }
 
@@ -103,7 +111,14 @@ export const clickstreamSettings = ({ clickstream: settings }: Config): Clickstr
 export class Embedded {
   readonly partitions: number
   private readonly lock: FolderLock
-  private readonly log: JournalLog
+  private readonly log: Log
+  /** In the data folder: the log itself, or, where that is on Kafka, the receipts of the sinks. */
+  private readonly own: JournalLog
+  private readonly kafka: KafkaLog | undefined
+  /** What others may not claim, where several processes work on one log. */
+  private readonly member: string | undefined
+  /** Partitions that are at work here. */
+  private readonly held: Set<number>
   private readonly lanes: { client: LaneClient; partitions: number[] }[]
   private readonly sinks: SinksClient
   private readonly topology: Topology
@@ -126,7 +141,10 @@ export class Embedded {
     lock: FolderLock,
     parts: Pick<Embedded, 'partitions'> & {
       topology: Topology
-      log: JournalLog
+      own: JournalLog
+      kafka: KafkaLog | undefined
+      member: string | undefined
+      held: Set<number>
       lanes: Embedded['lanes']
       sinks: SinksClient
       inputs: string
@@ -140,7 +158,11 @@ export class Embedded {
     this.waits = parts.waits
     this.lock = lock
     this.partitions = parts.partitions
-    this.log = parts.log
+    this.log = parts.kafka ?? parts.own
+    this.own = parts.own
+    this.kafka = parts.kafka
+    this.member = parts.member
+    this.held = parts.held
     this.lanes = parts.lanes
     this.sinks = parts.sinks
     this.topology = parts.topology
@@ -153,7 +175,7 @@ export class Embedded {
       clock: systemClock,
       look: async () => (await this.stats()).backlogBytes,
     })
-    this.timer = setInterval(() => void this.log.retain().catch(() => undefined), RETAIN_MS).unref()
+    this.timer = setInterval(() => void this.own.retain().catch(() => undefined), RETAIN_MS).unref()
   }
 
   static async open(options: EmbeddedOptions, lock: FolderLock): Promise<Embedded> {
@@ -164,32 +186,43 @@ export class Embedded {
       options.onNotice(notice)
     }
     const folder = config.data
-    const meta = dataFolder(folder, config.log.partitions)
-    const { partitions, lineage: inputs } = meta
-    const lineage = computedIn(meta)
     const settings = clickstreamSettings(config)
     const topology = clickstream(settings)
+    const onKafka =
+      config.kafka.brokers.length > 0 ? await (await import('./kafka-setup.ts')).openOnKafka(config, topology.name) : undefined
+    const meta = onKafka?.meta ?? dataFolder(folder, config.log.partitions)
+    const { partitions, lineage: inputs } = meta
+    const lineage = computedIn(meta)
+    const all = Array.from({ length: partitions }, (_, partition) => partition)
+    const held = new Set(onKafka ? (options.held ?? all) : all)
     const module = options.topologyModule ?? siblingModule(import.meta.url, '../../topologies/clickstream').href
     const code = codeVersion(options.version, settings)
     const laneCount = Math.min(partitions, config.engine.lanes || availableParallelism())
     const names = Array.from({ length: laneCount }, (_, lane) => `lane-${lane}`)
-    const shared = await prepareLog({ files: realFiles, folder: join(folder, 'log'), writers: ['main', 'sinks', ...names] })
+    const shared = await prepareLog({
+      files: realFiles,
+      folder: join(folder, 'log'),
+      writers: ['main', 'sinks', ...(onKafka ? [] : names)],
+    })
     const { journalBytes } = config.log
     const retention: Retention = {
       topics: {},
       others: { ms: config.log.retentionMs, bytes: config.log.retentionBytes || Number.POSITIVE_INFINITY },
     }
-    const log = await openJournalLog({ files: realFiles, folder: join(folder, 'log'), writer: 'main', shared, journalBytes, retention })
+    const own = await openJournalLog({ files: realFiles, folder: join(folder, 'log'), writer: 'main', shared, journalBytes, retention })
     // Before a lane or a sink declares it, which may fail at first: what the others have done with is not all that is needed.
-    const needed = consumersOf(topology, lineage, partitions).map(({ kind, name, consumer, ...at }) =>
-      log.reserve(kind === 'task' ? name : `sink.${lineage}.${consumer}`, at),
+    const consumers = onKafka ? [] : consumersOf(topology, lineage, partitions)
+    const needed = consumers.map(({ kind, name, consumer, ...at }) =>
+      own.reserve(kind === 'task' ? name : `sink.${lineage}.${consumer}`, at),
     )
     await Promise.all(needed)
     const common = { folder, shared, journalBytes, retention, lineage }
+    const kafka = onKafka && (await (await import('../../stores/kafka/kafka-log.ts')).openKafkaLog(onKafka.log))
     const sinks = new SinksClient(
       {
         ...common,
         name: 'sinks',
+        kafka: onKafka?.log,
         acceptVersion: options.upgrade?.accept !== undefined,
         partitions,
         sinks: topology.sinks,
@@ -206,7 +239,7 @@ export class Embedded {
     // A lane may end the process; while the engine is being loaded its handlers would keep it from ending.
     await sinks.opened
     const lanes = names.map((name, lane) => {
-      const own = Array.from({ length: partitions }, (_, partition) => partition).filter((partition) => partition % laneCount === lane)
+      const mine = all.filter((partition) => partition % laneCount === lane)
       const { epochMs, epochBytes, checkpointBytes, cacheBytes, stallMs, restartsMax } = config.engine
       const client = new LaneClient(
         {
@@ -215,7 +248,9 @@ export class Embedded {
           name,
           code,
           topology: { module, export: 'clickstream', settings },
-          partitions: own,
+          partitions: mine,
+          held: mine.filter((partition) => held.has(partition)),
+          kafka: onKafka && { log: onKafka.log, partitions },
           stages: 1,
           stallMs,
           restartsMax,
@@ -227,6 +262,7 @@ export class Embedded {
           exactlyOnce: options.exactlyOnce ?? true,
         },
         {
+          onRestoring: (partition, progress) => onNotice({ type: 'restoring', partition, ...progress }),
           onRecovering: (partition, done, of) => onNotice({ type: 'recovering', partition, done, of }),
           onPartitionStopped: (partition, error) => onNotice({ type: 'partition-stopped', partition, error }),
           onPartitionWaiting: (partition, error) => onNotice({ type: 'partition-waiting', partition, error }),
@@ -235,12 +271,15 @@ export class Embedded {
         },
         { heapMb: options.laneHeapMb },
       )
-      return { client, partitions: own }
+      return { client, partitions: mine }
     })
     const embedded = new Embedded(lock, {
       partitions,
       topology,
-      log,
+      own,
+      kafka,
+      member: meta.kafka?.member,
+      held,
       lanes,
       sinks,
       inputs,
@@ -279,9 +318,36 @@ export class Embedded {
 
   /** The way of batches into the log. Stop it before this. */
   ingest(options: Pick<IngestOptions, 'org' | 'nowMs' | 'newId' | 'onCommit'>): Promise<Ingest> {
-    const { inputs: lineage, partitions } = this
-    const log = boundedLog(this.log, this.backlog, { full: 'refuse' })
-    return openIngest({ log, lineage, partitions, ...options })
+    const { inputs, member, partitions } = this
+    // Another process's door is another claim.
+    const lineage = member === undefined ? inputs : `${inputs}.${member}`
+    return openIngest({ log: this.bounded({ full: 'refuse' }), lineage, partitions, ...options })
+  }
+
+  /** On Kafka: these are at work here from now on (another process had them). Resolves when they have recovered, or were reported as stopped. */
+  async take(partitions: readonly number[]): Promise<void> {
+    for (const partition of partitions) this.held.add(partition)
+    await this.each(partitions, (client, mine) => client.take(mine))
+  }
+
+  /** On Kafka: another process shall have these. Resolves when they have committed, checkpointed and given up their claims. */
+  async leave(partitions: readonly number[]): Promise<void> {
+    for (const partition of partitions) this.held.delete(partition)
+    await this.each(partitions, (client, mine) => client.leave(mine))
+  }
+
+  private async each(partitions: readonly number[], work: (client: LaneClient, mine: number[]) => Promise<void>): Promise<void> {
+    await Promise.all(
+      this.lanes.map(async ({ client, partitions: own }) => {
+        const mine = own.filter((partition) => partitions.includes(partition))
+        if (mine.length > 0) await work(client, mine)
+      }),
+    )
+  }
+
+  /** The log for a source. What brokers keep is bounded by the retention of their topics, whoever writes to them. */
+  private bounded(options: SourceOptions): Log {
+    return this.kafka ?? boundedLog(this.log, this.backlog, options)
   }
 
   /** As import, of several files: decoded in parallel, appended one after the other. To be closed when all are in. */
@@ -316,7 +382,7 @@ export class Embedded {
       onResumed: () => this.onNotice({ type: 'import-resumed' }),
     }
     return {
-      log: boundedLog(this.log, this.backlog, { full: 'wait', signal: this.stopping.signal, ...waits }),
+      log: this.bounded({ full: 'wait', signal: this.stopping.signal, ...waits }),
       lineage: this.inputs,
       topic: this.topic,
       partitions: this.partitions,
@@ -337,7 +403,7 @@ export class Embedded {
     await Promise.all(
       this.lanes.map(({ client, partitions }) =>
         client.drain(
-          partitions.map((partition) => [partition, ends[partition]]),
+          partitions.filter((partition) => this.held.has(partition)).map((partition) => [partition, ends[partition]]),
           asked,
         ),
       ),
@@ -373,12 +439,13 @@ export class Embedded {
     const ends: Stats['ends'] = {}
     for (const topic of new Set([this.topic, ...this.outputs])) ends[topic] = await this.ends(topic)
     const consumed = { tasks: tasks.flat().sort((a, b) => a.partition - b.partition), sinks }
-    return { ...consumed, ends, backlogBytes: backlogBytes(consumed, (at, offset) => this.log.bytesFrom(at, offset)) }
+    return { ...consumed, ends, backlogBytes: this.kafka ? 0 : backlogBytes(consumed, (at, offset) => this.own.bytesFrom(at, offset)) }
   }
 
   /** Of each task and each sink, by the receipts in the log. */
-  lag(): Promise<Lag[]> {
-    return lagOf(this.log, consumersOf(this.topology, this.lineage, this.partitions), Date.now())
+  async lag(): Promise<Lag[]> {
+    const log = this.kafka ? (await import('./kafka-setup.ts')).kafkaLagLog(this.kafka, this.own) : this.own
+    return lagOf(log, consumersOf(this.topology, this.lineage, this.partitions), Date.now())
   }
 
   /** What is in the state of these partitions (default: all), as of the newest finished checkpoint of each. */
@@ -408,7 +475,7 @@ export class Embedded {
     const aheads = await Promise.allSettled(Array.from(this.aheads, (ahead) => ahead.close()))
     const lanes = await Promise.allSettled(this.lanes.map(({ client }) => client.stop()))
     const sinks = await Promise.allSettled([this.sinks.stop()])
-    const log = await Promise.allSettled([this.log.close()])
+    const log = await Promise.allSettled([this.kafka?.close(), this.own.close()])
     this.lock.release()
     for (const result of [...aheads, ...lanes, ...sinks, ...log]) if (result.status === 'rejected') throw result.reason
   }

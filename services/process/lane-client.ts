@@ -6,11 +6,13 @@
 // 2. A partition that ends its thread restartsMax times within an hour is stopped, and named; the others of the lane go on.
 import { EngineError, fromData } from '../../engine/errors.ts'
 import { LaneBeat } from '../../engine/lane/beat.ts'
+import type { RestoreProgress } from '../../stores/kafka/kafka-state.ts'
 import type { FromLane, LaneSetup, TaskStats, ToLane } from './lane-protocol.ts'
 import { type LaneEnd, LaneThread } from './lane-thread.ts'
 import type { StateAnswer, StateRequest } from './state-view.ts'
 
 export interface LaneEvents {
+  onRestoring?(partition: number, progress: RestoreProgress): void
   onRecovering?(partition: number, done: number, of: number): void
   onPartitionStopped(partition: number, error: Error): void
   onPartitionWaiting?(partition: number, error: Error): void
@@ -51,6 +53,8 @@ export class LaneClient {
   private readonly isOver = Promise.withResolvers<void>()
   private readonly questions = new Map<number, Question>()
   private readonly stopped = new Set<number>()
+  /** Partitions that it has, or is to have. */
+  private readonly held: Set<number>
   /** Per partition, or for what was nobody's: when it ended a thread. */
   private readonly ends = new Map<number | undefined, number[]>()
   private readonly watch: NodeJS.Timeout
@@ -67,6 +71,7 @@ export class LaneClient {
     this.setup = setup
     this.events = events
     this.means = means
+    this.held = new Set(setup.held ?? setup.partitions)
     this.buffer = LaneBeat.buffer(setup.partitions.length * setup.stages)
     this.beat = new LaneBeat(this.buffer)
     this.ended = this.isOver.promise
@@ -91,6 +96,21 @@ export class LaneClient {
     return this.ask((id) => ({ type: 'drain', id, to, ...asked }))
   }
 
+  /** On Kafka: these are its own from now on. Resolves when they have recovered, or were reported as stopped. */
+  take(partitions: readonly number[]): Promise<void> {
+    for (const partition of partitions) {
+      this.held.add(partition)
+      this.stopped.delete(partition)
+    }
+    return this.ask((id) => ({ type: 'take', id, partitions }))
+  }
+
+  /** On Kafka: these are somebody else's from now on. Resolves when they have committed, checkpointed and given up their claims. */
+  leave(partitions: readonly number[]): Promise<void> {
+    for (const partition of partitions) this.held.delete(partition)
+    return this.ask((id) => ({ type: 'leave', id, partitions }))
+  }
+
   stats(): Promise<TaskStats[]> {
     return this.ask((id) => ({ type: 'stats', id }))
   }
@@ -110,7 +130,13 @@ export class LaneClient {
   private start(again: boolean): void {
     const { setup, buffer, means } = this
     const thread = new LaneThread(
-      { ...setup, beat: buffer, stopped: [...this.stopped], again },
+      {
+        ...setup,
+        beat: buffer,
+        stopped: [...this.stopped],
+        held: [...this.held].filter((partition) => !this.stopped.has(partition)),
+        again,
+      },
       (message) => this.heard(message),
       means.heapMb,
     )
@@ -139,6 +165,10 @@ export class LaneClient {
       case 'partition-resumed':
         events.onPartitionResumed?.(message.partition)
         break
+      case 'restoring':
+        events.onRestoring?.(message.partition, message.progress)
+        break
+      case 'moved':
       case 'drained':
         this.answered(message.id)?.resolve(undefined)
         break

@@ -25,20 +25,27 @@ export default async function runLane({ port, setup }: { port: MessagePort; setu
   const say = (message: FromLane) => port.postMessage(message)
   let failure: unknown
   try {
-    const { shared, journalBytes, retention } = setup
-    const folder = join(setup.folder, 'log')
-    const log = await openJournalLog({ files: realFiles, folder, writer: setup.name, shared, journalBytes, retention })
-    try {
-      await work(port, say, setup, log)
-    } finally {
-      await log.close()
-    }
+    if (setup.kafka) {
+      const { workOnKafka } = await import('./lane-on-kafka.ts')
+      await workOnKafka(port, say, { ...setup, kafka: setup.kafka })
+    } else await workOnJournal(port, say, setup)
   } catch (error) {
     failure = error
   }
   // As data: an error that leaves a thread by itself loses its code.
   say({ type: 'ended', error: failure === undefined ? undefined : toData(failure) })
   port.close()
+}
+
+async function workOnJournal(port: MessagePort, say: (message: FromLane) => void, setup: ThreadSetup): Promise<void> {
+  const { shared, journalBytes, retention } = setup
+  const folder = join(setup.folder, 'log')
+  const log = await openJournalLog({ files: realFiles, folder, writer: setup.name, shared, journalBytes, retention })
+  try {
+    await work(port, say, setup, log)
+  } finally {
+    await log.close()
+  }
 }
 
 /** Runs the partitions of every stage until 'stop'. */

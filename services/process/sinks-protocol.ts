@@ -3,6 +3,7 @@ import type { ErrorData } from '../../engine/errors.ts'
 import type { SinkStats } from '../../engine/sink/sink-task.ts'
 import type { SinkEdge } from '../../engine/topology/topology.ts'
 import type { TableSchema } from '../../stores/analytics/contract.ts'
+import type { KafkaLogOptions } from '../../stores/kafka/kafka-log.ts'
 import type { Retention } from '../../stores/log/retention.ts'
 import type { SharedLog } from '../../stores/log/shared-log.ts'
 
@@ -18,6 +19,8 @@ export interface SinksSetup {
   /** The data folder: the log is in `log`, the analytics store in `analytics`. */
   folder: string
   shared: SharedLog
+  /** Records are read from brokers; the receipts of the sinks stay in the folder's log, beside the tables that they are about. */
+  kafka?: KafkaLogOptions
   journalBytes: number
   retention: Retention
   lineage: string

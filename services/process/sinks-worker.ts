@@ -10,7 +10,7 @@ import { SinkTask } from '../../engine/sink/sink-task.ts'
 import { systemClock } from '../../engine/time/clock.ts'
 import * as analytics from '../../stores/analytics/index.ts'
 import { realFiles } from '../../stores/files/real-files.ts'
-import { openJournalLog } from '../../stores/log/journal-log.ts'
+import { type JournalLog, openJournalLog } from '../../stores/log/journal-log.ts'
 import { partitionsOf } from './partitions-of.ts'
 import type { FromSinks, SinkOrder, SinksSetup, ToSinks } from './sinks-protocol.ts'
 
@@ -43,7 +43,7 @@ const TARGETS: Readonly<Record<string, (store: analytics.AnalyticsStore, lineage
 export default async function runSinks({ port, setup }: { port: MessagePort; setup: SinksSetup }): Promise<void> {
   const say = (message: FromSinks) => port.postMessage(message)
   let store: analytics.AnalyticsStore | undefined
-  let log: Awaited<ReturnType<typeof openJournalLog>> | undefined
+  let log: (Log & Pick<JournalLog, 'retain'>) | undefined
   let failure: unknown
   try {
     const { memoryBytes, threads, ttlDays } = setup.analytics
@@ -59,7 +59,19 @@ export default async function runSinks({ port, setup }: { port: MessagePort; set
     await store.migrate((name) => say({ type: 'migrating', name }))
     for (const { declared } of setup.sinks) if (declared) await store.makeTable(declared)
     const { shared, journalBytes, retention } = setup
-    log = await openJournalLog({ files: realFiles, folder: join(setup.folder, 'log'), writer: setup.name, shared, journalBytes, retention })
+    const own = await openJournalLog({
+      files: realFiles,
+      folder: join(setup.folder, 'log'),
+      writer: setup.name,
+      shared,
+      journalBytes,
+      retention,
+    })
+    log = own
+    if (setup.kafka) {
+      const [{ openKafkaLog }, { sinksLog }] = await Promise.all([import('../../stores/kafka/kafka-log.ts'), import('./sinks-log.ts')])
+      log = sinksLog(await openKafkaLog(setup.kafka), own)
+    }
     await work(port, say, setup, store, log)
   } catch (error) {
     failure = error

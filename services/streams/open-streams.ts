@@ -143,7 +143,7 @@ export class StreamsProcess {
   static async open(options: StreamsOptions, shape: { partitions: number; lanes: number }, lock: FolderLock): Promise<StreamsProcess> {
     const { topology, config, live, onNotice } = options
     const { data: folder, log: logConfig } = config
-    const { partitions, lineage } = dataFolder(folder, shape.partitions, topology.name)
+    const { partitions, lineage } = dataFolder(folder, shape.partitions, { topology: topology.name })
     const names = Array.from({ length: shape.lanes }, (_, lane) => `lane-${lane}`)
     const shared = await prepareLog({ files: realFiles, folder: join(folder, 'log'), writers: ['main', 'sinks', ...names] })
     const { journalBytes } = logConfig

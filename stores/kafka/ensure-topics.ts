@@ -63,8 +63,8 @@ interface Finding {
   mend: string
 }
 
-/** Errors: KAFKA_TOPIC_WRONG naming all that is wrong, KAFKA_UNAUTHORIZED, KAFKA_UNAVAILABLE, KAFKA_UNAUTHENTICATED. */
-export async function ensureTopics(options: EnsureTopicsOptions): Promise<void> {
+/** Gives the cluster's id. Errors: KAFKA_TOPIC_WRONG naming all that is wrong, KAFKA_UNAUTHORIZED, KAFKA_UNAVAILABLE, KAFKA_UNAUTHENTICATED. */
+export async function ensureTopics(options: EnsureTopicsOptions): Promise<string> {
   const { connection, replication } = options
   const admin = kafkaClient(connection).admin({ retry: RETRY })
   try {
@@ -78,6 +78,7 @@ export async function ensureTopics(options: EnsureTopicsOptions): Promise<void> 
     for (const one of plans) findings.push(...(await check(admin, one, connection.brokers[0])))
     if (findings.length > 0)
       throw new KafkaError('KAFKA_TOPIC_WRONG', findings.map(({ is }) => is).join('\n'), findings.map(({ mend }) => mend).join('\n'))
+    return (await admin.describeCluster()).clusterId
   } catch (error) {
     throw kafkaError(error, 'looking at the topics')
   } finally {

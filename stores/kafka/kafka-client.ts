@@ -1,4 +1,5 @@
 // The one place where kafkajs is set up: connection, TLS, SASL, retries, codecs. Owns nothing that lives.
+import { createRequire } from 'node:module'
 import { connect as connectPlain, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { promisify } from 'node:util'
@@ -19,6 +20,19 @@ export interface KafkaConnection {
     key?: string
   }
   sasl?: { mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; username: string; password: string }
+}
+
+// kafkajs 2.2.4 looks for requests that wait once per ms, on each connection and for ever (with a timer of negative length, of which Node warns): dozens of idle
+// connections cost a core. It need only look where one waits, or the broker has asked for a pause.
+interface RequestQueue {
+  pending: unknown[]
+  throttledUntil: number
+  scheduleCheckPendingRequests(): void
+}
+const queue = (createRequire(import.meta.url)('kafkajs/src/network/requestQueue/index.js') as { prototype: RequestQueue }).prototype
+const schedule = queue.scheduleCheckPendingRequests
+queue.scheduleCheckPendingRequests = function (this: RequestQueue) {
+  if (this.pending.length > 0 || this.throttledUntil > Date.now()) schedule.call(this)
 }
 
 /** Of one request; a broker that says nothing for longer is taken for gone. */

@@ -5,7 +5,7 @@
 // is the broker's, which ensureTopics checks.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Admin, Kafka } from 'kafkajs'
-import type { Claim, Log, LogReceipt, Reader, TopicPartition } from '../../engine/log/contract.ts'
+import type { Claim, Log, LogReceipt, TopicPartition } from '../../engine/log/contract.ts'
 import { RECEIPTS_CONFIG } from './ensure-topics.ts'
 import { KafkaClaim } from './kafka-claim.ts'
 import { type KafkaConnection, kafkaClient, RETRY } from './kafka-client.ts'
@@ -25,12 +25,15 @@ export interface KafkaLogOptions extends KafkaNames {
   replication?: number
   /** An owner that says nothing for so long has its open transaction aborted: longer than any pause of the process. Default 60 s. */
   transactionTimeoutMs?: number
+  /** Commits resolve when they are durable, and visible() says when they can be read: for tasks, which read nothing that they have written. */
+  durableOnly?: boolean
 }
 
 const TRANSACTION_TIMEOUT_MS = 60_000
 /** How long a commit waits until it can be read; after that it is only durable. */
 const VISIBLE_MS = 2_000
 const LAG_EVERY_MS = 1_000
+const LOOK_BYTES = 1 << 18
 
 /** Errors: KAFKA_UNAVAILABLE, KAFKA_UNAUTHENTICATED. */
 export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> {
@@ -52,6 +55,8 @@ export class KafkaLog implements Log {
   /** Positions to be shown, by group, topic and partition. */
   private readonly positions = new Map<string, [group: string, at: TopicPartition, position: number]>()
   private lagTimer: NodeJS.Timeout | undefined
+  /** Committed here, and perhaps not to be read yet. */
+  private readonly unseen = new Map<string, Written>()
 
   constructor(options: KafkaLogOptions) {
     this.options = options
@@ -98,7 +103,10 @@ export class KafkaLog implements Log {
       ledger,
       producer,
       count: ledger.count + (again ? 0 : 1),
-      visible: (parts) => this.visible(parts),
+      visible: async (parts) => {
+        for (const part of parts) this.unseen.set(`${part.topic}/${part.partition}`, part)
+        if (!this.options.durableOnly) await this.visible()
+      },
       admin: () => this.admin(),
       ended: () => this.claims.delete(claim as unknown as KafkaClaim<never>),
       committed: (to) => {
@@ -111,7 +119,7 @@ export class KafkaLog implements Log {
     return claim
   }
 
-  reader(at: TopicPartition): Reader {
+  reader(at: TopicPartition): KafkaReader {
     const named = this.names.data(at)
     const reader: KafkaReader = new KafkaReader({
       cluster: this.cluster,
@@ -133,11 +141,37 @@ export class KafkaLog implements Log {
     return { start: bounds.start, end: await this.tails.end(named, bounds, this.watch.isRead(named)) }
   }
 
+  /** The offset after the last record before `end` (default: the end) that can be read: markers and aborted records behind it are nobody's to process. */
+  async endOfRecords(at: TopicPartition, before?: number): Promise<number> {
+    const named = this.names.data(at)
+    const { start, end: all } = await this.cluster.bounds(named)
+    const end = Math.min(all, before ?? all)
+    for (let back = 1; ; back *= 4) {
+      const first = Math.max(start, end - back)
+      let last = -1
+      for (let from = first; from < end; ) {
+        const fetched = await this.cluster.fetch({ ...named, from, maxBytes: LOOK_BYTES })
+        for (let found = fetched.record(); found && found.offset < end; found = fetched.record()) last = found.offset
+        if (fetched.after === from) break
+        from = fetched.after
+      }
+      if (last >= 0) return last + 1
+      if (first <= start) return Math.min(start, end)
+    }
+  }
+
   /** Written down as the position of a group of the consumer's name. The broker's retention deletes regardless of it: ensureTopics sees that it is long enough. */
   async need(consumer: string, at: TopicPartition, from: number): Promise<void> {
     if (from === Infinity) return
     const { topic, partition } = this.names.data(at)
     await this.cluster.showPositions(this.names.group(consumer), topic, partition, from)
+  }
+
+  /** What a name committed last, for whoever only looks; undefined where it never did. */
+  async lastReceipt<R extends LogReceipt = LogReceipt>(name: string): Promise<R | undefined> {
+    const at = this.names.receipts(name)
+    if ((await this.cluster.partitionsNow(at.topic)) <= at.partition) return undefined
+    return new Ledger<R>({ cluster: this.cluster, written: this.written, at }).look()
   }
 
   changed(): Promise<void> {
@@ -164,11 +198,18 @@ export class KafkaLog implements Log {
     return this.connectingAdmin
   }
 
-  private async visible(written: readonly Written[]): Promise<void> {
+  /** Resolves when all that was committed here before can be read, unless another's open transaction keeps it back for long. */
+  async visible(): Promise<void> {
+    const written = [...this.unseen.values()]
+    if (written.length === 0) return
     const endMs = performance.now() + VISIBLE_MS
     // It is decided and durable: that its ends cannot be asked for is nobody's failure to commit.
     const isVisible = async () => (await this.cluster.ends(written)).every((end, i) => end >= written[i].after)
     while (!(await isVisible().catch(() => true)) && performance.now() < endMs) await sleep(1)
+    for (const part of written) {
+      const key = `${part.topic}/${part.partition}`
+      if (this.unseen.get(key) === part) this.unseen.delete(key)
+    }
   }
 
   private show(group: string, at: TopicPartition, position: number): void {

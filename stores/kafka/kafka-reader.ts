@@ -26,6 +26,8 @@ export class KafkaReader implements Reader {
   private maxBytes = 0
   /** Between these is no record, as was seen. */
   private skip = { from: -1, to: -1 }
+  /** The partition's, as they were when what was read last was fetched. */
+  bounds = { start: 0, end: 0 }
 
   constructor(options: ReaderOptions) {
     this.options = options
@@ -37,6 +39,7 @@ export class KafkaReader implements Reader {
     this.maxBytes = maxBytes
     for (let position = this.skip.from === from ? this.skip.to : from; ; ) {
       const fetched = await this.fetched(position, maxBytes)
+      this.bounds = { start: fetched.start, end: Math.max(fetched.end, fetched.after) }
       const result = fetched.take(maxBytes, this.buffer)
       this.buffer = result.bytes
       this.rest = fetched.isEmpty ? undefined : { from: result.next, fetched }

@@ -17,6 +17,8 @@ export type LedgerRecord<R extends LogReceipt = LogReceipt> =
 const FETCH_BYTES = 4 << 20
 /** A marker is written milliseconds after its transaction was decided. */
 const HANG_MS = 10_000
+/** Among so many offsets before the end a receipt is looked for first. */
+const LOOK_BACK = 64
 
 export const encodeRecord = (record: LedgerRecord): Buffer => Buffer.from(JSON.stringify(record))
 
@@ -63,6 +65,16 @@ export class Ledger<R extends LogReceipt> {
         )
       if (this.position === before) await sleep(5)
     }
+  }
+
+  /** The newest receipt that can be read now, for whoever only looks: nobody is fenced, and what is being committed is not waited for. */
+  async look(): Promise<R | undefined> {
+    const { start, end } = await this.options.cluster.bounds(this.at)
+    for (const from of new Set([Math.max(start, end - LOOK_BACK), start])) {
+      for await (const { record, offset } of this.read(from)) this.apply(record, offset)
+      if (this.last) break
+    }
+    return this.last
   }
 
   apply(record: LedgerRecord<R>, offset: number): void {

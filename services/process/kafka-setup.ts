@@ -1,0 +1,69 @@
+// A data folder whose log is on Kafka: from the settings to names, checked topics and a folder that remembers which cluster it is of. Owns the names of all that
+// Packmill keeps on brokers; starts nothing.
+//
+//   topics with data   <kafka.topicPrefix><topic>, of a lineage beside the live one <kafka.topicPrefix><lineage>.<topic>
+//   Packmill's own     <kafka.topicPrefix>packmill.…: ids of transactions, receipts, states and groups (stores/kafka/names.ts)
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Config, kafkaSettings } from '../../config/index.ts'
+import type { TopicPartition } from '../../engine/log/contract.ts'
+import { TOPICS } from '../../model/rows.ts'
+import { clusterId } from '../../stores/kafka/cluster-id.ts'
+import { ensureTopics } from '../../stores/kafka/ensure-topics.ts'
+import type { KafkaLog, KafkaLogOptions } from '../../stores/kafka/kafka-log.ts'
+import type { JournalLog } from '../../stores/log/journal-log.ts'
+import { computedIn, dataFolder, type FolderMeta, folderMeta, LIVE } from './data-folder.ts'
+import type { LagLog } from './lag.ts'
+import { partitionsOf } from './partitions-of.ts'
+
+/** Of a partition's input, so many times what is read between two checkpoints must stay. */
+const CHECKPOINTS_KEPT = 4
+
+/** Undefined where no broker is named. `lineage`: of what comes in. Throws ConfigError. */
+export function kafkaLogOptions(config: Config, lineage: string): KafkaLogOptions | undefined {
+  const connection = kafkaSettings({ config })
+  if (!connection) return undefined
+  const { topicPrefix, replication, transactionMs } = config.kafka
+  return {
+    connection,
+    topicPrefix: lineage === LIVE ? topicPrefix : `${topicPrefix}${lineage}.`,
+    namespace: `${topicPrefix}packmill`,
+    replication: replication || undefined,
+    transactionTimeoutMs: transactionMs,
+  }
+}
+
+/**
+ * Topics made and checked, the folder made or found to be of this log. Errors: KAFKA_TOPIC_WRONG, KAFKA_UNAVAILABLE and the like; DATA_LOG, PARTITIONS_FIXED and
+ * the like.
+ */
+export async function openOnKafka(config: Config, topology: string): Promise<{ meta: FolderMeta; log: KafkaLogOptions }> {
+  const { data: folder, kafka } = config
+  const isKnown = existsSync(join(folder, 'packmill.json'))
+  const { lineage, computed } = isKnown ? lineagesOf(folderMeta(folder)) : { lineage: LIVE, computed: LIVE }
+  const log = kafkaLogOptions(config, lineage)!
+  const use = { kafka: { cluster: await clusterId(log.connection), topicPrefix: kafka.topicPrefix } }
+  const { partitions } = config.log
+  // What does not fit is said before anything is made; a first start that the topics refuse leaves no folder.
+  if (isKnown) dataFolder(folder, partitions, use)
+  await ensureTopics({
+    ...log,
+    topics: Object.values(TOPICS).map((topic) => ({ topic, partitions: partitionsOf(topic, partitions) })),
+    stages: [{ name: `task.${computed}.${topology}.${TOPICS.raw}`, partitions }],
+    retentionMs: config.log.retentionMs,
+    retentionBytes: CHECKPOINTS_KEPT * config.engine.checkpointBytes,
+  })
+  return { meta: dataFolder(folder, partitions, use), log }
+}
+
+const lineagesOf = (meta: FolderMeta) => ({ lineage: meta.lineage, computed: computedIn(meta) })
+
+/** Tasks and records by the brokers, sinks by the folder's own log. */
+export const kafkaLagLog = (records: KafkaLog, own: JournalLog): LagLog => ({
+  reader: (at) => records.reader(at),
+  lastReceipt: (name) => (name.startsWith('sink.') ? own.lastReceipt(name) : records.lastReceipt(name)),
+  async bounds(at: TopicPartition) {
+    const [{ start }, end] = await Promise.all([records.bounds(at), records.endOfRecords(at)])
+    return { start, end }
+  },
+})
