@@ -44,6 +44,8 @@ export class Fetched {
   readonly start: number
   /** Position behind all of it. */
   readonly after: number
+  private readonly part: FetchedPartition
+  private readonly alone: boolean
   private readonly messages: readonly FetchedMessage[]
   private readonly aborted: { producerId: string; first: number }[]
   private readonly aborting = new Set<string>()
@@ -52,6 +54,8 @@ export class Fetched {
   /** `alone`: no other partition was asked for, so that nothing returned means that nothing is left of the batch at `from`. */
   constructor(part: FetchedPartition, from: number, alone: boolean) {
     this.from = from
+    this.part = part
+    this.alone = alone
     this.messages = part.messages
     this.end = Number(part.lastStableOffset)
     this.start = Number(part.lastStartOffset ?? 0)
@@ -65,6 +69,11 @@ export class Fetched {
       const inBatch = batch ? Number(batch.firstOffset) + batch.lastOffsetDelta : 0
       this.after = Math.max(from, inBatch + 1, Number(last.offset) + 1)
     }
+  }
+
+  /** The same from its beginning, for another reader. */
+  copy(): Fetched {
+    return new Fetched(this.part, this.from, this.alone)
   }
 
   get isEmpty(): boolean {

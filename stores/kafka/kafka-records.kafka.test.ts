@@ -43,6 +43,36 @@ describe.runIf(server)('The log on Kafka', () => {
     ])
   })
 
+  it('several readers of a partition that wait each get all that comes', async () => {
+    const readers = [log.reader(raw), log.reader(raw), log.reader(raw)]
+    const seen: string[][] = readers.map(() => [])
+    const positions = readers.map(() => 0)
+    const look = async () => {
+      for (const [i, reader] of readers.entries()) {
+        const { bytes, blocks, next } = await reader.read(positions[i], 8)
+        for (const { pos, length } of blocks)
+          seen[i].push(
+            Buffer.from(bytes.subarray(pos, pos + length))
+              .toString()
+              .trimEnd(),
+          )
+        positions[i] = next
+      }
+    }
+    const expected: string[] = []
+    for (let round = 0; round < 5; round++) {
+      // All stand at the end and wait, so what comes is handed to them.
+      await look()
+      const changed = log.changed()
+      const values = [1, 2, 3].map((n) => `{"n":${round * 3 + n}}`)
+      expected.push(...values)
+      await produce(values)
+      await changed
+      while (positions.some((position) => position < expected.length)) await look()
+    }
+    expect(seen.map((lines) => lines.join())).toEqual(readers.map(() => expected.join()))
+  })
+
   it('every record is one line, whatever it holds: line breaks become blanks, nothing an empty line', async () => {
     await produce(['{\n  "a": 1\r\n}', null, '', 'no json'])
     expect(await textsOf(log, raw)).toEqual(['{   "a": 1  }', '', '', 'no json'])

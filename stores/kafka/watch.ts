@@ -1,7 +1,7 @@
 // Waits for records to come: one fetch per broker that is answered when any partition has new ones, while somebody waits. Owns its connection.
 //
 // 1. A partition is reported once per new end: a reader that does not read on must not make the others spin.
-// 2. What comes for a reader that stands at the end is handed to it: it is not fetched twice.
+// 2. What comes for readers that stand at the end is handed to each of them: it is not fetched twice.
 // 3. While somebody waits, no failure is the last word: brokers are looked for again, and positions that are gone are looked up anew.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { TopicPartition } from '../../engine/log/contract.ts'
@@ -126,7 +126,7 @@ export class Watch {
           const end = Math.max(one.end, one.after)
           if (end <= watched.seenTo) continue
           watched.seenTo = end
-          for (const reader of this.readers.get(`${watched.topic}/${watched.partition}`) ?? []) reader.offer(one)
+          for (const reader of this.readers.get(`${watched.topic}/${watched.partition}`) ?? []) reader.offer(one.copy())
           this.tell()
         }
       } catch (error) {
