@@ -32,14 +32,22 @@ export function addExamples(command: Command, examples: readonly (readonly [stri
 
 /**
  * The configuration that these options ask for. Throws ConfigError (CONFIG_INVALID), also for what this version cannot run with,
- * unless the command only shows it.
+ * unless the command only shows it. `isEmbedded`: of a command that keeps its log in its folder.
  */
-export async function resolveConfig(options: DataOptions, { showOnly = false } = {}): Promise<LoadedConfig> {
+export async function resolveConfig(options: DataOptions, { showOnly = false, isEmbedded = false } = {}): Promise<LoadedConfig> {
   const { kafkaSettings, loadConfig, requireEmbedded } = await import('../config/index.ts')
   const loaded = loadConfig({ file: options.config, set: options.set, data: options.data })
   if (!showOnly) {
     requireEmbedded(loaded)
-    kafkaSettings(loaded)
+    if (kafkaSettings(loaded) && isEmbedded) throw new KafkaNotHereError(loaded)
   }
   return loaded
+}
+
+class KafkaNotHereError extends Error {
+  readonly code = 'KAFKA_NOT_HERE'
+  readonly advice = 'Unset it for this command (KAFKA_BROKERS=, or --set kafka.brokers=): its log is in its own folder.'
+  constructor({ origins }: LoadedConfig) {
+    super(`kafka.brokers (${origins.get('kafka.brokers')}) is set, and this command does not work on brokers`)
+  }
 }

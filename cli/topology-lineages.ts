@@ -38,7 +38,7 @@ export function addLineageCommands(topology: Command, known: readonly string[]):
     .exitOverride()
   const reset = topology
     .command('reset')
-    .description('delete what was computed, live or of a lineage, and say first what that is; what came in stays')
+    .description('delete what was computed, live or of a lineage, and say first what that is; what came in stays (not on Kafka)')
   reset
     .argument('<name>', `which: ${known.join(', ')}`, (name) => nameOf(name, known))
     .option('--lineage <name>', 'this lineage, and not what is live')
@@ -87,7 +87,7 @@ async function runReplay(_name: string, options: ReplayOptions): Promise<void> {
   if (topology !== undefined) throw new OwnTopologyError(topology)
   const partitions = origins.get('log.partitions') === 'default' ? own : config.log.partitions
   const { lineage, from: sinceMs } = options
-  const found = await advised(replayable(config.data))
+  const found = await advised(replayable(config.data, config))
   const data = beginLineage(config.data, { name: lineage, sinceMs, partitions }, found)
   const stopping = interrupt((name) => console.error(`${name}: finishing what is under way (again: stop at once)`))
   const folder = await openFolder({ ...config, data, log: { ...config.log, partitions } }, { alone: true, stopping })
@@ -118,6 +118,7 @@ async function runReset(_name: string, options: ResetOptions): Promise<void> {
   ])
   const { topology } = folderMeta(config.data)
   if (topology !== undefined) throw new OwnTopologyError(topology)
+  if (config.kafka.brokers.length > 0) throw new KafkaResetError()
   const lineage = options.lineage === undefined ? undefined : knownLineage(config.data, options.lineage)
   const plan = lineage === undefined ? await advised(planReset(config.data)) : planLineageReset(lineage)
   const { yes = false, json } = options
@@ -163,6 +164,15 @@ async function advised<T>(work: Promise<T>): Promise<T> {
       code: 'DATA_LOCKED',
       advice: 'Stop that process first (Ctrl-C, or SIGTERM): the log must stand still meanwhile. Start it again afterwards.',
     })
+  }
+}
+
+class KafkaResetError extends Error {
+  readonly code = 'RESET_ON_KAFKA'
+  readonly advice =
+    'Compute it anew beside, in topics of its own: packmill topology replay clickstream --from earliest --lineage NAME. Of a lineage that is not needed any more, delete the topics NAME.* (after kafka.topicPrefix) with kafka-topics --delete, and its folder lineages/NAME.'
+  constructor() {
+    super('what was computed is on topics that others may have read, and is not deleted under them')
   }
 }
 

@@ -42,7 +42,7 @@ export function demo(command: Command): void {
 
 async function run(options: DemoOptions): Promise<void> {
   // Rows may come in small inserts: someone is watching.
-  const loaded = await resolveConfig({ ...options, set: ['sink.intervalMs=250', ...(options.set ?? [])] })
+  const loaded = await resolveConfig({ ...options, set: ['sink.intervalMs=250', ...(options.set ?? [])] }, { isEmbedded: true })
   const data = loaded.origins.get('data') === 'default' ? join(loaded.config.data, 'demo') : loaded.config.data
   makeFolder(data)
   const stopping = interrupt((name) => console.error(`${name}: stopping (again: at once)`))

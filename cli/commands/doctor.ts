@@ -15,8 +15,9 @@ export function doctor(command: Command): void {
 
 async function run(options: DataOptions & { json?: boolean }): Promise<void> {
   const { config } = await resolveConfig(options)
-  const [{ lookAtFolder }, { checkMachine }, { checkSettings }, { checkBounds }] = await Promise.all([
+  const [{ lookAtFolder }, { checkKafka }, { checkMachine }, { checkSettings }, { checkBounds }] = await Promise.all([
     import('../doctor/folder.ts'),
+    import('../doctor/kafka.ts'),
     import('../doctor/machine.ts'),
     import('../doctor/settings.ts'),
     import('../doctor/bounds.ts'),
@@ -25,6 +26,7 @@ async function run(options: DataOptions & { json?: boolean }): Promise<void> {
   const findings: Finding[] = [
     ...(await checkMachine()),
     ...folder.findings,
+    ...(await checkKafka(config)),
     ...checkSettings(config),
     ...checkBounds(config, folder.stats),
   ]

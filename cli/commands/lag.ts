@@ -91,9 +91,15 @@ async function stoppedLag(config: Config): Promise<Lag[]> {
       import('../../topologies/clickstream.ts'),
       import('../../services/process/lag.ts'),
     ])
+  const { isOnKafka } = await import('../../services/process/stopped-source.ts')
   const meta = folderMeta(config.data)
   const { topology, partitions } = meta
   return withStoppedLog(config.data, async (log) => {
+    if (isOnKafka(config.data, meta, config)) {
+      const { withKafkaLag } = await import('../../services/process/kafka-setup.ts')
+      const consumers = consumersOf(clickstream(clickstreamSettings(config)), computedIn(meta), partitions)
+      return withKafkaLag(config, meta, log, (of) => lagOf(of, consumers, Date.now()))
+    }
     const product = () => consumersOf(clickstream(clickstreamSettings(config)), computedIn(meta), partitions)
     return lagOf(log, topology === undefined ? product() : await consumersIn(log), Date.now())
   })

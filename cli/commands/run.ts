@@ -60,7 +60,7 @@ export function run(command: Command): void {
 async function action(file: string, options: RunOptions): Promise<void> {
   if (options.watch) return watch(file)
   const topology = await loadTopology(file)
-  const loaded = await resolveConfig(options)
+  const loaded = await resolveConfig(options, { isEmbedded: true })
   const { config, origins } = loaded
   const data = topologyData(loaded, topology)
   const inputs = inputsOf(topology, options.input ?? [])

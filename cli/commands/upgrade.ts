@@ -112,7 +112,7 @@ async function openProduct(options: UpgradeOptions, upgrade: How, onNotice: OnNo
 }
 
 async function openTopology(options: UpgradeOptions, upgrade: How, onNotice: OnNotice): Promise<Opened> {
-  const loaded = await resolveConfig(options)
+  const loaded = await resolveConfig(options, { isEmbedded: true })
   const { config, origins } = loaded
   const [{ loadTopology }, { openStreams }] = await Promise.all([
     import('../../services/streams/load-topology.ts'),
@@ -135,6 +135,7 @@ async function runRebuild(options: UpgradeOptions & { into: string }): Promise<v
   if (into === config.data) throw new SameFolderError(into)
   const [{ openFolder }, { dataFolder }] = await Promise.all([import('../open-folder.ts'), import('../../services/process/data-folder.ts')])
   // The new one has as many partitions.
+  if (config.kafka.brokers.length > 0) throw new RebuildOnKafkaError()
   dataFolder(config.data, config.log.partitions)
   const stopping = interrupt((name) => console.error(`${name}: finishing what is under way (again: stop at once)`))
   const folder = await openFolder({ ...config, data: into }, { alone: true, stopping })
@@ -157,6 +158,14 @@ async function runRebuild(options: UpgradeOptions & { into: string }): Promise<v
 
 function done({ json }: UpgradeOptions, fields: object, text: string): void {
   console.log(json ? JSON.stringify(fields, null, 2) : text)
+}
+
+class RebuildOnKafkaError extends Error {
+  readonly code = 'REBUILD_ON_KAFKA'
+  readonly advice = 'Compute it anew in topics of its own: packmill topology replay clickstream --from earliest --lineage NAME.'
+  constructor() {
+    super('a second folder over the same topics would publish everything once more')
+  }
 }
 
 class SameFolderError extends Error {

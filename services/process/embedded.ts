@@ -110,6 +110,7 @@ export const clickstreamSettings = ({ clickstream: settings }: Config): Clickstr
 
 export class Embedded {
   readonly partitions: number
+  private readonly config: Config
   private readonly lock: FolderLock
   private readonly log: Log
   /** In the data folder: the log itself, or, where that is on Kafka, the receipts of the sinks. */
@@ -140,6 +141,7 @@ export class Embedded {
   private constructor(
     lock: FolderLock,
     parts: Pick<Embedded, 'partitions'> & {
+      config: Config
       topology: Topology
       own: JournalLog
       kafka: KafkaLog | undefined
@@ -155,6 +157,7 @@ export class Embedded {
     },
   ) {
     this.onNotice = parts.onNotice
+    this.config = parts.config
     this.waits = parts.waits
     this.lock = lock
     this.partitions = parts.partitions
@@ -274,6 +277,7 @@ export class Embedded {
       return { client, partitions: mine }
     })
     const embedded = new Embedded(lock, {
+      config,
       partitions,
       topology,
       own,
@@ -370,7 +374,7 @@ export class Embedded {
     this.imports.add(control)
     try {
       const { rebuild } = await import('./rebuild.ts')
-      return await rebuild(from, { ...this.importTarget, signal: control.signal }, onProgress, sinceMs)
+      return await rebuild(from, { ...this.importTarget, config: this.config, signal: control.signal }, onProgress, sinceMs)
     } finally {
       this.imports.delete(control)
     }

@@ -35,6 +35,7 @@ interface Held {
   log: KafkaLog
   store: StateStore
   lane: Lane
+  task: PartitionTask
   /** Settles when its loop has ended; absent before it began. */
   running?: Promise<void>
 }
@@ -113,6 +114,8 @@ export class KafkaLane {
   }
 
   private start(held: Held): void {
+    // Nothing is read that was not read before: it goes straight to its checkpoint.
+    if (this.options.setup.recoverOnly) held.lane.stop()
     held.running ??= held.lane.run()
     // Told when it is left.
     held.running.catch(() => undefined)
@@ -177,7 +180,7 @@ export class KafkaLane {
         ...{ tasks: [task], log: view, clock: systemClock, epochMs: setup.epochMs, live: setup.live },
         ...{ onStopped, onWaiting, onResumed, onRecovering },
       })
-      return { log, store, lane }
+      return { log, store, lane, task }
     } catch (error) {
       await store?.close().catch(() => undefined)
       await log.close().catch(() => undefined)
@@ -186,11 +189,11 @@ export class KafkaLane {
   }
 }
 
-async function close({ log, store, lane, running }: Held): Promise<void> {
+async function close({ log, store, lane, task, running }: Held): Promise<void> {
   try {
     lane.stop()
-    // One that never ran has nothing to commit; its claim is given back by the next owner's.
-    await running
+    // One that never ran leaves everything as it was; it lives, so no row is suspected.
+    await (running ?? task.leave())
   } finally {
     await store.close()
     await log.close()

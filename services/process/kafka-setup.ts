@@ -10,7 +10,7 @@ import type { TopicPartition } from '../../engine/log/contract.ts'
 import { TOPICS } from '../../model/rows.ts'
 import { clusterId } from '../../stores/kafka/cluster-id.ts'
 import { ensureTopics } from '../../stores/kafka/ensure-topics.ts'
-import type { KafkaLog, KafkaLogOptions } from '../../stores/kafka/kafka-log.ts'
+import { type KafkaLog, type KafkaLogOptions, openKafkaLog } from '../../stores/kafka/kafka-log.ts'
 import type { JournalLog } from '../../stores/log/journal-log.ts'
 import { computedIn, dataFolder, type FolderMeta, folderMeta, LIVE } from './data-folder.ts'
 import type { LagLog } from './lag.ts'
@@ -57,6 +57,21 @@ export async function openOnKafka(config: Config, topology: string): Promise<{ m
 }
 
 const lineagesOf = (meta: FolderMeta) => ({ lineage: meta.lineage, computed: computedIn(meta) })
+
+/** The same where no process is at work in the folder. */
+export async function withKafkaLag<T>(
+  config: Config,
+  { lineage }: FolderMeta,
+  own: JournalLog,
+  work: (log: LagLog) => Promise<T>,
+): Promise<T> {
+  const records = await openKafkaLog(kafkaLogOptions(config, lineage)!)
+  try {
+    return await work(kafkaLagLog(records, own))
+  } finally {
+    await records.close()
+  }
+}
 
 /** Tasks and records by the brokers, sinks by the folder's own log. */
 export const kafkaLagLog = (records: KafkaLog, own: JournalLog): LagLog => ({

@@ -77,8 +77,10 @@ export async function lagOf(log: LagLog, consumers: readonly Consumer[], nowMs: 
   for (const { name, ...consumer } of consumers) {
     if (!receipts.has(name)) receipts.set(name, await log.lastReceipt(name))
     const at = { topic: consumer.topic, partition: consumer.partition }
-    const { start, end } = await log.bounds(at)
+    const { start, end: ofRecords } = await log.bounds(at)
     const position = Math.max(start, positionOf(receipts.get(name), consumer))
+    // On Kafka markers of transactions are passed, which are no records.
+    const end = Math.max(ofRecords, position)
     const lag: Lag = { ...consumer, position, end, records: Math.max(0, end - position), bytes: 0 }
     lags.push(lag)
     if (lag.records === 0) continue

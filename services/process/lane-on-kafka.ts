@@ -88,8 +88,7 @@ export async function workOnKafka(port: MessagePort, say: (message: FromLane) =>
     await Promise.race([stopping.promise, Promise.all(setup.held.map((partition) => lane.take(partition)))])
     say({ type: 'ready' })
     await Promise.race([stopping.promise, mayRun.promise.then(() => lane.run())])
-    // Recovered: the stop below takes the checkpoint.
-    if (!setup.recoverOnly) await stopping.promise
+    await stopping.promise
   } finally {
     await lane.stop()
   }

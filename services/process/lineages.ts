@@ -2,12 +2,13 @@
 // output: not its topics, tokens, state nor tables (protocol 33). Owns where they are, and what a replay may begin with; copying is rebuild.ts's.
 import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Config } from '../../config/index.ts'
 import { EngineError } from '../../engine/errors.ts'
 import type { Log, TopicPartition } from '../../engine/log/contract.ts'
 import { TOPICS } from '../../model/rows.ts'
-import { FOLDER_FORMAT, folderMeta, writeMeta } from './data-folder.ts'
+import { FOLDER_FORMAT, folderMeta, newMember, writeMeta } from './data-folder.ts'
 import { receivedAt } from './received-at.ts'
-import { withStoppedLog } from './stopped-log.ts'
+import { withSource } from './stopped-source.ts'
 
 export const lineageFolder = (data: string, name: string): string => join(data, 'lineages', name)
 
@@ -27,9 +28,9 @@ export interface Replayable {
 }
 
 /** Errors: DATA_LOCKED where a process is at work in the folder; those of the log. */
-export function replayable(data: string): Promise<Replayable> {
+export function replayable(data: string, config: Config): Promise<Replayable> {
   const { partitions } = folderMeta(data)
-  return withStoppedLog(data, async (log) => {
+  return withSource(data, config, async (log) => {
     const found: Replayable = { completeFromMs: undefined, newestMs: undefined, records: 0 }
     for (let partition = 0; partition < partitions; partition++) {
       const at = { topic: TOPICS.raw, partition }
@@ -97,7 +98,12 @@ export function beginLineage(
       `Say --from ${instant(completeFromMs)}, or --from earliest for whatever there is.`,
     )
   mkdirSync(folder, { recursive: true })
-  writeMeta(folder, { format: FOLDER_FORMAT, partitions, lineage: name, ...(isEarliest ? {} : { replayedFromMs: sinceMs }) })
+  const { kafka } = folderMeta(data)
+  writeMeta(folder, {
+    ...{ format: FOLDER_FORMAT, partitions, lineage: name },
+    ...(kafka && { kafka: newMember(kafka) }),
+    ...(isEarliest ? {} : { replayedFromMs: sinceMs }),
+  })
   return folder
 }
 

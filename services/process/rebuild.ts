@@ -2,7 +2,8 @@
 // (protocol 33). The folder that is read is locked, and its log brought in order as at any start; nothing of it is given up or changed.
 //
 // Progress is in the receipts of the new folder: a rebuild that was broken off goes on where it stopped, each record once.
-import type { Log, LogReceipt, OutputBlock, ReadResult, TopicPartition } from '../../engine/log/contract.ts'
+import type { Config } from '../../config/index.ts'
+import type { LogReceipt, OutputBlock, ReadResult, TopicPartition } from '../../engine/log/contract.ts'
 import { Door } from '../../model/door.ts'
 import { TOPICS } from '../../model/rows.ts'
 import { SLACK } from '../../model/scan-plain.ts'
@@ -10,7 +11,7 @@ import { folderMeta } from './data-folder.ts'
 import type { ImportTarget } from './importer.ts'
 import { patientClaim } from './patient-claim.ts'
 import { receivedAt } from './received-at.ts'
-import { withStoppedLog } from './stopped-log.ts'
+import { type Source, withSource } from './stopped-source.ts'
 
 export interface RebuildResult {
   /** Put into the new folder by this run. */
@@ -23,23 +24,18 @@ export interface RebuildResult {
 
 const READ_BYTES = 4 << 20
 
-/** A log to copy from, and where to begin to look for what was appended since a time, where it knows. */
-export interface RebuildSource extends Pick<Log, 'bounds' | 'reader'> {
-  since?(at: TopicPartition, ms: number): number
-}
-
 /**
  * Copies the accepted events of the data folder `from`, those received at `sinceMs` or later. Durable when it resolves, not yet processed. The target may have
  * another number of partitions: an organisation's product is in one of either, so the order of its events stays. Errors: those of the lock and of both logs.
  */
 export async function rebuild(
   from: string,
-  target: ImportTarget,
+  target: ImportTarget & { config: Config },
   onProgress?: (records: number) => void,
   sinceMs = Number.NEGATIVE_INFINITY,
 ): Promise<RebuildResult> {
   const { partitions } = folderMeta(from)
-  return withStoppedLog(from, async (log) => {
+  return withSource(from, target.config, async (log) => {
     const result: RebuildResult = { records: 0, before: 0, missing: 0 }
     const raw = Array.from({ length: partitions }, (_, partition) => ({ topic: target.topic, partition }))
     const { topic, partitions: wanted } = target
@@ -61,7 +57,7 @@ interface Lines {
 }
 
 async function copy(
-  from: RebuildSource,
+  from: Source,
   at: TopicPartition,
   outputsOf: (lines: Lines) => OutputBlock[],
   { log, lineage, patienceMs = 0, ...patience }: ImportTarget,

@@ -1,5 +1,6 @@
 // The state of a data folder in which no process is at work. Owns the folder's lock meanwhile; each store is opened as at any start, and closed again.
 import { join } from 'node:path'
+import type { CheckpointHeader, StateStore } from '../../engine/state/store.ts'
 import { lockFolder } from '../../stores/files/folder-lock.ts'
 import { realFiles } from '../../stores/files/real-files.ts'
 import { openCheckpointStore } from '../../stores/state/checkpoint-store.ts'
@@ -19,7 +20,7 @@ export async function stoppedState(
       if (partitions && !partitions.includes(partition)) continue
       const store = await openCheckpointStore({ files: realFiles, folder })
       try {
-        answers.push(viewState(store, form, { task, partition }, request))
+        answers.push(viewState(asTask(store), form, { task, partition }, request))
       } finally {
         await store.close()
       }
@@ -29,6 +30,22 @@ export async function stoppedState(
     lock.release()
   }
 }
+
+/** Of a cache of a changelog (stores/kafka/kafka-state.ts) the task's own header is within its own. */
+function asTask(store: StateStore): StateStore {
+  const { header } = store
+  if (header === undefined || header.layout !== undefined) return store
+  const { of } = header as { of?: { header: CheckpointHeader } }
+  return { ...bound(store), header: of?.header }
+}
+
+const bound = (store: StateStore): Omit<StateStore, 'header'> => ({
+  get: (key) => store.get(key),
+  entries: () => store.entries(),
+  begin: (header) => store.begin(header),
+  maintain: () => store.maintain(),
+  close: () => store.close(),
+})
 
 function tasksIn(folder: string): { task: string; partition: number; folder: string }[] {
   const names = realFiles.exists(folder) ? realFiles.list(folder) : []

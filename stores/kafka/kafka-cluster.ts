@@ -69,8 +69,7 @@ export class KafkaCluster {
   async leaderOf({ topic, partition }: TopicPartition): Promise<string> {
     return this.tried(`looking for the leader of ${topic}/${partition}`, [topic], async () => {
       const leader = Object.keys(this.cluster.findLeaderForPartitions(topic, [partition]))[0]
-      if (leader === undefined)
-        throw Object.assign(new Error(`${topic} has no partition ${partition}`), { type: 'UNKNOWN_TOPIC_OR_PARTITION' })
+      if (leader === undefined) throw unknownPartition(topic, partition)
       return leader
     })
   }
@@ -117,6 +116,8 @@ export class KafkaCluster {
         this.cluster.fetchTopicsOffset(at.map((one) => ({ ...one, fromBeginning: true as const }))),
         this.cluster.fetchTopicsOffset(at.map((one) => ({ ...one, fromBeginning: false as const }))),
       ])
+      // One that was added a moment ago is not in what is known of the topic yet.
+      if (!first?.partitions[0] || !last?.partitions[0]) throw unknownPartition(topic, partition)
       return { start: Number(first.partitions[0].offset), end: Number(last.partitions[0].offset) }
     })
   }
@@ -195,3 +196,6 @@ export class KafkaCluster {
     }
   }
 }
+
+const unknownPartition = (topic: string, partition: number) =>
+  Object.assign(new Error(`${topic} has no partition ${partition}`), { type: 'UNKNOWN_TOPIC_OR_PARTITION' })
