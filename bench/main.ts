@@ -12,6 +12,7 @@ import { sweepChart } from './harness/sweep-chart.ts'
 import { importFile } from './import.ts'
 import { ingest } from './ingest.ts'
 import { isolation } from './isolation.ts'
+import { kafka } from './kafka.ts'
 import { kafkaLog } from './kafka-log.ts'
 import { lane } from './lane.ts'
 import { lanes } from './lanes.ts'
@@ -46,6 +47,7 @@ export const questions: readonly Question[] = [
   isolation,
   scale,
   kafkaLog,
+  kafka,
 ]
 
 export interface MainOptions {

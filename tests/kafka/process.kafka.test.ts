@@ -100,7 +100,13 @@ describe.runIf(server)('packmill on Kafka', { timeout: 180_000 }, () => {
     await produce(events.slice(0, STRAYS), (key) => (kafkaPartition(Buffer.from(key), PARTITIONS) + 1) % PARTITIONS)
     const second = await up()
     const rest = join(folder, 'rest.jsonl')
-    writeFileSync(rest, events.slice(half).map((event) => `${JSON.stringify(event)}\n`).join('')) // biome-ignore format: one line
+    writeFileSync(
+      rest,
+      events
+        .slice(half)
+        .map((event) => `${JSON.stringify(event)}\n`)
+        .join(''),
+    )
     const imported = startPackmill(folder, ['import', rest, '--data', data, ...settings])
     expect(await imported.ended).toMatchObject({ code: 0 })
     await kill(second)
