@@ -77,15 +77,19 @@ export const configSchema = group('Packmill', {
     ),
     restartsMax: count(1, 100_000, 'a partition whose operators end its thread this often within an hour is stopped; the others go on'),
   }),
-  log: group('the embedded log', {
-    partitions: count(1, 1024, 'partitions of a topic; fixed when the data folder is made'),
+  log: group('the log', {
+    partitions: count(1, 1024, 'partitions of a topic; fixed when the data folder is made, on Kafka when the topics are'),
     journalBytes: bytes(MB, 2 * GB, 'a journal file is followed by the next when it is this large'),
     backlogBytes: bytes(
       MB,
       1024 * GB,
-      'what lanes and tables have still to do may take this much of the log; beyond it imports wait, and HTTP answers 503',
+      'embedded: what lanes and tables have still to do may take this much of the log; beyond it imports wait, and HTTP answers 503',
     ),
-    retentionMs: ms(MINUTE_MS, 3650 * DAY_MS, 'journal files older than this are deleted once nothing needs them'),
+    retentionMs: ms(
+      MINUTE_MS,
+      3650 * DAY_MS,
+      'journal files older than this are deleted once nothing needs them; on Kafka: the least that topics must keep',
+    ),
     retentionBytes: bytes(0, 1024 * GB, 'journal files beyond this total are deleted, oldest first, once nothing needs them; 0 = no limit'),
   }),
   sink: group('from topics into tables', {
