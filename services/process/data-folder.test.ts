@@ -1,0 +1,43 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { dataFolder, folderMeta } from './data-folder.ts'
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'packmill-folder-'))
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+const kafka = { cluster: 'c1', topicPrefix: '' }
+
+describe('a folder whose log is on Kafka', () => {
+  test('knows its cluster and prefix, and is a member with a name of its own that stays', () => {
+    const made = dataFolder(folder, 4, { kafka })
+    expect(made.kafka).toMatchObject({ ...kafka, member: expect.stringMatching(/^m[0-9a-f]{12}$/) })
+    expect(dataFolder(folder, 4, { kafka }).kafka).toEqual(made.kafka)
+    expect(folderMeta(folder).kafka).toEqual(made.kafka)
+  })
+
+  test.each([
+    ['the log in the folder', undefined, 'kafka.brokers is not set'],
+    ['another cluster', { ...kafka, cluster: 'c2' }, "now it is c2 and ''"],
+    ['another prefix', { ...kafka, topicPrefix: 'x.' }, "now it is c1 and 'x.'"],
+  ])('is refused with %s: its offsets would be other records', (_, now, message) => {
+    dataFolder(folder, 4, { kafka })
+    const refused = expect.objectContaining({ code: 'DATA_LOG', message: expect.stringContaining(message) })
+    expect(() => dataFolder(folder, 4, { kafka: now })).toThrow(refused)
+  })
+
+  test('one that has its log in it is refused with brokers', () => {
+    dataFolder(folder, 4)
+    expect(() => dataFolder(folder, 4, { kafka })).toThrow(expect.objectContaining({ code: 'DATA_LOG' }))
+  })
+
+  test('another number of partitions is refused, with the replay that computes it anew', () => {
+    dataFolder(folder, 4, { kafka })
+    const advice = expect.stringContaining('packmill topology replay clickstream --from earliest --lineage NAME --set log.partitions=8')
+    expect(() => dataFolder(folder, 8, { kafka })).toThrow(expect.objectContaining({ code: 'PARTITIONS_FIXED', advice }))
+  })
+})
