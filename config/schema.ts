@@ -123,7 +123,6 @@ export const configSchema = group('Packmill', {
       description: 'an owner that says nothing for so long has its open transaction aborted: longer than any pause of the process',
     }),
     groupInstanceId: Type.String({
-      comesWith: KAFKA_LOG,
       description:
         'the name of this process among those that share the partitions: one that comes back within the session timeout has its own again; empty = a new member each time',
     }),
@@ -131,14 +130,12 @@ export const configSchema = group('Packmill', {
       unit: 'ms',
       minimum: 6_000,
       maximum: 30 * MINUTE_MS,
-      comesWith: KAFKA_LOG,
       description: 'a process that says nothing for so long has its partitions given to others; brokers have bounds for it',
     }),
     drainMs: Type.Integer({
       unit: 'ms',
       minimum: 100,
       maximum: 5 * MINUTE_MS,
-      comesWith: KAFKA_LOG,
       description: 'a partition that goes to another process may commit what is open for so long; then it goes without that',
     }),
     tls: group('encryption', {
