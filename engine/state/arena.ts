@@ -12,6 +12,9 @@
 
 import { GrowingMemory } from '../../model/growing-memory.ts'
 
+/** Records by which an arena may always grow. */
+const SPARE = 1024
+
 export interface Mark {
   touched: number
   allocated: number
@@ -71,9 +74,9 @@ export class Arena<Side = undefined> {
     return (this.top - 1) * this.words * 4
   }
 
-  /** Less than an eighth lies free. */
+  /** Less than an eighth lies free, and that is not much. */
   get isTight(): boolean {
-    return (this.free.length + this.inFreeChains) * 8 < this.top
+    return (this.free.length + this.inFreeChains + SPARE) * 8 < this.top
   }
 
   /** A zeroed record that a rollback takes back. May replace the views. */
