@@ -19,7 +19,8 @@ export interface Place {
 }
 
 export class Changes {
-  readonly epoch: number
+  /** Of the checkpoint's file. */
+  readonly file: number
   count = 0
   /** In force. */
   isFinished = false
@@ -28,9 +29,9 @@ export class Changes {
   private readonly chunks: Float64Array[] = []
   private settled = 0
 
-  constructor(table: PlaceTable, epoch: number) {
+  constructor(table: PlaceTable, file: number) {
     this.table = table
-    this.epoch = epoch
+    this.file = file
   }
 
   /** The key's value will be there; length -1: deleted. Returns a word of the key's hash. */
@@ -66,7 +67,7 @@ export class Changes {
   place(entry: number): Place {
     const [chunk, at] = this.at(this.table.position(entry))
     return this.isFinished
-      ? { file: this.epoch, position: chunk[at + 1], length: chunk[at + 2] }
+      ? { file: this.file, position: chunk[at + 1], length: chunk[at + 2] }
       : { file: chunk[at + 3], position: chunk[at + 4], length: chunk[at + 5] }
   }
 
@@ -77,8 +78,8 @@ export class Changes {
       const [chunk, at] = this.at(this.settled)
       const length = chunk[at + 2]
       if (length === NONE) this.table.remove(chunk[at])
-      else this.table.set(chunk[at], this.epoch, chunk[at + 1], length)
-      moved(this.epoch, length, chunk[at + 3], chunk[at + 5])
+      else this.table.set(chunk[at], this.file, chunk[at + 1], length)
+      moved(this.file, length, chunk[at + 3], chunk[at + 5])
     }
     return this.settled < this.count
   }

@@ -46,6 +46,8 @@ const ENTRY_BYTES = 64
 const VALUE_BYTES_AT_FIRST = 1 << 14
 
 interface FinishedFile {
+  /** What the table calls it: epochs outgrow its 32 bits. */
+  number: number
   epoch: number
   path: string
   file: ReadFile
@@ -70,7 +72,7 @@ export async function openCheckpointStore(options: CheckpointStoreOptions): Prom
 class CheckpointStore implements StateStore {
   header: CheckpointHeader | undefined
   private readonly options: CheckpointStoreOptions
-  /** Oldest first. */
+  /** By number, oldest first. */
   private readonly finished = new Map<number, FinishedFile>()
   /** Needed by nobody once the open checkpoint has finished; then by nobody. */
   private leaving: FinishedFile[] = []
@@ -81,6 +83,7 @@ class CheckpointStore implements StateStore {
   private open: CheckpointWriter | undefined
   /** What is taken along: of the oldest file, from where the last slice stopped. */
   private oldest: { file: FinishedFile; entries: Iterator<Entry> } | undefined
+  private lastNumber = 0
   private readonly slice = new SliceBuffer()
   private value = Buffer.allocUnsafeSlow(VALUE_BYTES_AT_FIRST)
 
@@ -92,18 +95,23 @@ class CheckpointStore implements StateStore {
     const { files, folder } = this.options
     const epochs = files.list(folder).flatMap((name) => checkpointEpoch(name) ?? [])
     const found = new Map(epochs.map((epoch) => [epoch, files.open(this.path(epoch))]))
-    const newest = Math.max(-1, ...epochs.filter((epoch) => isFinished(found.get(epoch)!, epoch)))
-    for (const epoch of newest < 0 ? [] : this.needed(newest, found)) {
-      const file = found.get(epoch)!
-      // A killed process may have left it in the page cache only: nobody may act on it before it is durable.
-      await files.sync(this.path(epoch))
-      this.finished.set(epoch, { epoch, path: this.path(epoch), file, entries: 0, bytes: 0 })
-      for (const { key, position, length } of readEntries(file, this.path(epoch))) this.place(key, epoch, position, length)
-    }
-    for (const [epoch, file] of found) {
-      if (this.finished.has(epoch)) continue
-      file.close()
-      await files.remove(this.path(epoch))
+    try {
+      const newest = Math.max(-1, ...epochs.filter((epoch) => isFinished(found.get(epoch)!, epoch)))
+      for (const epoch of newest < 0 ? [] : this.needed(newest, found)) {
+        const file = found.get(epoch)!
+        const path = this.path(epoch)
+        // A killed process may have left it in the page cache only: nobody may act on it before it is durable.
+        await files.sync(path)
+        const { number } = this.add(epoch, file)
+        found.delete(epoch)
+        for (const { key, position, length } of readEntries(file, path)) this.place(key, number, position, length)
+      }
+      for (const epoch of found.keys()) await files.remove(this.path(epoch))
+    } catch (error) {
+      await this.close()
+      throw error
+    } finally {
+      for (const file of found.values()) file.close()
     }
   }
 
@@ -113,12 +121,12 @@ class CheckpointStore implements StateStore {
   }
 
   *entries(): Iterable<[key: Uint8Array, index: Uint8Array]> {
-    for (const { epoch, file, path } of [...this.finished.values()])
+    for (const { number, file, path } of [...this.finished.values()])
       for (const { key, index, position, length } of readEntries(file, path)) {
         const entry = length < 0 ? -1 : this.table.find(key)
         if (entry < 0) continue
         const place = this.placeOf(entry)
-        if (place.file === epoch && place.position === position) yield [key, index]
+        if (place.file === number && place.position === position) yield [key, index]
       }
   }
 
@@ -131,20 +139,20 @@ class CheckpointStore implements StateStore {
     this.chooseOldest()
     const { files } = this.options
     const path = this.path(header.epoch)
-    const changes = new Changes(this.table, header.epoch)
+    const changes = new Changes(this.table, this.lastNumber + 1)
     this.changes = changes
     const { leaving } = this
     this.open = new CheckpointWriter({
       files,
       path,
-      header: { header, before: [...this.finished.keys()] },
+      header: { header, before: Array.from(this.finished.values(), ({ epoch }) => epoch) },
       slice: this.slice,
       changes,
       more: (bytes) => this.takeAlong(bytes),
-      finished: () => {
+      finished: (file) => {
+        this.add(header.epoch, file)
         this.open = undefined
         changes.isFinished = true
-        this.finished.set(header.epoch, { epoch: header.epoch, path, file: files.open(path), entries: 0, bytes: 0 })
         this.gone.push(...leaving.splice(0))
         this.header = header
       },
@@ -171,7 +179,8 @@ class CheckpointStore implements StateStore {
 
   async close(): Promise<void> {
     await this.open?.abort()
-    for (const { file } of [...this.finished.values(), ...this.leaving, ...this.gone]) file.close()
+    for (const { file } of [...this.finished.values(), ...this.leaving.splice(0), ...this.gone.splice(0)]) file.close()
+    this.finished.clear()
   }
 
   /** Files that end here (5), and whether anything is taken along of the oldest that stays (7). */
@@ -180,7 +189,7 @@ class CheckpointStore implements StateStore {
     for (const file of this.finished.values()) {
       // The newest has the header.
       if (file.entries > 0 || this.finished.size === 1) break
-      this.finished.delete(file.epoch)
+      this.finished.delete(file.number)
       this.leaving.push(file)
     }
     let all = 0
@@ -208,8 +217,8 @@ class CheckpointStore implements StateStore {
       // A deletion has the position of what follows it.
       const entry = found.length < 0 ? -1 : table.find(found.key)
       if (entry < 0 || changes!.has(entry)) continue
-      if (table.file(entry) !== oldest.file.epoch || table.position(entry) !== found.position) continue
-      const value = this.read({ file: oldest.file.epoch, position: found.position, length: found.length }, table.hash(entry))
+      if (table.file(entry) !== oldest.file.number || table.position(entry) !== found.position) continue
+      const value = this.read({ file: oldest.file.number, position: found.position, length: found.length }, table.hash(entry))
       left -= open!.add(found.key, value, found.index)
     }
   }
@@ -274,6 +283,12 @@ class CheckpointStore implements StateStore {
     }
     this.header = header.header
     return [...header.before, newest]
+  }
+
+  private add(epoch: number, file: ReadFile): FinishedFile {
+    const finished = { number: ++this.lastNumber, epoch, path: this.path(epoch), file, entries: 0, bytes: 0 }
+    this.finished.set(finished.number, finished)
+    return finished
   }
 
   private path(epoch: number): string {

@@ -1,7 +1,7 @@
 // One open checkpoint: collects entries into a slice, appends slices, finishes with a footer. Numbers are those of store.ts.
 
 import type { OpenCheckpoint } from '../../engine/state/store.ts'
-import type { AppendFile, Files } from '../files/files.ts'
+import type { AppendFile, Files, ReadFile } from '../files/files.ts'
 import { storageError } from '../files/storage-error.ts'
 import type { Changes } from './changes.ts'
 import {
@@ -37,8 +37,8 @@ export interface CheckpointWriterOptions {
   changes: Changes
   /** Before a slice of so many bytes is appended: puts what else is to be in it by `add`. */
   more(bytes: number): void
-  /** The checkpoint is finished and durable. */
-  finished(): void
+  /** The checkpoint is finished and durable, and opened to be read. */
+  finished(file: ReadFile): void
   /** It was given up. */
   aborted(): void
 }
@@ -123,6 +123,7 @@ export class CheckpointWriter implements OpenCheckpoint {
 
   async finish(): Promise<void> {
     await this.flush()
+    let finished: ReadFile
     try {
       const file = await this.opened()
       await this.syncing
@@ -132,12 +133,13 @@ export class CheckpointWriter implements OpenCheckpoint {
       await file.append([encodeFooter(this.epoch, this.entries, this.end)])
       await file.sync()
       await file.close()
+      finished = this.options.files.open(this.options.path)
     } catch (error) {
       await this.abort()
       throw storageError(error, this.options.path)
     }
     this.over = true
-    this.options.finished()
+    this.options.finished(finished)
   }
 
   async abort(): Promise<void> {
