@@ -18,7 +18,7 @@ const settings = { ...defaults, ...log.settings, snapshotMs: 5000 }
 
 /** What the topics differ in from the evaluator's answer for the raw records and the receipts. */
 async function differences(world: TaskWorld, process: TaskProcess): Promise<string[]> {
-  const records = (await process.records(TOPICS.raw)).map((record) => JSON.stringify(record))
+  const records = (await process.records(TOPICS.raw)).map((record, offset) => ({ offset, record: JSON.stringify(record) }))
   const answer = expected([{ records, receipts: world.observed.of(TASK) }], settings)
   return [
     ...compareSessions(await process.records(TOPICS.sessions), answer.sessions, { allVersions: true }),

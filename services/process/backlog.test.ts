@@ -28,7 +28,7 @@ async function start() {
   }
   const node = new SimNode({ world, settings, scheduler, random, insertFault: () => (store.isStopped ? 'early' : undefined) })
   await scheduler.until(node.start())
-  const [main] = node.logs
+  const main = node.journal
   const look = async () => {
     const sinks = node.sinks.map(({ stats }) => ({ topic: stats.topic, done: stats.done }))
     return backlogBytes({ tasks: node.lane.stats.map((task) => ({ ...task, topic: TOPICS.raw })), sinks }, (at, offset) =>

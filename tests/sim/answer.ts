@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict'
 import type { Receipt } from '../../engine/lane/receipt.ts'
 import { sessionStage } from '../../engine/lane/session-computer.ts'
+import type { BlockRange } from '../../engine/log/contract.ts'
 import { S } from '../../engine/state/keyed-state.ts'
+import type { StateStore } from '../../engine/state/store.ts'
 import { UserCodec } from '../../engine/state/user-codec.ts'
 import { HASH_SLACK } from '../../model/hash.ts'
 import { TOPICS } from '../../model/rows.ts'
@@ -11,7 +13,9 @@ import { openCheckpointStore } from '../../stores/state/checkpoint-store.ts'
 import { MemoryStore } from '../../streams/memory-store.ts'
 import { compareIncidents, compareSessions } from '../oracle/compare.ts'
 import { compareTiles } from '../oracle/tiles.ts'
-import { expected } from './expected.ts'
+import { expected, placeOf } from './expected.ts'
+import type { SimBroker } from './kafka/sim-broker.ts'
+import { changelogOf } from './kafka/sim-kafka-state.ts'
 import { partsOf } from './observed-stage.ts'
 import { Poison } from './poison.ts'
 import type { SeedSettings } from './seed-settings.ts'
@@ -35,12 +39,16 @@ export async function checkAnswer(world: World, { window, node, toSend }: SeedSe
   const rowsOf = <T = object>(topic: string): T[] => tables.get(topic)!.flatMap((rows) => rows.map(({ record }) => JSON.parse(record) as T))
   const histories = receipts.map((own, partition) => ({
     receipts: own,
-    records: tables.get(TOPICS.raw)![partition].map(({ record }) => record),
+    records: tables.get(TOPICS.raw)![partition],
   }))
   for (const [partition, { records }] of histories.entries()) {
     counts.rowsSentAgain += records.length - toSend[partition].length
     holds('nothing-lost', () =>
-      assert.deepEqual(new Set(records), new Set(toSend[partition]), `what was sent to partition ${partition} is what is there`),
+      assert.deepEqual(
+        new Set(records.map(({ record }) => record)),
+        new Set(toSend[partition]),
+        `what was sent to partition ${partition} is what is there`,
+      ),
     )
   }
   counts.idleAdvances += receipts.flat().filter(({ inputs, from, to }) => inputs.now !== undefined && inputs.atEnd && from === to).length
@@ -83,24 +91,36 @@ export async function checkAnswer(world: World, { window, node, toSend }: SeedSe
       for (const name of Object.keys(counted) as (keyof typeof counted)[]) counted[name] += own.at(-1)?.counters[name] ?? 0
     assert.deepEqual(counted, sum, 'the counters of the last receipts')
   })
-  for (const [partition, { records, receipts: own }] of histories.entries()) {
+  for (const [partition, own] of receipts.entries()) {
     if (own.length === 0) continue
-    const [state, without] = [await stateOf(world, partition, node), await stateWithoutFaults(node, partition, records, own)]
-    holds('same-state-without-faults', () => {
-      assert.deepEqual([...state.keys()].sort(), [...without.keys()].sort(), `keys of partition ${partition}`)
-      for (const [key, value] of without)
-        assert.ok(state.get(key) === value, `the value of ${JSON.stringify(key)} of partition ${partition}`)
-    })
+    const rows = tables.get(TOPICS.raw)![partition]
+    const without = await stateWithoutFaults(node, partition, rows, own)
+    const states = [await stateOf(world, partition, node)]
+    if (world.broker) states.push(await changelogState(world.broker, partition, node))
+    for (const state of states) {
+      holds('same-state-without-faults', () => {
+        assert.deepEqual([...state.keys()].sort(), [...without.keys()].sort(), `keys of partition ${partition}`)
+        for (const [key, value] of without)
+          assert.ok(state.get(key) === value, `the value of ${JSON.stringify(key)} of partition ${partition}`)
+      })
+    }
   }
 }
 
-/** Each offset once, from 0 on without a hole. */
+/** Each record once: embedded from 0 on without a hole, on Kafka those that were committed. */
 function tableOf(world: World, topic: string, partition: number): TableRow[] {
   const rows = world.tables
     .get(topic)!
     .rows.filter((row) => row.partition === partition)
     .sort((a, b) => a.offset - b.offset)
+  const committed = world.broker?.partition(topic, partition).committed()
   holds('each-row-once', () => {
+    if (committed)
+      return assert.deepEqual(
+        rows.map(({ offset, record }) => ({ offset, value: record })),
+        committed,
+        `the table of ${topic} has each committed record of partition ${partition} once`,
+      )
     for (const [at, { offset }] of rows.entries())
       assert.equal(offset, at, `the table of ${topic} has each offset of partition ${partition} once`)
   })
@@ -119,7 +139,7 @@ function checkOrder(topic: string, rows: readonly Row[]): void {
 /** By key; what symbols there were, and how they were numbered, is no part of a state. */
 type State = Map<string, string>
 
-function entriesOf(store: Pick<MemoryStore, 'entries' | 'get'>, node: SeedSettings['node']): State {
+function entriesOf(store: Pick<StateStore, 'entries' | 'get'>, node: SeedSettings['node']): State {
   const entries: State = new Map()
   for (const [key, index] of store.entries()) {
     const value = store.get(key)!
@@ -153,6 +173,13 @@ function canonical(value: Uint8Array, { topology }: SeedSettings['node']): strin
   return bytes.toString('hex')
 }
 
+/** As the last checkpoint left it in the changelog, which a machine without a cache begins with. */
+async function changelogState(broker: SimBroker, partition: number, node: SeedSettings['node']): Promise<State> {
+  const entries = await changelogOf(broker, TASKS_NAME(partition))
+  const keys = [...entries].map(([key, { index }]): [Buffer, Buffer] => [Buffer.from(key), index])
+  return entriesOf({ entries: () => keys, get: (key) => entries.get(`${Buffer.from(key)}`)?.value }, node)
+}
+
 /** As the last checkpoint left it on the disk. */
 async function stateOf(world: World, partition: number, node: SeedSettings['node']): Promise<State> {
   const files = new SimFiles(world.stateDisk)
@@ -164,16 +191,25 @@ async function stateOf(world: World, partition: number, node: SeedSettings['node
 async function stateWithoutFaults(
   node: SeedSettings['node'],
   partition: number,
-  records: readonly string[],
+  rows: readonly TableRow[],
   receipts: readonly Receipt[],
 ): Promise<State> {
   const store = new MemoryStore()
   const stage = sessionStage(node.topology)
   const computer = stage.computer({ lineage: 'sim', code: node.code, partition }, store)
   for (const { epoch, from, to, inputs, dead, forgotten } of receipts) {
-    const text = Buffer.from(`${records.slice(from, to).join('\n')}\n`)
-    const bytes = Buffer.concat([text, Buffer.alloc(HASH_SLACK)])
-    const blocks = to > from ? [{ baseOffset: from, count: to - from, pos: 0, length: text.length }] : []
+    const own = rows
+      .slice(placeOf(rows, from), placeOf(rows, to))
+      .map(({ offset, record }) => ({ offset, line: Buffer.from(`${record}\n`) }))
+    const bytes = Buffer.concat([...own.map(({ line }) => line), Buffer.alloc(HASH_SLACK)])
+    const blocks: BlockRange[] = []
+    let pos = 0
+    for (const { offset, line } of own) {
+      const last = blocks.at(-1)
+      if (last && last.baseOffset + last.count === offset) Object.assign(last, { count: last.count + 1, length: last.length + line.length })
+      else blocks.push({ baseOffset: offset, count: 1, pos, length: line.length })
+      pos += line.length
+    }
     computer.load({ bytes, blocks, next: to }, from, to)
     computer.compute(epoch, from, to, inputs, { dead: new Set(dead), forgotten })
   }

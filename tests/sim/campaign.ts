@@ -3,7 +3,7 @@ import { addCounts, type Count, type Counts, FAULTS, noCounts, notMet, PATHS } f
 import { type Cut, NO_CUT } from './cut.ts'
 import { EVENTS_MIN } from './seed-settings.ts'
 import { shrunkMessage } from './shrink.ts'
-import { SeedFailed, simulate } from './simulate.ts'
+import { type Ground, SeedFailed, simulate } from './simulate.ts'
 import { INVARIANTS } from './violation.ts'
 
 export interface Campaign {
@@ -17,12 +17,20 @@ export interface Campaign {
   missing: string[]
 }
 
+/** Of those that are run on both: every tenth seed is also run on Kafka, not in place of the embedded run. */
+const KAFKA_EVERY = 10
+const groundsOf = (seed: number, on: Ground | 'both'): Ground[] => {
+  if (on !== 'both') return [on]
+  return seed % KAFKA_EVERY === 0 ? ['embedded', 'kafka'] : ['embedded']
+}
+
 /** Runs the seeds one after the other; `onSeed` after each, and a failure ends it, after it was made smaller. `cut`: of the seeds. */
 export async function campaign(
   from: number,
   seeds: number,
   onSeed: (done: number, counts: Counts) => void = () => undefined,
   cut: Cut = NO_CUT,
+  on: Ground | 'both' = 'both',
 ): Promise<Campaign> {
   const counts = noCounts()
   const startedMs = performance.now()
@@ -30,7 +38,7 @@ export async function campaign(
   let done = 0
   for (; done < seeds && failures.length === 0; done++) {
     try {
-      addCounts(counts, await simulate(from + done, {}, cut))
+      for (const ground of groundsOf(from + done, on)) addCounts(counts, await simulate(from + done, {}, cut, ground))
     } catch (error) {
       const isWhole = error instanceof SeedFailed && cut === NO_CUT
       failures.push(isWhole ? await shrunkMessage(from + done, error) : (error as Error).message)
@@ -38,7 +46,7 @@ export async function campaign(
     onSeed(done + 1, counts)
   }
   const seconds = (performance.now() - startedMs) / 1000
-  return { from, seeds: done, counts, seconds, failures, missing: failures.length > 0 ? [] : notMet(counts, done) }
+  return { from, seeds: done, counts, seconds, failures, missing: failures.length > 0 || on !== 'both' ? [] : notMet(counts, done) }
 }
 
 const table = (of: Record<string, readonly [string, number]>, counts: Counts) =>

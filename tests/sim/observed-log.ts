@@ -154,16 +154,18 @@ export function observedLog(log: Log, observed: Observed, random?: () => number)
 /** The same records in other blocks: cut anywhere between two of them, and ended early. */
 function cutElsewhere(read: ReadResult, from: number, random: () => number): ReadResult {
   const blocks: BlockRange[] = []
-  const end = random() < 0.5 ? read.next : from + 1 + Math.floor(random() * (read.next - from))
+  // Behind its first record at least: an empty read is the end of the log.
+  const first = Math.max(from, read.blocks[0].baseOffset)
+  const end = random() < 0.5 ? read.next : first + 1 + Math.floor(random() * (read.next - first))
   for (const { baseOffset, count, pos, length } of read.blocks) {
-    let [start, first] = [pos, baseOffset]
+    let [start, base] = [pos, baseOffset]
     for (let at = pos, offset = baseOffset; at < pos + length && offset < end; at++) {
       if (read.bytes[at] !== 10) continue
       offset++
       const last = offset === baseOffset + count || offset === end
       if (!last && random() < 0.7) continue
-      if (offset > from) blocks.push({ baseOffset: first, count: offset - first, pos: start, length: at + 1 - start })
-      ;[start, first] = [at + 1, offset]
+      if (offset > from) blocks.push({ baseOffset: base, count: offset - base, pos: start, length: at + 1 - start })
+      ;[start, base] = [at + 1, offset]
     }
   }
   return { bytes: read.bytes, blocks, next: end }

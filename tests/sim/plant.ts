@@ -8,7 +8,9 @@ import type { StateStore } from '../../engine/state/store.ts'
 import type { SessionPipeline } from '../../engine/topology/topology.ts'
 import type { WireEvent } from '../../model/event.ts'
 import type { Files } from '../../stores/files/files.ts'
+import type { KafkaState } from '../../stores/kafka/kafka-state.ts'
 import type { JournalLog } from '../../stores/log/journal-log.ts'
+import type { SimBroker } from './kafka/sim-broker.ts'
 
 export interface Plant {
   files?(files: Files): Files
@@ -17,6 +19,9 @@ export interface Plant {
   /** What tasks see; `journal` is the one that it stands on. */
   taskLog?(log: Log, journal: JournalLog): Log
   sinkLog?(log: Log): Log
+  /** Not opened yet. */
+  kafkaState?(state: KafkaState): void
+  broker?(broker: SimBroker): void
   store?(store: StateStore): StateStore
   task?(task: PartitionTask): void
   computer?(computer: Computer): void

@@ -27,7 +27,7 @@ export async function shrink(seed: number, failed: SeedFailed, make: () => Plant
     if (isOver()) return false
     runs++
     try {
-      await simulate(seed, make(), { ...best.cut, ...change })
+      await simulate(seed, make(), { ...best.cut, ...change }, failed.ground)
       return false
     } catch (error) {
       if (!(error instanceof SeedFailed)) throw error
@@ -64,6 +64,6 @@ export async function shrunkMessage(seed: number, failed: SeedFailed, make?: () 
   const { events, faults } = failed
   return [
     small.message,
-    `That is what is left of ${events} events and ${faults.length} faults. All of it: npm run simulate -- --seeds 1 --from ${seed}`,
+    `That is what is left of ${events} events and ${faults.length} faults. All of it: npm run simulate -- --seeds 1 --from ${seed}${failed.ground === 'kafka' ? ' --kafka' : ''}`,
   ].join('\n')
 }

@@ -7,16 +7,20 @@ import { PartitionTask } from '../../engine/lane/task.ts'
 import type { Log } from '../../engine/log/contract.ts'
 import { sinkDefaults } from '../../engine/sink/contract.ts'
 import { SinkTask } from '../../engine/sink/sink-task.ts'
+import type { StateStore } from '../../engine/state/store.ts'
 import { TOPICS } from '../../model/rows.ts'
 import type { Files } from '../../stores/files/files.ts'
 import { StorageError } from '../../stores/files/storage-error.ts'
-import type { JournalLog } from '../../stores/log/journal-log.ts'
+import { JournalLog } from '../../stores/log/journal-log.ts'
 import { openCheckpointStore } from '../../stores/state/checkpoint-store.ts'
+import type { SimClient } from './kafka/sim-client.ts'
+import { openSimState } from './kafka/sim-kafka-state.ts'
 import { observedLog } from './observed-log.ts'
 import { observedStage } from './observed-stage.ts'
 import type { Plant } from './plant.ts'
 import type { SimProcess } from './scheduler.ts'
 import { SimFiles } from './sim-files.ts'
+import type { NodeLog } from './sim-node.ts'
 import { DEADLINE_MS, type InsertFault } from './sim-table.ts'
 import { Violation } from './violation.ts'
 import type { NodeSettings, World } from './world.ts'
@@ -25,6 +29,8 @@ export interface LaneWorld {
   world: World
   settings: NodeSettings
   process: SimProcess
+  /** Its way to the broker, where there is one. */
+  client: SimClient | undefined
   random: () => number
   /** What has really passed. */
   nowMs: () => number
@@ -49,15 +55,15 @@ export class SimLane {
   /** Epochs that recoveries have computed again. */
   recomputed = 0
   recoveries = 0
-  readonly journal: JournalLog
+  readonly journal: NodeLog
   private readonly own: LaneWorld
-  private readonly main: JournalLog
+  private readonly main: NodeLog
   private readonly files: SimFiles
   private isFenced = false
   private isOver = false
 
   /** `main`: the journal of the main thread, whose log the sinks use. */
-  constructor(own: LaneWorld, main: JournalLog, journal: JournalLog) {
+  constructor(own: LaneWorld, main: NodeLog, journal: NodeLog) {
     this.own = own
     this.main = main
     this.journal = journal
@@ -67,7 +73,7 @@ export class SimLane {
         return own.process.step(label)
       },
     })
-    own.plant.journal?.(journal)
+    if (journal instanceof JournalLog) own.plant.journal?.(journal)
   }
 
   /** Recovers every partition. */
@@ -75,7 +81,7 @@ export class SimLane {
     const { world, settings, process, random, cuts, plant } = this.own
     const { clock } = process
     const observed = observedLog(this.journal, world.observed, cuts ? random : undefined)
-    const log = this.unlessFenced(plant.taskLog?.(observed, this.journal) ?? observed)
+    const log = this.unlessFenced(plant.taskLog?.(observed, this.journal as JournalLog) ?? observed)
     const { topology, code, epochBytes, checkpointBytes, cacheBytes, epochMs, live } = settings
     const pipeline = plant.pipeline?.(topology.pipeline) ?? topology.pipeline
     const stage = observedStage(sessionStage({ ...topology, pipeline }), {
@@ -87,7 +93,7 @@ export class SimLane {
     })
     const files: Files = plant.files?.(this.files) ?? this.files
     for (const partition of world.toSend.keys()) {
-      const opened = await openCheckpointStore({ files, folder: join('/state', `${partition}`), slackBytes: 0, filesMax: 3 })
+      const opened = await this.openState(files, partition)
       const store = plant.store?.(opened) ?? opened
       const options = { stage, lineage: 'sim', code, partition, epochBytes, checkpointBytes, cacheBytes, exactlyOnce: true }
       const task = new PartitionTask(options, log, store)
@@ -125,13 +131,21 @@ export class SimLane {
    *  a thread that is dead: what that has on its way to the disk arrives there, and is never published. */
   fence(sameWriter: boolean): void {
     this.isFenced = true
-    if (sameWriter && !this.own.plant.journal) this.journal.view.publish = () => false
+    if (sameWriter && !this.own.plant.journal && this.journal instanceof JournalLog) this.journal.view.publish = () => false
     for (const promise of this.running) promise.catch(() => undefined)
   }
 
   /** The log is about to be closed. An owner that was fenced does not know, and would ask for changes for ever. */
   end(): void {
     this.isOver = true
+  }
+
+  private openState(files: Files, partition: number): Promise<StateStore> {
+    const { world, client, plant } = this.own
+    const folder = join('/state', `${partition}`)
+    if (!client) return openCheckpointStore({ files, folder, slackBytes: 0, filesMax: 3 })
+    const restored = (rows: number) => void (world.observed.counts.rowsRestored += rows)
+    return openSimState({ client, name: TASKS_NAME(partition), files, folder, plant, restored })
   }
 
   private async startSinks(): Promise<void> {
@@ -187,11 +201,19 @@ export class SimLane {
     const { world } = this.own
     if (!this.isFenced) return void world.stopped.push({ what, error })
     // A full disk or an outage, or a stop while it waited for one, is no alarm about what another owner did.
-    const { code } = error as { code?: string }
-    if (error instanceof Violation || ['FENCED', 'DISK_FULL', 'DISK_FAILED', 'INSERT_FAILED', 'SINK_STOPPED'].includes(code ?? '')) return
+    const { code = '' } = error as { code?: string }
+    if (
+      error instanceof Violation ||
+      MAY_PASS.includes(code) ||
+      ['FENCED', 'DISK_FULL', 'DISK_FAILED', 'INSERT_FAILED', 'SINK_STOPPED'].includes(code)
+    )
+      return
     world.observed.violation ??= new Violation('no-false-alarm', `${what} of an owner that was fenced: ${code}`, { cause: error })
   }
 }
+
+/** What a broker that does not answer, or has ended a transaction, is told as. */
+export const MAY_PASS = ['KAFKA_UNAVAILABLE', 'KAFKA_TRANSACTION_LOST', 'KAFKA_FAILED']
 
 /** How long an owner before may still have requests at a table: it sends them again for half a window, and each has its deadline. */
 export const ORPHAN_MS = SINK.windowMs / 2 + DEADLINE_MS

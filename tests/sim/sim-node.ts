@@ -2,13 +2,15 @@
 //
 // World (world.ts) owns what survives; SimNode is one process's life over it, up to kill() or stop().
 import type { Lane } from '../../engine/lane/lane.ts'
-import type { Claim, LogReceipt } from '../../engine/log/contract.ts'
+import type { Claim, Log, LogReceipt } from '../../engine/log/contract.ts'
 import type { SinkTask } from '../../engine/sink/sink-task.ts'
 import { TOPICS } from '../../model/rows.ts'
 import type { Files } from '../../stores/files/files.ts'
 import { type JournalLog, openJournalLog } from '../../stores/log/journal-log.ts'
 import { prepareLog } from '../../stores/log/prepare-log.ts'
 import { localWaits, type SharedLog } from '../../stores/log/shared-log.ts'
+import { type RequestFault, SimClient } from './kafka/sim-client.ts'
+import { SimKafkaLog } from './kafka/sim-kafka-log.ts'
 import type { Plant } from './plant.ts'
 import type { Scheduler, SimProcess } from './scheduler.ts'
 import { SimFiles } from './sim-files.ts'
@@ -25,12 +27,17 @@ export interface NodeOptions {
   random: () => number
   /** What goes wrong with the next insert into a table. */
   insertFault?: () => InsertFault
+  /** What goes wrong with the next request to a broker that writes. */
+  requestFault?: () => RequestFault
   /** Reads are cut elsewhere than the blocks were written. */
   cuts?: boolean
   /** How often a pass of evictions is the process's last. */
   deathInEviction?: number
   plant?: Plant
 }
+
+/** Only files of journals are looked after by their process. */
+export type NodeLog = Log & { retain?(): Promise<number> }
 
 interface ProducerReceipt extends LogReceipt {
   /** Per partition: how many records clients have been told are safe. */
@@ -43,12 +50,14 @@ export class SimNode {
   readonly process: SimProcess
   readonly files: SimFiles
   /** Of the main thread, and of the lane. */
-  logs: JournalLog[] = []
+  logs: NodeLog[] = []
   owner!: SimLane
   /** Why it died where nothing is awaited. */
   diedIn: 'eviction' | 'poison' | undefined
   isStopping = false
   private readonly options: NodeOptions
+  private readonly client: SimClient | undefined
+  private endsLog!: NodeLog
   private shared!: SharedLog
   private readonly waits = localWaits()
   private readonly owners: SimLane[] = []
@@ -59,6 +68,17 @@ export class SimNode {
     this.options = options
     this.process = options.scheduler.process()
     this.files = new SimFiles(options.world.disk, { schedule: (label) => this.process.step(label) })
+    const { world, scheduler, random, requestFault = () => undefined } = options
+    const { broker, observed } = world
+    if (!broker) return
+    const met = (what: 'fetchesFromBefore' | 'holesRead') => void observed.counts[what]++
+    const nowMs = () => scheduler.nowMs
+    this.client = new SimClient({ broker, process: this.process, nowMs, random, fault: requestFault, met })
+  }
+
+  /** Of the main thread, where the log is embedded. */
+  get journal(): JournalLog {
+    return this.logs[0] as JournalLog
   }
 
   get lane(): Lane {
@@ -86,12 +106,17 @@ export class SimNode {
   /** Opens everything and recovers; nothing runs. */
   async open(): Promise<void> {
     const files = this.options.plant?.files?.(this.files) ?? this.files
-    this.shared = await prepareLog({ files, folder: '/log', writers: WRITERS })
-    this.logs = [await this.journal('main', files), await this.journal('lane', files)]
-    // As a process does, before a claim can fail and what it is about be deleted.
-    for (const partition of this.options.world.toSend.keys())
-      await this.logs[0].reserve(TASKS_NAME(partition), { topic: TOPICS.raw, partition })
-    void this.retaining()
+    if (this.client) this.logs = [new SimKafkaLog(this.client), new SimKafkaLog(this.client)]
+    else {
+      this.shared = await prepareLog({ files, folder: '/log', writers: WRITERS })
+      const main = await this.openJournal('main', files)
+      this.logs = [main, await this.openJournal('lane', files)]
+      // As a process does, before a claim can fail and what it is about be deleted.
+      for (const partition of this.options.world.toSend.keys()) await main.reserve(TASKS_NAME(partition), { topic: TOPICS.raw, partition })
+      void this.retaining()
+    }
+    // Of its own: nobody reads by it.
+    this.endsLog = this.client ? new SimKafkaLog(this.client) : this.logs[0]
     this.owner = this.newLane(this.logs[1])
     await this.owner.open()
   }
@@ -102,7 +127,7 @@ export class SimNode {
       const { world, plant } = this.options
       const files = plant?.files?.(this.files) ?? this.files
       this.owner.fence(sameWriter)
-      const journal = await this.journal(sameWriter ? 'lane' : 'spare', files)
+      const journal = this.client ? new SimKafkaLog(this.client) : await this.openJournal(sameWriter ? 'lane' : 'spare', files)
       world.claimState()
       const next = this.newLane(journal)
       await next.open()
@@ -156,7 +181,7 @@ export class SimNode {
   }
 
   async ends(topic: string): Promise<number[]> {
-    return Promise.all(this.options.world.toSend.map(async (_, partition) => (await this.logs[0].bounds({ topic, partition })).end))
+    return Promise.all(this.options.world.toSend.map(async (_, partition) => (await this.endsLog.bounds({ topic, partition })).end))
   }
 
   /** Everything that was sent is in epochs and in tables. */
@@ -196,14 +221,14 @@ export class SimNode {
     return this.process.kill()
   }
 
-  private async journal(writer: string, files: Files): Promise<JournalLog> {
+  private async openJournal(writer: string, files: Files): Promise<JournalLog> {
     const { journalBytes, retention } = this.options.settings
     const { shared, waits } = this
     const nowMs = () => this.process.clock.now()
     return openJournalLog({ files, folder: '/log', writer, shared, waits, journalBytes, retention, nowMs })
   }
 
-  private newLane(journal: JournalLog): SimLane {
+  private newLane(journal: NodeLog): SimLane {
     const {
       world,
       settings,
@@ -221,7 +246,7 @@ export class SimNode {
     const dieInEviction = () => (random() < deathInEviction ? { afterLooks: Math.floor(random() * 4), die } : undefined)
     const nowMs = () => scheduler.nowMs
     const lane = new SimLane(
-      { world, settings, process: this.process, random, nowMs, insertFault, cuts, plant, dieInEviction },
+      { world, settings, process: this.process, client: this.client, random, nowMs, insertFault, cuts, plant, dieInEviction },
       this.logs[0],
       journal,
     )
@@ -236,9 +261,9 @@ export class SimNode {
     if (settings.retainMs === undefined) return
     while (this.process.alive) {
       await this.process.clock.sleep(settings.retainMs)
-      world.observed.counts.filesReleased += await this.logs[0].retain().catch(() => 0)
+      world.observed.counts.filesReleased += (await this.logs[0].retain?.().catch(() => 0)) ?? 0
       const owner = this.isTakingOver ? undefined : this.owner
-      world.observed.counts.filesReleased += (await owner?.journal.retain().catch(() => 0)) ?? 0
+      world.observed.counts.filesReleased += (await owner?.journal.retain?.().catch(() => 0)) ?? 0
     }
   }
 }

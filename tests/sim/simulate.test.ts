@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { campaign } from './campaign.ts'
 import { addCounts, noCounts, notMet } from './counts.ts'
+import { NO_CUT } from './cut.ts'
 import { simulate } from './simulate.ts'
 
 const SEEDS = 200
@@ -23,8 +24,10 @@ describe(`${SEEDS} seeds: what must hold, holds`, () => {
   })
 })
 
-test('the same seed is the same run', async () => {
+test('the same seed is the same run, embedded and on Kafka', async () => {
   expect(await simulate(7)).toEqual(await simulate(7))
+  const onKafka = () => simulate(7, {}, NO_CUT, 'kafka')
+  expect(await onKafka()).toEqual(await onKafka())
 })
 
 test('what was never met fails a campaign', () => {

@@ -4,14 +4,19 @@
 //   lives 1 … n: start → produce, process, insert → killed at a step (half of the time with the power)
 //   last life: nothing goes wrong any more → drained → stopped → compared
 
+import { TOPICS } from '../../model/rows.ts'
 import { checkAnswer } from './answer.ts'
 import { type Counts, FAULTS, noCounts } from './counts.ts'
 import { type Cut, cutText, NO_CUT } from './cut.ts'
+import { disturbBroker } from './kafka/disturb-broker.ts'
+import { SimBroker } from './kafka/sim-broker.ts'
+import type { RequestFault } from './kafka/sim-client.ts'
 import { OTHER_CODE, otherSettings, startOtherCode } from './other-code.ts'
 import type { Plant } from './plant.ts'
 import { Scheduler } from './scheduler.ts'
 import { type SeedSettings, seedSettings } from './seed-settings.ts'
 import { seeded } from './seeded.ts'
+import { MAY_PASS, TASKS_NAME } from './sim-lane.ts'
 import { SimNode, World } from './sim-node.ts'
 import { DEADLINE_MS, type InsertFault } from './sim-table.ts'
 import { Violation, violationOf } from './violation.ts'
@@ -26,7 +31,12 @@ const LAST_LIFE_MS = 3 * 3_600_000
 const AIMS = ['killsInCheckpoint', 'killsInStateRemoval', 'killsInInsert', 'killsInReadBack', 'killsInRetention'] as const
 const AIM_STEPS_MAX = 1500
 const OUTAGE_MS_MAX = 150_000
-const NO_ROOM = ['DISK_FULL', 'DISK_FAILED', 'PARTITION_STOPPED']
+const BROKER_OUTAGE_MS_MAX = 60_000
+const LONG_STOP_MS_MAX = 4 * 86_400_000
+const NO_ROOM = ['DISK_FULL', 'DISK_FAILED', 'PARTITION_STOPPED', ...MAY_PASS]
+
+/** What the log and the state stand on. */
+export type Ground = 'embedded' | 'kafka'
 
 /** A fault of a run: its number among those that the run decided on, and its kind. */
 export interface MetFault {
@@ -42,16 +52,17 @@ export class SeedFailed extends Error {
   readonly faults: readonly MetFault[]
   readonly events: number
   readonly lives: number
+  readonly ground: Ground
 
-  constructor(seed: number, violation: Violation, { cut, story, scheduler, faults, events, lives }: Run) {
+  constructor(seed: number, violation: Violation, { cut, story, scheduler, faults, events, lives, ground }: Run) {
     const again = cut === NO_CUT ? '' : ` --cut ${cutText(cut)}`
     const lines = [
-      `seed ${seed}: ${violation.message}`,
+      `seed ${seed}${ground === 'kafka' ? ' on Kafka' : ''}: ${violation.message}`,
       `What had gone wrong (${events} events, ${faults.length} faults${faults.length > 12 ? ', the last ones' : ''}):`,
       ...story.slice(-12).map((line) => `  ${line}`),
       'The last steps:',
       ...shortened(scheduler.trace.slice(-60)).map((line) => `  ${line}`),
-      `Again: npm run simulate -- --seeds 1 --from ${seed}${again}`,
+      `Again: npm run simulate -- --seeds 1 --from ${seed}${ground === 'kafka' ? ' --kafka' : ''}${again}`,
     ]
     super(lines.join('\n'), { cause: violation })
     this.violation = violation
@@ -59,13 +70,14 @@ export class SeedFailed extends Error {
     this.faults = faults
     this.events = events
     this.lives = lives
+    this.ground = ground
   }
 }
 
 /** Runs the seed, or what a cut leaves of it. Throws SeedFailed. */
-export async function simulate(seed: number, plant: Plant = {}, cut: Cut = NO_CUT): Promise<Counts> {
+export async function simulate(seed: number, plant: Plant = {}, cut: Cut = NO_CUT, ground: Ground = 'embedded'): Promise<Counts> {
   const counts = noCounts()
-  const run = new Run(seed, counts, plant, cut)
+  const run = new Run(seed, counts, plant, cut, ground)
   try {
     await run.all()
     return counts
@@ -83,6 +95,7 @@ class Run {
   readonly story: string[] = []
   readonly faults: MetFault[] = []
   readonly cut: Cut
+  readonly ground: Ground
   /** Lives that ended otherwise than the last one. */
   lives = 0
   /** Faults that were decided on, those that the cut leaves out among them. */
@@ -92,17 +105,28 @@ class Run {
   private readonly random: () => number
   private readonly seed: SeedSettings
   private harmless = false
+  private brokerIsCalm = false
   /** The tables answer nobody until then. */
   private outageEndsMs = 0
   private node: SimNode | undefined
 
-  constructor(seed: number, counts: Counts, plant: Plant, cut: Cut) {
+  constructor(seed: number, counts: Counts, plant: Plant, cut: Cut, ground: Ground) {
+    this.ground = ground
     this.counts = counts
     this.plant = plant
     this.cut = cut
     this.random = seeded(seed)
     this.seed = seedSettings(seed, this.random, plant, cut)
-    this.world = new World(this.seed.toSend, counts)
+    const broker = ground === 'kafka' ? new SimBroker() : undefined
+    if (broker) {
+      // Whoever has not come yet needs all of it: retention is longer than it takes to come.
+      for (const topic of Object.values(TOPICS))
+        for (const partition of this.seed.toSend.keys())
+          for (const name of [`sink.sim.${topic}`, ...(topic === TOPICS.raw ? [TASKS_NAME(partition)] : [])])
+            broker.need(name, topic, partition, 0)
+      plant.broker?.(broker)
+    }
+    this.world = new World(this.seed.toSend, counts, broker)
     this.scheduler = new Scheduler(this.random, START_MS)
     this.seed.poison.die = () => {
       const { node } = this
@@ -134,14 +158,21 @@ class Run {
         scheduler.skewMs += (this.random() < 0.5 ? -1 : 1) * this.below(this.pick([1000, 60_000, 7_200_000]))
         this.fault('clockJumps', `to ${scheduler.skewMs} ms`)
       }
+      if (world.broker) this.betweenMachines(world.broker)
       if (this.random() < 0.2 && this.occurs('otherCode')) {
         const kind = this.pick(OTHER_CODE)
         this.fault('otherCode', kind)
+        this.brokerIsCalm = true
         await startOtherCode(this.newNode(otherSettings(this.seed, kind)), kind, world, scheduler)
+        this.brokerIsCalm = false
       }
     }
     this.harmless = true
     await this.lastLife()
+    if (world.broker) {
+      counts.transactionsAborted += world.broker.met.aborted
+      counts.transactionsTimedOut += world.broker.met.timedOut
+    }
     const { poison } = this.seed
     counts.poisonRecords += poison.always
     counts.failuresOnce += poison.once
@@ -151,6 +182,17 @@ class Run {
       counts.readBacks += table.readBacks
     }
     await checkAnswer(world, this.seed)
+  }
+
+  /** Nobody is there for a while; then a process on any machine. */
+  private betweenMachines(broker: SimBroker): void {
+    if (this.world.changeMachine(this.random)) this.counts.machineChanges++
+    if (this.random() < 0.5 && this.occurs('longStops')) {
+      this.scheduler.nowMs += this.below(LONG_STOP_MS_MAX)
+      this.fault('longStops')
+      disturbBroker(broker, this.counts, this.random, this.scheduler.nowMs)
+    }
+    broker.outageEndsMs = 0
   }
 
   /** Nothing of it goes on. */
@@ -236,13 +278,14 @@ class Run {
     for (const { what, error } of world.stopped.splice(0)) {
       const { code } = error as { code?: string }
       // While a process starts a full disk stops a partition.
-      if (code !== 'DISK_FULL' && code !== 'DISK_FAILED') throw violationOf(error, what)
+      if (!NO_ROOM.includes(code ?? '')) throw violationOf(error, what)
     }
   }
 
   /** What befalls a living process between two steps, now and then. */
   private disturb(): void {
     const { world, scheduler } = this
+    if (world.broker) this.disturbBroker(world.broker)
     if (this.random() < 0.001 && this.occurs('diskFull')) {
       for (const disk of world.disks) disk.freeBytes = this.below(2000)
       this.fault('diskFull')
@@ -264,6 +307,25 @@ class Run {
       scheduler.skewMs += this.below(this.pick([1000, 60_000, 7_200_000]))
       this.fault('clockJumps', `to ${scheduler.skewMs} ms`)
     }
+  }
+
+  /** What a broker does by itself, and what befalls it. */
+  private disturbBroker(broker: SimBroker): void {
+    if (this.random() < 0.003) disturbBroker(broker, this.counts, this.random, this.scheduler.nowMs)
+    if (this.random() < 0.0002 && this.occurs('brokerOutages')) {
+      const ms = this.below(this.pick([2000, BROKER_OUTAGE_MS_MAX]))
+      broker.outageEndsMs = this.scheduler.nowMs + ms
+      this.fault('brokerOutages', `for ${ms} ms`)
+    }
+  }
+
+  private requestFault(): RequestFault {
+    if (this.harmless || this.brokerIsCalm || this.random() < 0.99) return undefined
+    const fault = this.pick(['early', 'late'] as const)
+    const kind = fault === 'early' ? 'requestsFailed' : 'requestsUnanswered'
+    if (!this.occurs(kind)) return undefined
+    this.fault(kind)
+    return fault
   }
 
   private async step(): Promise<void> {
@@ -310,10 +372,11 @@ class Run {
   private newNode(settings = this.seed.node): SimNode {
     const { world, scheduler, random, plant } = this
     const insertFault = () => this.insertFault()
+    const requestFault = () => this.requestFault()
     const { without } = this.cut
     const deathInEviction = this.harmless || without.has('killsInEviction') ? 0 : 0.01
     const cuts = !without.has('cutsElsewhere')
-    this.node = new SimNode({ world, settings, scheduler, random, insertFault, cuts, deathInEviction, plant })
+    this.node = new SimNode({ world, settings, scheduler, random, insertFault, requestFault, cuts, deathInEviction, plant })
     return this.node
   }
 
@@ -348,6 +411,7 @@ function whereIn(labels: readonly string[]): (keyof typeof FAULTS)[] {
   const is = (pattern: RegExp) => labels.some((label) => pattern.test(label))
   const inside: (keyof typeof FAULTS)[] = []
   if (is(/^(append on|appended|sync|synced) \/log\/.*\.jnl$/)) inside.push('killsInCommit')
+  if (is(/^(produce|commit) packmill\.task\./)) inside.push('killsInTransaction')
   if (is(/^(created?|append|append on|appended|sync|synced) \/state\//)) inside.push('killsInCheckpoint')
   if (is(/^removed? \/state\//)) inside.push('killsInStateRemoval')
   if (is(/ part [01]$/)) inside.push('killsInInsert')

@@ -3,6 +3,7 @@ import type { Topology } from '../../engine/topology/topology.ts'
 import { TOPICS } from '../../model/rows.ts'
 import type { Retention } from '../../stores/log/retention.ts'
 import type { Counts } from './counts.ts'
+import type { SimBroker } from './kafka/sim-broker.ts'
 import { Observed } from './observed-log.ts'
 import { SimDisk } from './sim-files.ts'
 import { SimTable } from './sim-table.ts'
@@ -28,6 +29,8 @@ export interface NodeSettings {
   sliceBytes?: number
 }
 
+const MACHINES = 3
+
 export class World {
   readonly disk = new SimDisk()
   /** Where state lies: the same disk, until a second owner has a claim of its own on it. */
@@ -41,18 +44,36 @@ export class World {
   /** Partitions that said that they wait, and that they go on. */
   readonly waits: string[] = []
 
-  constructor(toSend: readonly (readonly string[])[], counts?: Counts) {
+  /** Where the log and the state are, in place of the disk: that is a machine's cache then. */
+  readonly broker: SimBroker | undefined
+  private readonly machines: SimDisk[]
+
+  constructor(toSend: readonly (readonly string[])[], counts?: Counts, broker?: SimBroker) {
     this.toSend = toSend
+    this.broker = broker
+    this.machines = broker ? Array.from({ length: MACHINES }, () => new SimDisk()) : []
+    if (broker) this.stateDisk = this.machines[0]
     this.observed = new Observed(counts)
   }
 
   get disks(): SimDisk[] {
-    return [...new Set([this.disk, this.stateDisk])]
+    return this.broker ? this.machines : [...new Set([this.disk, this.stateDisk])]
+  }
+
+  /** The next process is on another machine, or on the same one: its cache may be of long ago. */
+  changeMachine(random: () => number): boolean {
+    const before = this.stateDisk
+    this.stateDisk = this.machines[Math.floor(random() * MACHINES)]
+    return this.stateDisk !== before
   }
 
   /** From here on whoever has the state open can finish no checkpoint any more: that is what a claim of the state store means. */
   claimState(): void {
     const before = this.stateDisk
+    if (this.broker) {
+      this.stateDisk = this.machines[(this.machines.indexOf(before) + 1) % MACHINES]
+      return
+    }
     this.stateDisk = before.fork('/state/')
     before.fullFolder = '/state/'
   }

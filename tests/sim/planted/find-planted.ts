@@ -1,4 +1,5 @@
 // Looks for the first seed that finds a planted bug.
+import { NO_CUT } from '../cut.ts'
 import { SeedFailed, simulate } from '../simulate.ts'
 import type { Invariant } from '../violation.ts'
 import type { PlantedBug } from './planted.ts'
@@ -13,9 +14,9 @@ export async function findPlanted(bug: PlantedBug, from: number, seeds: number):
 }
 
 /** What the seed finds it as, or undefined. */
-export async function foundAs({ make }: PlantedBug, seed: number): Promise<Invariant | undefined> {
+export async function foundAs({ make, ground }: PlantedBug, seed: number): Promise<Invariant | undefined> {
   try {
-    await simulate(seed, make())
+    await simulate(seed, make(), NO_CUT, ground)
     return undefined
   } catch (error) {
     if (error instanceof SeedFailed) return error.violation.invariant
