@@ -1,6 +1,10 @@
 // What one process's membership in a group says and when, over a real broker. With real processes that die: tests/kafka/members.kafka.test.ts.
 import { randomBytes } from 'node:crypto'
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { serversFolder } from '../../dev/cache-folder.ts'
+import { startKafka, stopKafka } from '../../dev/kafka/server.ts'
 import { kafkaServer } from '../../tests/kafka-server.ts'
 import { type GroupMembership, type GroupMembershipOptions, joinGroup } from './group-membership.ts'
 import { kafkaClient } from './kafka-client.ts'
@@ -26,7 +30,7 @@ describe.runIf(server)('A membership in a group', () => {
     open = []
   })
 
-  async function join(instanceId?: string, more: Partial<GroupMembershipOptions> = {}): Promise<Told> {
+  async function joined(instanceId?: string, more: Partial<GroupMembershipOptions> = {}): Promise<Told> {
     const told: string[] = []
     let onFailed: (error: Error) => void = () => undefined
     const failed = new Promise<Error>((resolve) => (onFailed = resolve))
@@ -49,9 +53,9 @@ describe.runIf(server)('A membership in a group', () => {
   }
 
   it('is told of its partitions before it has joined; the next member gets those that it gives up', async () => {
-    const first = await join('a')
+    const first = await joined('a')
     expect(first.told).toEqual(['assigned 0,1,2,3'])
-    const second = await join('b')
+    const second = await joined('b')
     await expect.poll(() => second.told, { timeout: 20_000 }).toEqual(['assigned 2,3'])
     expect(first.told).toEqual(['assigned 0,1,2,3', 'revoked 2,3'])
     expect([first.membership.partitions, second.membership.partitions]).toEqual([
@@ -63,19 +67,19 @@ describe.runIf(server)('A membership in a group', () => {
   })
 
   it('goes on without a drain that takes longer than its budget: what was drained is lost', async () => {
-    const first = await join('a', { onRevoked: () => new Promise(() => undefined) })
-    const second = await join('b')
+    const first = await joined('a', { onRevoked: () => new Promise(() => undefined) })
+    const second = await joined('b')
     await expect.poll(() => second.membership.partitions, { timeout: 20_000 }).toEqual([2, 3])
     expect(first.told).toEqual(['assigned 0,1,2,3', 'lost 2,3'])
     expect(first.membership.partitions).toEqual([0, 1])
   })
 
   it('that is closed without leaving is the same one when it comes back; the others hear nothing', async () => {
-    const first = await join('a')
-    const second = await join('b')
+    const first = await joined('a')
+    const second = await joined('b')
     await expect.poll(() => second.membership.partitions, { timeout: 20_000 }).toEqual([2, 3])
     await second.membership.close({ leave: false })
-    const back = await join('b')
+    const back = await joined('b')
     expect(back.told).toEqual(['assigned 2,3'])
     await back.membership.close()
     await expect.poll(() => first.membership.partitions, { timeout: 20_000 }).toEqual([0, 1, 2, 3])
@@ -83,8 +87,8 @@ describe.runIf(server)('A membership in a group', () => {
   })
 
   it('ends where another process joins under its instance id', async () => {
-    const first = await join('a')
-    const second = await join('a')
+    const first = await joined('a')
+    const second = await joined('a')
     expect(second.told).toEqual(['assigned 0,1,2,3'])
     await expect(first.failed).resolves.toMatchObject({ code: 'KAFKA_INSTANCE_TAKEN', advice: /kafka.groupInstanceId/ })
     expect(first.told.at(-1)).toBe('lost 0,1,2,3')
@@ -94,7 +98,7 @@ describe.runIf(server)('A membership in a group', () => {
   })
 
   it('is shown to kafka-consumer-groups with who has what', async () => {
-    await join('a')
+    await joined('a')
     const admin = kafkaClient({ brokers: [server!.broker] }).admin()
     await admin.connect()
     const { groups } = await admin.describeGroups([groupId])
@@ -103,7 +107,7 @@ describe.runIf(server)('A membership in a group', () => {
   })
 
   it('is refused with what to do where the broker allows no such session', async () => {
-    await expect(join('a', { sessionTimeoutMs: 20 })).rejects.toMatchObject({
+    await expect(joined('a', { sessionTimeoutMs: 20 })).rejects.toMatchObject({
       code: 'KAFKA_GROUP_REFUSED',
       advice: /kafka.sessionTimeoutMs/,
     })
@@ -116,11 +120,47 @@ describe.runIf(server)('A membership in a group', () => {
     await admin.createTopics({ topics: [{ topic: `${groupId}.t`, numPartitions: 1 }] })
     await consumer.connect()
     await consumer.subscribe({ topic: `${groupId}.t` })
-    const joined = new Promise((resolve) => consumer.on('consumer.group_join', resolve))
+    const consuming = new Promise((resolve) => consumer.on('consumer.group_join', resolve))
     await consumer.run({ eachMessage: async () => undefined })
-    await joined
-    await expect(join('a')).rejects.toMatchObject({ code: 'KAFKA_GROUP_REFUSED', advice: /kafka-consumer-groups/ })
+    await consuming
+    await expect(joined('a')).rejects.toMatchObject({ code: 'KAFKA_GROUP_REFUSED', advice: /kafka-consumer-groups/ })
     await consumer.disconnect()
     await admin.disconnect()
   })
+})
+
+describe.runIf(server)('A membership whose broker is killed', () => {
+  it('keeps what it has, and is a member again when the broker is back', async () => {
+    // Where the end of the run finds it, should this test not come to its own.
+    const folder = join(serversFolder, `kafka-membership-${process.pid}`)
+    const start = () => startKafka(folder, Number(process.env.TEST_RUN_PID))
+    let broker = await start()
+    const told: string[] = []
+    const member = (instanceId: string) =>
+      joinGroup({
+        connection: { brokers: [broker.broker] },
+        groupId: 'members',
+        instanceId,
+        topic: 'events.raw',
+        partitions: PARTITIONS,
+        sessionTimeoutMs: 30_000,
+        drainMs: 1_000,
+        onAssigned: (partitions) => told.push(`${instanceId} assigned ${partitions}`),
+        onRevoked: async (partitions) => void told.push(`${instanceId} revoked ${partitions}`),
+        onLost: (partitions) => told.push(`${instanceId} lost ${partitions}`),
+        onFailed: (error) => told.push(`${instanceId} failed ${error.message}`),
+      })
+    const members: GroupMembership[] = []
+    try {
+      members.push(await member('a'))
+      await stopKafka(broker, true)
+      broker = await start()
+      members.push(await member('b'))
+      await expect.poll(() => told, { timeout: 40_000 }).toEqual(['a assigned 0,1,2,3', 'a revoked 2,3', 'b assigned 2,3'])
+    } finally {
+      await Promise.all(members.map((one) => one.close()))
+      await stopKafka(broker, true)
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }, 120_000)
 })
