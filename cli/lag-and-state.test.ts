@@ -101,6 +101,10 @@ describe('lag', () => {
       const { code, out } = await watching.ended
       expect(code).toBe(0)
       for (const line of out.trim().split('\n')) expect((JSON.parse(line) as LagLook).process?.pid).toBe(running.child.pid)
+      const patient = startPackmill(folder, ['lag', '--data', 'beside', '--watch', '--every', '3600', '--json'])
+      await patient.says(/"lag":.*\n/)
+      patient.child.kill('SIGINT')
+      expect((await patient.ended).code).toBe(0)
     } finally {
       running.child.kill('SIGTERM')
       await running.ended

@@ -1,5 +1,6 @@
 // packmill lag: how far each task and each sink is behind what has come in. Owns what is printed; asks the process that is at work, or the log of a
 // stopped folder.
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import type { Config } from '../../config/index.ts'
 import type { Lag } from '../../services/process/lag.ts'
@@ -57,7 +58,7 @@ async function run(options: LagOptions): Promise<void> {
       if (options.json) console.log(JSON.stringify(look))
       else if (screen) screen(`${asText(look, options)}\n\nCtrl-C ends it.`)
       else console.log(`${look.at}\n${asText(look, options)}`)
-      await stopping.race(new Promise((resolve) => setTimeout(resolve, options.every * 1000)))
+      await sleep(options.every * 1000, undefined, { signal: stopping.signal })
     }
   } catch (error) {
     // It shows until somebody has seen enough.

@@ -1,4 +1,5 @@
 // packmill topology: a topology as its readers need it: text for people, JSON for programs, Mermaid for pages. Draws the same value that runs.
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Command, Option } from 'commander'
 import type { Config } from '../../config/index.ts'
 import type { Topology } from '../../engine/index.ts'
@@ -63,7 +64,7 @@ export function topology(command: Command): void {
 }
 
 async function run(name: string, options: DescribeOptions, command: Command): Promise<void> {
-  const make = topologies[name]
+  const make = Object.hasOwn(topologies, name) ? topologies[name] : undefined
   const known = Object.keys(topologies).join(', ')
   if (!make && !isFile(name))
     return command.error(`error: there is no topology ${name}; there is ${known}, or give the path of a file that exports one`)
@@ -92,7 +93,7 @@ async function watch(drawn: Drawing, config: Config, { json, format, every }: De
   if (!folder) throw new NotRunningError(config.data)
   const look = async (): Promise<Look> => ({ stats: await folder.stats(), ms: performance.now() })
   const stopping = interrupt(() => undefined)
-  const pause = () => stopping.race(new Promise((resolve) => setTimeout(resolve, every * 1000)))
+  const pause = () => sleep(every * 1000, undefined, { signal: stopping.signal })
   const screen = process.stdout.isTTY ? (await import('log-update')).createLogUpdate(process.stdout) : undefined
   try {
     for (let before = await look(); ; ) {

@@ -95,7 +95,7 @@ async function withUpgrade(options: UpgradeOptions, how: How): Promise<void> {
   } catch (error) {
     failures.push(error as Error)
   }
-  await opened.stop()
+  await opened.stop().catch((error: unknown) => failures.push(error as Error))
   if (failures.length > 0) throw failures[0]
 }
 

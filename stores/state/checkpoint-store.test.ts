@@ -183,7 +183,7 @@ describe('A file', () => {
 
   it('with a deletion stays while an older one may have the key', async () => {
     const under = simulated()
-    const store = await under.open()
+    let store = await under.open()
     await checkpoint(store, 1, 3)
     const second = store.begin({ epoch: 2 })
     second.delete(Buffer.from('key-0'))
@@ -194,10 +194,9 @@ describe('A file', () => {
       await next.finish()
       while (await store.maintain());
       await store.close()
-      const again = await under.open()
-      expect(again.get(Buffer.from('key-0'))).toBeUndefined()
-      expect([...again.entries()]).toHaveLength(3)
-      await again.close()
+      store = await under.open()
+      expect(store.get(Buffer.from('key-0'))).toBeUndefined()
+      expect([...store.entries()]).toHaveLength(3)
     }
   })
 
