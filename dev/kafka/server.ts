@@ -1,5 +1,6 @@
 // One Kafka broker (KRaft, one node) as a child process of nobody: started here, found again by what is written down, stopped by its pid.
-// Owns its folder below .cache. Four doors, all on this machine: plain, SASL, TLS with SASL, and the controller's.
+// Owns its folder below .cache. Five doors, all on this machine: plain, SASL, TLS with SASL, one that is told
+// as a proxy's, and the controller's.
 import { spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
@@ -23,6 +24,8 @@ export interface KafkaServer {
   saslBroker: string
   /** TLS and SASL. */
   tlsBroker: string
+  /** The door behind proxy.ts: who asks there is sent to `broker`, where somebody may listen and pass on to this port. Absent in folders from before. */
+  proxied?: { broker: string; port: number; target: number }
   /** The certificate that the TLS door shows, as PEM: to be trusted. */
   caPath: string
   folder: string
@@ -54,13 +57,13 @@ export async function startKafka(folder: string, startedBy?: number): Promise<Ka
   if (isNew) {
     rmSync(folder, { recursive: true, force: true })
     mkdirSync(folder, { recursive: true })
-    const ports = await freePorts(4)
+    const ports = await freePorts(6)
     makeCertificate(folder)
     writeFileSync(join(folder, 'server.properties'), properties(folder, ports))
     format(folder, classPath)
     writeFileSync(join(folder, 'ports.json'), JSON.stringify(ports))
   }
-  const [plain, sasl, tls] = JSON.parse(readFileSync(join(folder, 'ports.json'), 'utf8')) as number[]
+  const [plain, sasl, tls, , behindProxy, proxied] = JSON.parse(readFileSync(join(folder, 'ports.json'), 'utf8')) as number[]
   const log = openSync(join(folder, 'server.log'), 'a')
   const child = spawn('java', [...HEAP, '-cp', classPath, 'kafka.Kafka', join(folder, 'server.properties')], {
     cwd: folder,
@@ -77,6 +80,7 @@ export async function startKafka(folder: string, startedBy?: number): Promise<Ka
     broker: at(plain),
     saslBroker: at(sasl),
     tlsBroker: at(tls),
+    ...(proxied !== undefined && { proxied: { broker: at(proxied), port: proxied, target: behindProxy } }),
     caPath: join(folder, 'ca.pem'),
     folder,
     startedBy,
@@ -156,8 +160,9 @@ function format(folder: string, classPath: string): void {
   run('java', args, folder)
 }
 
-const properties = (folder: string, [plain, sasl, tls, controller]: number[]) => {
-  const listeners = { PLAIN: plain, SASL: sasl, TLS: tls }
+const properties = (folder: string, [plain, sasl, tls, controller, behindProxy, proxied]: number[]) => {
+  const listeners = { PLAIN: plain, SASL: sasl, TLS: tls, PROXIED: behindProxy }
+  const advertised = { ...listeners, PROXIED: proxied }
   const jaas = (name: string) => [
     `listener.name.${name}.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512`,
     `listener.name.${name}.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \\`,
@@ -170,8 +175,8 @@ const properties = (folder: string, [plain, sasl, tls, controller]: number[]) =>
     'node.id=1',
     `controller.quorum.voters=1@localhost:${controller}`,
     `listeners=${Object.entries(listeners).map(([name, port]) => `${name}://localhost:${port}`)},CONTROLLER://localhost:${controller}`,
-    `advertised.listeners=${Object.entries(listeners).map(([name, port]) => `${name}://localhost:${port}`)}`,
-    'listener.security.protocol.map=PLAIN:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SASL_SSL,CONTROLLER:PLAINTEXT',
+    `advertised.listeners=${Object.entries(advertised).map(([name, port]) => `${name}://localhost:${port}`)}`,
+    'listener.security.protocol.map=PLAIN:PLAINTEXT,PROXIED:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SASL_SSL,CONTROLLER:PLAINTEXT',
     'inter.broker.listener.name=PLAIN',
     'controller.listener.names=CONTROLLER',
     ...jaas('sasl'),

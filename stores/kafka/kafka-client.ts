@@ -29,10 +29,27 @@ interface RequestQueue {
   throttledUntil: number
   scheduleCheckPendingRequests(): void
 }
-const queue = (createRequire(import.meta.url)('kafkajs/src/network/requestQueue/index.js') as { prototype: RequestQueue }).prototype
+const require = createRequire(import.meta.url)
+const queue = (require('kafkajs/src/network/requestQueue/index.js') as { prototype: RequestQueue }).prototype
 const schedule = queue.scheduleCheckPendingRequests
 queue.scheduleCheckPendingRequests = function (this: RequestQueue) {
   if (this.pending.length > 0 || this.throttledUntil > Date.now()) schedule.call(this)
+}
+
+// And it goes on with the bytes of an answer that a broken connection brought half of: the next connection's answers are read at the wrong places, and each
+// request waits for its timeout.
+interface Connection {
+  chunks: Buffer[]
+  bytesBuffered: number
+  bytesNeeded: number
+  isConnected(): boolean
+  connect(): Promise<boolean>
+}
+const connection = (require('kafkajs/src/network/connection.js') as { prototype: Connection }).prototype
+const connect = connection.connect
+connection.connect = function (this: Connection) {
+  if (!this.isConnected()) Object.assign(this, { chunks: [], bytesBuffered: 0, bytesNeeded: 4 })
+  return connect.call(this)
 }
 
 /** Of one request; a broker that says nothing for longer is taken for gone. */
