@@ -26,6 +26,8 @@ export function logNotice(log: Logger<never>, notice: Notice): void {
   const { type, ...fields } = notice
   if (type === 'partition-stopped' || type === 'sink-stopped') log.error(fields, `${type}: the others go on`)
   else if (type === 'lane-restarted') log.warn(fields, `${type}: its partitions recover`)
+  else if (notice.type === 'partitions' && notice.is === 'failed') log.error(fields, 'partitions: this process has none any more')
+  else if (type === 'partitions') log.info(fields, type)
   else if (type.endsWith('-waiting')) log.warn(fields, `${type}: it goes on by itself when this has passed`)
   else if (type.endsWith('-resumed')) log.info(fields, type)
   else if (type === 'restoring') log.info(fields, type)

@@ -64,6 +64,7 @@ export const defaults: Config = {
     groupInstanceId: '',
     sessionTimeoutMs: 20_000,
     drainMs: 3_000,
+    sinks: true,
     tls: { enabled: false, ca: '', cert: '', key: '' },
     sasl: { mechanism: 'none', username: '', password: '' },
   },

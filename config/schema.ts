@@ -124,7 +124,7 @@ export const configSchema = group('Packmill', {
     }),
     groupInstanceId: Type.String({
       description:
-        'the name of this process among those that share the partitions: one that comes back within the session timeout has its own again; empty = a new member each time',
+        'the name of this process among those that share the partitions: it keeps them over a stop, and has them again if it is back within the session timeout; empty = the data folder’s own name, and a stop gives them to the others',
     }),
     sessionTimeoutMs: Type.Integer({
       unit: 'ms',
@@ -137,6 +137,10 @@ export const configSchema = group('Packmill', {
       minimum: 100,
       maximum: 5 * MINUTE_MS,
       description: 'a partition that goes to another process may commit what is open for so long; then it goes without that',
+    }),
+    sinks: Type.Boolean({
+      description:
+        'the tables in the data folder are filled, with all partitions; false = this process only computes, and has nothing to query',
     }),
     tls: group('encryption', {
       enabled: Type.Boolean({ description: 'whether brokers are talked to over TLS' }),

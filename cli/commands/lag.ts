@@ -98,7 +98,8 @@ async function stoppedLag(config: Config): Promise<Lag[]> {
   return withStoppedLog(config.data, async (log) => {
     if (isOnKafka(config.data, meta, config)) {
       const { withKafkaLag } = await import('../../services/process/kafka-setup.ts')
-      const consumers = consumersOf(clickstream(clickstreamSettings(config)), computedIn(meta), partitions)
+      const all = consumersOf(clickstream(clickstreamSettings(config)), computedIn(meta), partitions)
+      const consumers = config.kafka.sinks ? all : all.filter(({ kind }) => kind === 'task')
       return withKafkaLag(config, meta, log, (of) => lagOf(of, consumers, Date.now()))
     }
     const product = () => consumersOf(clickstream(clickstreamSettings(config)), computedIn(meta), partitions)

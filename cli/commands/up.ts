@@ -74,8 +74,12 @@ async function run(options: UpOptions): Promise<void> {
   })
   log.info({ version: version(), data: config.data, lanes: config.engine.lanes, partitions: config.log.partitions }, 'starting')
   const stopped = new Set<number>()
+  // Without a place in its group it does nothing any more.
+  const expelled = Promise.withResolvers<never>()
+  expelled.promise.catch(() => undefined)
   const onNotice = (notice: Notice) => {
     logNotice(log, notice)
+    if (notice.type === 'partitions' && notice.is === 'failed') expelled.reject(notice.error)
     if (notice.type === 'restoring' && !say) console.log(`${time()}  ${restoring(notice)}`)
     if (notice.type !== 'partition-stopped') return
     stopped.add(notice.partition)
@@ -103,7 +107,8 @@ async function run(options: UpOptions): Promise<void> {
   try {
     while (!stopping.signal.aborted) {
       await stopping.race(report())
-      await stopping.race(new Promise((resolve) => setTimeout(resolve, options.every * 1000).unref()))
+      const pause = new Promise((resolve) => setTimeout(resolve, options.every * 1000).unref())
+      await stopping.race(Promise.race([pause, expelled.promise]))
     }
   } catch (error) {
     if (!stopping.signal.aborted) {

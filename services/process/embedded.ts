@@ -1,9 +1,8 @@
 // One process of Packmill: the log (in the data folder, or on Kafka), the lanes, the sinks with the analytics store, and the door for files.
 //
 // Embedded owns the order of starting and stopping, and the data folder's lock. It runs on the main thread; lanes and sinks have their own. On Kafka the folder
-// holds what can be had again from the brokers (the cache of the state), and the tables with the receipts of their sinks.
+// holds what can be had again from the brokers (the cache of the state), and the tables; which partitions are at work here says the group (shares.ts).
 //   lock → log in order → sinks' thread and lanes (recovering) → ready → … → lanes stop (commit, checkpoint) → sinks drain and stop → lock given back
-import { createHash } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import type { Config } from '../../config/index.ts'
@@ -23,9 +22,11 @@ import type { Retention } from '../../stores/log/retention.ts'
 import { type ClickstreamSettings, clickstream } from '../../topologies/clickstream.ts'
 import { type Ingest, type IngestOptions, openIngest } from '../ingest/ingest.ts'
 import { Backlog, backlogBytes, boundedLog, type SourceOptions } from './backlog.ts'
+import { codeVersion } from './code-version.ts'
 import { computedIn, dataFolder } from './data-folder.ts'
 import { type DeadLetterAnswer, type DeadLetterRequest, DeadLetters } from './dead-letters.ts'
 import { type Ahead, decodeAhead } from './decode-ahead.ts'
+import { drainHeld } from './drain-held.ts'
 import { type ImportListener, type ImportOptions, type ImportResult, type ImportTarget, importLines } from './importer.ts'
 import { consumersOf, type Lag, lagOf } from './lag.ts'
 import { LaneClient } from './lane-client.ts'
@@ -33,6 +34,7 @@ import type { LaneSetup, TaskStats } from './lane-protocol.ts'
 import type { LineOptions } from './line-decoder.ts'
 import { partitionsOf } from './partitions-of.ts'
 import type { RebuildResult } from './rebuild.ts'
+import type { Moved, Shares } from './shares.ts'
 import { SinksClient } from './sinks-client.ts'
 import type { StateAnswer, StateRequest } from './state-view.ts'
 import { storeSetup } from './store-setup.ts'
@@ -48,12 +50,9 @@ export interface EmbeddedOptions {
   exactlyOnce?: boolean
   /** A person's decisions after an upgrade (packmill upgrade). */
   upgrade?: Pick<LaneSetup, 'accept' | 'recoverOnly'>
-  /** For tests: a module that exports another `clickstream`. */
+  /** For tests: a module that exports another `clickstream`; the bound of a lane's JavaScript heap. */
   topologyModule?: string
-  /** For tests: the bound of a lane's JavaScript heap. */
   laneHeapMb?: number
-  /** On Kafka: the partitions that it begins with; all of them where it is not said. take() and leave() change them. */
-  held?: readonly number[]
   /** How long import() and settle() bear with a full disk. */
   patienceMs?: number
   /** Something a person should read: a recovery under way, a partition or a sink that stopped. */
@@ -68,6 +67,8 @@ export type Notice =
   /** It met what may pass (a full disk), and is tried again until it goes on: then -resumed. */
   | { type: 'partition-waiting'; partition: number; error: Error }
   | { type: 'partition-resumed'; partition: number }
+  /** On Kafka: partitions that came here, or went to other processes; or it is no member any more. */
+  | ({ type: 'partitions' } & Moved)
   /** A lane's thread ended without being asked to (an operator that loops, a full heap); another goes on in its place. */
   | { type: 'lane-restarted'; lane: string; partition: number | undefined; error: Error }
   | { type: 'sink-waiting'; table: string; error: Error }
@@ -119,7 +120,7 @@ export class Embedded {
   /** What others may not claim, where several processes work on one log. */
   private readonly member: string | undefined
   /** Partitions that are at work here. */
-  private readonly held: Set<number>
+  readonly held: Set<number>
   private readonly lanes: { client: LaneClient; partitions: number[] }[]
   private readonly sinks: SinksClient
   private readonly topology: Topology
@@ -135,6 +136,7 @@ export class Embedded {
   private readonly stopping = new AbortController()
   private readonly aheads = new Set<Ahead>()
   private dead: DeadLetters | undefined
+  shares: Shares | undefined
   private readonly waits: Waits
   private readonly onNotice: (notice: Notice) => void
 
@@ -190,23 +192,22 @@ export class Embedded {
     }
     const folder = config.data
     const settings = clickstreamSettings(config)
-    const topology = clickstream(settings)
-    const onKafka =
-      config.kafka.brokers.length > 0 ? await (await import('./kafka-setup.ts')).openOnKafka(config, topology.name) : undefined
+    const whole = clickstream(settings)
+    const onKafka = config.kafka.brokers.length > 0 ? await (await import('./kafka-setup.ts')).openOnKafka(config, whole.name) : undefined
+    const topology = onKafka && !config.kafka.sinks ? { ...whole, sinks: [] } : whole
     const meta = onKafka?.meta ?? dataFolder(folder, config.log.partitions)
     const { partitions, lineage: inputs } = meta
     const lineage = computedIn(meta)
     const all = Array.from({ length: partitions }, (_, partition) => partition)
-    const held = new Set(onKafka ? (options.held ?? all) : all)
+    // What a person decided about all partitions is done to all of them.
+    const isShared = onKafka !== undefined && !options.upgrade
+    const held = new Set(isShared ? [] : all)
     const module = options.topologyModule ?? siblingModule(import.meta.url, '../../topologies/clickstream').href
     const code = codeVersion(options.version, settings)
     const laneCount = Math.min(partitions, config.engine.lanes || availableParallelism())
     const names = Array.from({ length: laneCount }, (_, lane) => `lane-${lane}`)
-    const shared = await prepareLog({
-      files: realFiles,
-      folder: join(folder, 'log'),
-      writers: ['main', 'sinks', ...(onKafka ? [] : names)],
-    })
+    const writers = ['main', 'sinks', ...(onKafka ? [] : names)]
+    const shared = await prepareLog({ files: realFiles, folder: join(folder, 'log'), writers })
     const { journalBytes } = config.log
     const retention: Retention = {
       topics: {},
@@ -270,13 +271,14 @@ export class Embedded {
           onPartitionStopped: (partition, error) => onNotice({ type: 'partition-stopped', partition, error }),
           onPartitionWaiting: (partition, error) => onNotice({ type: 'partition-waiting', partition, error }),
           onPartitionResumed: (partition) => onNotice({ type: 'partition-resumed', partition }),
+          onPartitionFenced: isShared ? (partition) => embedded.shares?.fenced(partition) : undefined,
           onRestarted: (partition, error) => onNotice({ type: 'lane-restarted', lane: name, partition, error }),
         },
         { heapMb: options.laneHeapMb },
       )
       return { client, partitions: mine }
     })
-    const embedded = new Embedded(lock, {
+    const embedded: Embedded = new Embedded(lock, {
       config,
       partitions,
       topology,
@@ -294,6 +296,14 @@ export class Embedded {
     })
     try {
       await Promise.all([sinks.ready, ...lanes.map(({ client }) => client.ready)])
+      if (isShared) {
+        const { Shares } = await import('./shares.ts')
+        const { topic } = embedded
+        const of = { stage: `task.${lineage}.${topology.name}.${topic}`, topic, partitions, member: meta.kafka!.member }
+        const onMoved = (moved: Moved) => onNotice({ type: 'partitions', ...moved })
+        embedded.shares = new Shares({ ...of, kafka: config.kafka, log: onKafka.log, work: embedded, onMoved })
+        await embedded.shares.join()
+      }
       for (const { client } of lanes) client.run()
     } catch (error) {
       await embedded.stop().catch(() => undefined)
@@ -328,7 +338,7 @@ export class Embedded {
     return openIngest({ log: this.bounded({ full: 'refuse' }), lineage, partitions, ...options })
   }
 
-  /** On Kafka: these are at work here from now on (another process had them). Resolves when they have recovered, or were reported as stopped. */
+  /** On Kafka: these are at work here from now on. Resolves when they have recovered, or were reported as stopped. */
   async take(partitions: readonly number[]): Promise<void> {
     for (const partition of partitions) this.held.add(partition)
     await this.each(partitions, (client, mine) => client.take(mine))
@@ -338,6 +348,12 @@ export class Embedded {
   async leave(partitions: readonly number[]): Promise<void> {
     for (const partition of partitions) this.held.delete(partition)
     await this.each(partitions, (client, mine) => client.leave(mine))
+  }
+
+  /** The same where another process may have them already: nothing more of them is committed here. */
+  async drop(partitions: readonly number[]): Promise<void> {
+    for (const partition of partitions) this.held.delete(partition)
+    await this.each(partitions, (client, mine) => client.drop(mine))
   }
 
   private async each(partitions: readonly number[], work: (client: LaneClient, mine: number[]) => Promise<void>): Promise<void> {
@@ -397,21 +413,13 @@ export class Embedded {
   }
 
   /** Resolves when all that is in the log now has been processed, what was asked for emitted, and everything can be queried. Rejects where
-   *  something waited too long for what may pass, with the cause; it goes on when that has passed. */
+   *  something waited too long for what may pass, with the cause; it goes on when that has passed. On Kafka nobody waits for what is another process's. */
   settle(asked: { snapshots: boolean; close: boolean }): Promise<void> {
     return this.waits.bear(this.process(asked))
   }
 
   private async process(asked: { snapshots: boolean; close: boolean }): Promise<void> {
-    const ends = await this.ends(this.topic)
-    await Promise.all(
-      this.lanes.map(({ client, partitions }) =>
-        client.drain(
-          partitions.filter((partition) => this.held.has(partition)).map((partition) => [partition, ends[partition]]),
-          asked,
-        ),
-      ),
-    )
+    await drainHeld(this.lanes, this, await this.ends(this.topic), asked)
     const to: Record<string, number[]> = {}
     for (const topic of this.outputs) to[topic] = await this.ends(topic)
     await this.sinks.drain(to)
@@ -439,6 +447,7 @@ export class Embedded {
   }
 
   async stats(): Promise<Stats> {
+    if (this.shares?.failure) throw this.shares.failure
     const [sinks, ...tasks] = await Promise.all([this.sinks.stats(), ...this.lanes.map(({ client }) => client.stats())])
     const ends: Stats['ends'] = {}
     for (const topic of new Set([this.topic, ...this.outputs])) ends[topic] = await this.ends(topic)
@@ -478,17 +487,11 @@ export class Embedded {
     this.stopping.abort()
     const aheads = await Promise.allSettled(Array.from(this.aheads, (ahead) => ahead.close()))
     const lanes = await Promise.allSettled(this.lanes.map(({ client }) => client.stop()))
+    // Whoever has them next finds no claim of this process.
+    await this.shares?.close()
     const sinks = await Promise.allSettled([this.sinks.stop()])
     const log = await Promise.allSettled([this.kafka?.close(), this.own.close()])
     this.lock.release()
     for (const result of [...aheads, ...lanes, ...sinks, ...log]) if (result.status === 'rejected') throw result.reason
   }
-}
-
-/** What must be equal for an epoch to be computed again: the version, and every setting that a definition depends on. */
-function codeVersion(version: string, settings: ClickstreamSettings): string {
-  const sorted = JSON.stringify(settings, (_, value) =>
-    value !== null && typeof value === 'object' ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value,
-  )
-  return `packmill ${version}, clickstream ${createHash('sha256').update(sorted).digest('hex').slice(0, 12)}, node ${process.versions.node}`
 }

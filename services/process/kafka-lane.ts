@@ -2,8 +2,9 @@
 // a state of its own; all share the thread. Owns which partitions are held, and the order of taking and leaving them.
 //   take:  fence the state, restore it → fence the log, recover → run
 //   leave: commit what is under way → checkpoint → give the claim back → close
+//   drop:  commit nothing more → close
 // 1. What is asked of one partition is done in the order in which it was asked.
-// 2. A broker that cannot be reached is waited for; what cannot pass stops that partition, and says so.
+// 2. A broker that cannot be reached is waited for; what cannot pass stops that partition, and says so. Of one that was dropped nobody hears any more.
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EngineError } from '../../engine/errors.ts'
@@ -36,8 +37,19 @@ interface Held {
   store: StateStore
   lane: Lane
   task: PartitionTask
+  hasRecovered: boolean
   /** Settles when its loop has ended; absent before it began. */
   running?: Promise<void>
+  /** Settles when its connections are closed; absent while they are open. */
+  closed?: Promise<void>
+}
+
+/** A partition that was asked for, until nothing of it is left here. */
+interface Stay {
+  partition: number
+  isLeft: boolean
+  isDropped: boolean
+  held?: Held
 }
 
 const PAUSE_FIRST_MS = 100
@@ -46,6 +58,7 @@ const PAUSE_MAX_MS = 5_000
 export class KafkaLane {
   private readonly options: KafkaLaneOptions
   private readonly held = new Map<number, Held>()
+  private readonly stays = new Set<Stay>()
   /** What was asked for of each, one after the other. */
   private readonly turns = new Map<number, Promise<void>>()
   private mayRun = false
@@ -57,36 +70,61 @@ export class KafkaLane {
 
   /** Resolves when it has recovered, or has been reported as stopped. */
   take(partition: number): Promise<void> {
+    if (this.staysOf(partition).some(({ isLeft }) => !isLeft)) return this.inTurn(partition, async () => undefined)
+    const stay: Stay = { partition, isLeft: false, isDropped: false }
+    this.stays.add(stay)
     return this.inTurn(partition, async () => {
-      if (this.held.has(partition) || this.stopping.signal.aborted) return
-      const held = await this.open(partition)
-      if (!held) return
+      if (stay.isLeft || this.stopping.signal.aborted) return
+      const held = await this.open(stay)
+      if (!held) {
+        this.stays.delete(stay)
+        return
+      }
+      stay.held = held
       this.held.set(partition, held)
+      // It may be another's by now: it is not claimed any more.
+      if (stay.isLeft) return
       await held.lane.open()
-      if (this.mayRun) this.start(held)
+      held.hasRecovered = true
+      if (this.mayRun && !stay.isLeft) this.start(held)
     })
   }
 
   /** Resolves when nothing of it is left here. Rejects with what kept it from a clean end; it is left all the same. */
   leave(partition: number): Promise<void> {
+    const stays = this.staysOf(partition)
+    for (const stay of stays) stay.isLeft = true
     return this.inTurn(partition, async () => {
       const held = this.held.get(partition)
-      if (!held) return
       this.held.delete(partition)
-      await close(held)
+      try {
+        if (held) await close(held)
+      } finally {
+        for (const stay of stays) this.stays.delete(stay)
+      }
     })
+  }
+
+  /** Another may have it already: nothing more of it is committed here, also where it is just being taken or left. Resolves when nothing of it is left. */
+  async drop(partition: number): Promise<void> {
+    for (const stay of this.staysOf(partition)) {
+      stay.isDropped = true
+      if (stay.held) cut(stay.held)
+    }
+    // How it ends is nobody's concern: it is refused, or has no connection.
+    await this.leave(partition).catch(() => undefined)
   }
 
   /** From here on what was taken goes on. */
   run(): void {
     this.mayRun = true
-    for (const held of this.held.values()) this.start(held)
+    for (const held of this.held.values()) if (held.hasRecovered) this.start(held)
   }
 
   /** Leaves all of them. */
   async stop(): Promise<void> {
     this.stopping.abort()
-    const partitions = new Set([...this.held.keys(), ...this.turns.keys()])
+    const partitions = new Set([...this.stays].map(({ partition }) => partition))
     const ends = await Promise.allSettled([...partitions].map((partition) => this.leave(partition)))
     for (const end of ends) if (end.status === 'rejected') throw end.reason
   }
@@ -113,6 +151,26 @@ export class KafkaLane {
     for (const [partition, { store }] of this.held) yield [partition, store]
   }
 
+  private staysOf(partition: number): Stay[] {
+    return [...this.stays].filter((stay) => stay.partition === partition)
+  }
+
+  /** What a partition's loop says, unless it was dropped. */
+  private heardOf(stay: Stay): Pick<KafkaLaneOptions, 'onStopped' | 'onWaiting' | 'onResumed' | 'onRecovering'> {
+    const { onStopped, onWaiting, onResumed, onRecovering } = this.options
+    const unlessDropped =
+      <Rest extends unknown[]>(say: (partition: number, ...rest: Rest) => void) =>
+      (partition: number, ...rest: Rest) => {
+        if (!stay.isDropped) say(partition, ...rest)
+      }
+    return {
+      onStopped: unlessDropped(onStopped),
+      onWaiting: unlessDropped(onWaiting),
+      onResumed: unlessDropped(onResumed),
+      onRecovering: unlessDropped(onRecovering),
+    }
+  }
+
   private start(held: Held): void {
     // Nothing is read that was not read before: it goes straight to its checkpoint.
     if (this.options.setup.recoverOnly) held.lane.stop()
@@ -132,16 +190,17 @@ export class KafkaLane {
   }
 
   /** Undefined where it cannot be held. */
-  private async open(partition: number): Promise<Held | undefined> {
-    const { onWaiting, onResumed, onStopped } = this.options
+  private async open(stay: Stay): Promise<Held | undefined> {
+    const { partition } = stay
+    const { onWaiting, onResumed, onStopped } = this.heardOf(stay)
     const { signal } = this.stopping
     for (let pauseMs = PAUSE_FIRST_MS, isWaiting = false; ; pauseMs = Math.min(PAUSE_MAX_MS, pauseMs * 2)) {
       try {
-        const held = await this.connect(partition)
+        const held = await this.connect(stay)
         if (isWaiting) onResumed(partition)
         return held
       } catch (error) {
-        if (signal.aborted) return undefined
+        if (signal.aborted || stay.isLeft) return undefined
         if ((error as { retryable?: boolean }).retryable !== true) {
           onStopped(partition, error)
           return undefined
@@ -153,8 +212,10 @@ export class KafkaLane {
     }
   }
 
-  private async connect(partition: number): Promise<Held> {
+  private async connect(stay: Stay): Promise<Held> {
+    const { partition } = stay
     const { setup, stage, beatOf, onRestoring } = this.options
+    const { onStopped, onWaiting, onResumed, onRecovering } = this.heardOf(stay)
     const { lineage, code, epochBytes, checkpointBytes, exactlyOnce, accept, recoverOnly, kafka } = setup
     const log = await openKafkaLog({ ...kafka.log, durableOnly: true })
     let store: StateStore | undefined
@@ -175,12 +236,11 @@ export class KafkaLane {
         view,
         store,
       )
-      const { onStopped, onWaiting, onResumed, onRecovering } = this.options
       const lane = new Lane({
         ...{ tasks: [task], log: view, clock: systemClock, epochMs: setup.epochMs, live: setup.live },
         ...{ onStopped, onWaiting, onResumed, onRecovering },
       })
-      return { log, store, lane, task }
+      return { log, store, lane, task, hasRecovered: false }
     } catch (error) {
       await store?.close().catch(() => undefined)
       await log.close().catch(() => undefined)
@@ -189,15 +249,23 @@ export class KafkaLane {
   }
 }
 
-async function close({ log, store, lane, task, running }: Held): Promise<void> {
+async function close(held: Held): Promise<void> {
+  const { log, store, lane, task, running } = held
   try {
     lane.stop()
     // One that never ran leaves everything as it was; it lives, so no row is suspected.
     await (running ?? task.leave())
   } finally {
     await store.close()
-    await log.close()
+    await (held.closed ??= log.close())
   }
+}
+
+/** Its claim is over here and now; what its loop still does is refused. */
+function cut(held: Held): void {
+  held.lane.stop()
+  held.closed ??= held.log.close()
+  held.closed.catch(() => undefined)
 }
 
 const notHere = (partition: number) =>

@@ -15,6 +15,8 @@ export interface LaneEvents {
   onRestoring?(partition: number, progress: RestoreProgress): void
   onRecovering?(partition: number, done: number, of: number): void
   onPartitionStopped(partition: number, error: Error): void
+  /** On Kafka: another process has claimed it, so it has ended here. Where nobody listens it is stopped. */
+  onPartitionFenced?(partition: number): void
   onPartitionWaiting?(partition: number, error: Error): void
   onPartitionResumed?(partition: number): void
   /** A thread ended, and the next is started. `partition`: whose operators it was at; unknown where it was at none. */
@@ -57,6 +59,8 @@ export class LaneClient {
   private readonly held: Set<number>
   /** Per partition, or for what was nobody's: when it ended a thread. */
   private readonly ends = new Map<number | undefined, number[]>()
+  /** Of a partition that was taken before it ran: whose code it is not. */
+  private refusal: EngineError | undefined
   private readonly watch: NodeJS.Timeout
   private thread!: LaneThread
   private nextId = 1
@@ -96,19 +100,26 @@ export class LaneClient {
     return this.ask((id) => ({ type: 'drain', id, to, ...asked }))
   }
 
-  /** On Kafka: these are its own from now on. Resolves when they have recovered, or were reported as stopped. */
-  take(partitions: readonly number[]): Promise<void> {
+  /** On Kafka: these are its own from now on. Resolves when they have recovered, or were reported as stopped; rejects as `ready` does, before it runs. */
+  async take(partitions: readonly number[]): Promise<void> {
     for (const partition of partitions) {
       this.held.add(partition)
       this.stopped.delete(partition)
     }
-    return this.ask((id) => ({ type: 'take', id, partitions }))
+    await this.ask((id) => ({ type: 'take', id, partitions }))
+    if (this.refusal) throw this.refusal
   }
 
   /** On Kafka: these are somebody else's from now on. Resolves when they have committed, checkpointed and given up their claims. */
   leave(partitions: readonly number[]): Promise<void> {
     for (const partition of partitions) this.held.delete(partition)
     return this.ask((id) => ({ type: 'leave', id, partitions }))
+  }
+
+  /** On Kafka: these may be somebody else's already. Resolves when nothing of them is left; nothing more of them is committed from now on. */
+  drop(partitions: readonly number[]): Promise<void> {
+    for (const partition of partitions) this.held.delete(partition)
+    return this.ask((id) => ({ type: 'drop', id, partitions }))
   }
 
   stats(): Promise<TaskStats[]> {
@@ -187,7 +198,12 @@ export class LaneClient {
   private partitionStopped(partition: number, error: EngineError): void {
     // Of another version that would go on in some partitions and not in others neither could be finished: it does not start.
     if (!this.mayRun && NEEDS_DECISION.has(error.code)) {
+      this.refusal = error
       this.isReady.reject(error)
+      return
+    }
+    if (this.events.onPartitionFenced && error.code === 'FENCED') {
+      this.events.onPartitionFenced(partition)
       return
     }
     this.stopped.add(partition)

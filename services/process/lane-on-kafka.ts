@@ -57,6 +57,8 @@ export async function workOnKafka(port: MessagePort, say: (message: FromLane) =>
         return each(message.id, message.partitions, (partition) => lane.take(partition))
       case 'leave':
         return each(message.id, message.partitions, (partition) => lane.leave(partition))
+      case 'drop':
+        return each(message.id, message.partitions, (partition) => lane.drop(partition))
       case 'drain': {
         const { id, to, snapshots, close } = message
         return answer(

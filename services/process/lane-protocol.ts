@@ -72,6 +72,8 @@ export type ToLane =
   /** On Kafka: partitions that begin, or end, to be this lane's; answered by 'moved'. */
   | { type: 'take'; id: number; partitions: readonly number[] }
   | { type: 'leave'; id: number; partitions: readonly number[] }
+  /** The same, where another may have them already: nothing more is committed. */
+  | { type: 'drop'; id: number; partitions: readonly number[] }
   /** Of the lane's partitions among these. */
   | { type: 'state'; id: number; partitions: readonly number[] | undefined; request: StateRequest }
   /** After 'ready', when every lane may go on. A stop before it leaves everything as it was. */

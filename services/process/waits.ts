@@ -21,6 +21,10 @@ export class Waits {
       case 'partition-resumed':
       case 'partition-stopped':
         return void this.since.delete(`partition ${notice.partition}`)
+      case 'partitions':
+        // Those that went are nobody's to wait for here; those that came go on.
+        if (notice.is !== 'failed') for (const partition of notice.partitions) this.since.delete(`partition ${partition}`)
+        return
       case 'sink-resumed':
       case 'sink-stopped':
         return void this.since.delete(notice.table)

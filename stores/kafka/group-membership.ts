@@ -77,6 +77,8 @@ export class GroupMembership {
   private target: Record<string, number[]> = {}
   private owned = new Set<number>()
   private running: Promise<void> | undefined
+  /** Who waits for the group's word. */
+  private asking: (() => void)[] = []
 
   constructor(options: GroupMembershipOptions) {
     this.options = options
@@ -109,7 +111,15 @@ export class GroupMembership {
     } catch (error) {
       throw this.failure(error)
     }
-    this.running = this.run().catch((error: unknown) => this.fail(error))
+    this.running = this.run()
+      .catch((error: unknown) => this.fail(error))
+      .finally(() => this.answer(this.asking.splice(0)))
+  }
+
+  /** Resolves when the group has said that this is so, asked after this call; or when it is no member any more. */
+  confirmed(): Promise<void> {
+    if (this.isClosing) return Promise.resolve()
+    return new Promise((resolve) => this.asking.push(resolve))
   }
 
   /** Ends the membership; whoever calls it has drained its partitions. `leave: false` keeps them for this instance id until the session timeout: it
@@ -131,6 +141,7 @@ export class GroupMembership {
   private async run(): Promise<void> {
     while (!this.isClosing) {
       await this.pause(this.heartbeatMs)
+      const asked = this.asking.splice(0)
       await this.persistently(
         async () => {
           if (this.joined && (await this.isCurrent())) return
@@ -139,7 +150,12 @@ export class GroupMembership {
         },
         () => false,
       )
+      this.answer(asked)
     }
+  }
+
+  private answer(asked: readonly (() => void)[]): void {
+    for (const answered of asked) answered()
   }
 
   /** Tries again what may pass, until it is over or closed. Throws what does not pass. */
