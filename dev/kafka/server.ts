@@ -151,7 +151,8 @@ function makeCertificate(folder: string): void {
 }
 
 function format(folder: string, classPath: string): void {
-  const id = randomBytes(16).toString('base64url')
+  // Not with a dash at its beginning, which would be an option's.
+  const id = `P${randomBytes(16).toString('base64url').slice(1)}`
   const scram = ['SCRAM-SHA-256', 'SCRAM-SHA-512'].flatMap((mechanism) => [
     '--add-scram',
     `${mechanism}=[name=${USER.username},password=${USER.password}]`,
