@@ -1,37 +1,24 @@
 // What a fetch becomes, without a broker: holes, markers, aborted transactions, batches that compaction has emptied.
 import { expect, test } from 'vitest'
-import { Fetched, type FetchedMessage, type FetchedPartition } from './fetched.ts'
+import { type FakeBatch, partOf } from './batches.fake.ts'
+import { Fetched } from './fetched.ts'
 
 const BUFFER = new Uint8Array(0)
+const BAD = 1
+const GOOD = 2
 
-/** Records of one producer's batch from `first` on. */
-const batch = (producerId: string, first: number, values: (string | null)[]): FetchedMessage[] =>
-  values.map((value, i) => ({
-    offset: String(first + i),
-    key: null,
-    value: value === null ? null : Buffer.from(value),
-    batchContext: { firstOffset: String(first), lastOffsetDelta: values.length - 1, producerId, inTransaction: true },
-  }))
-const marker = (producerId: string, offset: number, kind: 'abort' | 'commit'): FetchedMessage => ({
-  offset: String(offset),
-  key: Buffer.from([0, 0, 0, kind === 'abort' ? 0 : 1]),
-  value: null,
-  isControlRecord: true,
-  batchContext: { firstOffset: String(offset), lastOffsetDelta: 0, producerId, inTransaction: true },
+/** Records of one producer's transaction from `base` on. */
+const batch = (producerId: number, base: number, values: (string | null)[]): FakeBatch => ({
+  ...{ base, producerId },
+  records: values.map((value) => ({ value: value === null ? null : Buffer.from(value) })),
 })
-const part = (messages: FetchedMessage[], end: number, aborted: [string, number][] = []): FetchedPartition => ({
-  partition: 0,
-  highWatermark: String(end),
-  lastStableOffset: String(end),
-  lastStartOffset: '0',
-  abortedTransactions: aborted.map(([producerId, first]) => ({ producerId, firstOffset: String(first) })),
-  messages,
-})
+const marker = (producerId: number, base: number, kind: 'abort' | 'commit'): FakeBatch => ({ base, producerId, records: [], marker: kind })
 const linesOf = ({ bytes, blocks }: ReturnType<Fetched['take']>) =>
   blocks.map(({ baseOffset, count, pos, length }) => [baseOffset, count, Buffer.from(bytes.subarray(pos, pos + length)).toString()])
 
-test('a block is a run of offsets: a marker ends it', () => {
-  const fetched = new Fetched(part([...batch('1', 0, ['a', 'b']), marker('1', 2, 'commit'), ...batch('1', 3, ['c'])], 4), 0, true)
+test('a block is a run of offsets: a marker ends it', async () => {
+  const part = await partOf([batch(1, 0, ['a', 'b']), marker(1, 2, 'commit'), batch(1, 3, ['c'])], 4)
+  const fetched = new Fetched(part, 0, true)
   const taken = fetched.take(1000, BUFFER)
   expect(linesOf(taken)).toEqual([
     [0, 2, 'a\nb\n'],
@@ -40,17 +27,22 @@ test('a block is a run of offsets: a marker ends it', () => {
   expect([taken.next, fetched.isEmpty]).toEqual([4, true])
 })
 
-test('of two transactions that overlap only the aborted one is left out, up to its marker', () => {
-  const messages = [
-    ...batch('bad', 0, ['x']),
-    ...batch('good', 1, ['a']),
-    ...batch('bad', 2, ['y']),
-    marker('bad', 3, 'abort'),
-    marker('good', 4, 'commit'),
-    ...batch('bad', 5, ['b']),
-    marker('bad', 6, 'commit'),
+test('batches without a hole between them are one block', async () => {
+  const part = await partOf([batch(1, 0, ['a', 'b']), batch(2, 2, ['c'])], 3)
+  expect(linesOf(new Fetched(part, 0, true).take(1000, BUFFER))).toEqual([[0, 3, 'a\nb\nc\n']])
+})
+
+test('of two transactions that overlap only the aborted one is left out, up to its marker', async () => {
+  const batches = [
+    batch(BAD, 0, ['x']),
+    batch(GOOD, 1, ['a']),
+    batch(BAD, 2, ['y']),
+    marker(BAD, 3, 'abort'),
+    marker(GOOD, 4, 'commit'),
+    batch(BAD, 5, ['b']),
+    marker(BAD, 6, 'commit'),
   ]
-  const taken = new Fetched(part(messages, 7, [['bad', 0]]), 0, true).take(1000, BUFFER)
+  const taken = new Fetched(await partOf(batches, 7, [[BAD, 0]]), 0, true).take(1000, BUFFER)
   expect(linesOf(taken)).toEqual([
     [1, 1, 'a\n'],
     [5, 1, 'b\n'],
@@ -58,45 +50,70 @@ test('of two transactions that overlap only the aborted one is left out, up to i
   expect(taken.next).toBe(7)
 })
 
-test('aborted transactions in any order, and a fetch that begins within one', () => {
-  const messages = [
-    ...batch('p', 4, ['x', 'y']),
-    marker('p', 6, 'abort'),
-    ...batch('q', 7, ['z']),
-    marker('q', 8, 'abort'),
-    ...batch('p', 9, ['a']),
-  ]
-  const aborted: [string, number][] = [
-    ['q', 7],
-    ['p', 2],
-  ]
-  expect(linesOf(new Fetched(part(messages, 10, aborted), 5, true).take(1000, BUFFER))).toEqual([[9, 1, 'a\n']])
+test('aborted transactions in any order, and a fetch that begins within one', async () => {
+  const batches = [batch(7, 4, ['x', 'y']), marker(7, 6, 'abort'), batch(8, 7, ['z']), marker(8, 8, 'abort'), batch(7, 9, ['a'])]
+  const part = await partOf(batches, 10, [
+    [8, 7],
+    [7, 2],
+  ])
+  expect(linesOf(new Fetched(part, 5, true).take(1000, BUFFER))).toEqual([[9, 1, 'a\n']])
 })
 
-test('records before the offset that was asked for are not handed out', () => {
-  expect(linesOf(new Fetched(part(batch('1', 0, ['a', 'b', 'c']), 3), 1, true).take(1000, BUFFER))).toEqual([[1, 2, 'b\nc\n']])
+test('nothing of an aborted transaction, and of markers alone', async () => {
+  const fetched = new Fetched(
+    await partOf([batch(BAD, 0, ['x']), marker(BAD, 1, 'abort'), marker(GOOD, 2, 'commit')], 3, [[BAD, 0]]),
+    0,
+    true,
+  )
+  expect(fetched.isEmpty).toBe(true)
+  expect(fetched.record()).toBeUndefined()
+  expect(fetched.take(1000, BUFFER)).toMatchObject({ blocks: [], next: 3 })
 })
 
-test('about maxBytes at a time, one record at least, and then the rest', () => {
-  const fetched = new Fetched(part(batch('1', 0, ['aaaa', 'bbbb', 'cccc']), 3), 0, true)
+test('records before the offset that was asked for are not handed out', async () => {
+  const part = await partOf([batch(1, 0, ['a', 'b', 'c'])], 3)
+  expect(linesOf(new Fetched(part, 1, true).take(1000, BUFFER))).toEqual([[1, 2, 'b\nc\n']])
+})
+
+test('a copy begins anew, whatever was taken', async () => {
+  const fetched = new Fetched(await partOf([batch(1, 0, ['a', 'b']), marker(1, 2, 'commit')], 3), 0, true)
+  fetched.record()
+  expect(linesOf(fetched.copy().take(1000, BUFFER))).toEqual([[0, 2, 'a\nb\n']])
+  expect(fetched.record()).toMatchObject({ offset: 1 })
+})
+
+test('about maxBytes at a time, one record at least, and then the rest', async () => {
+  const fetched = new Fetched(await partOf([batch(1, 0, ['aaaa', 'bbbb', 'cccc'])], 3), 0, true)
   const first = fetched.take(1, BUFFER)
   expect([linesOf(first), first.next, fetched.isEmpty]).toEqual([[[0, 1, 'aaaa\n']], 1, false])
   const second = fetched.take(6, first.bytes)
   expect([linesOf(second), second.next, fetched.isEmpty]).toEqual([[[1, 2, 'bbbb\ncccc\n']], 3, true])
 })
 
-test('behind a batch whose last records were compacted away', () => {
-  const messages = batch('1', 0, ['a', 'b', 'c']).slice(0, 1)
-  expect(new Fetched(part(messages, 9), 0, true).take(1000, BUFFER).next).toBe(3)
+test('records larger than what was asked for, and than the buffer', async () => {
+  const large = ['a'.repeat(200_000), 'b'.repeat(300_000), 'c']
+  const fetched = new Fetched(await partOf([batch(1, 0, large)], 3), 0, true)
+  expect(linesOf(fetched.take(200_500, new Uint8Array(70_000)))).toEqual([[0, 2, `${large[0]}\n${large[1]}\n`]])
 })
 
-test('a batch of which nothing is left is passed offset by offset, but only where nothing else was asked for', () => {
-  expect(new Fetched(part([], 9), 4, true).take(1000, BUFFER)).toMatchObject({ blocks: [], next: 5 })
-  expect(new Fetched(part([], 9), 4, false).take(1000, BUFFER)).toMatchObject({ blocks: [], next: 4 })
-  expect(new Fetched(part([], 4), 4, true).take(1000, BUFFER)).toMatchObject({ blocks: [], next: 4 })
+test('behind a batch whose last records were compacted away', async () => {
+  const part = await partOf([{ ...batch(1, 0, ['a']), lastDelta: 2 }], 9)
+  expect(new Fetched(part, 0, true).take(1000, BUFFER).next).toBe(3)
 })
 
-test('there is room behind the blocks to write to', () => {
-  const { bytes, blocks } = new Fetched(part(batch('1', 0, ['a']), 1), 0, true).take(1000, BUFFER)
+test('where no batch is left it goes on offset by offset, but only where nothing else was asked for', async () => {
+  expect(new Fetched(await partOf([], 9), 4, true).take(1000, BUFFER)).toMatchObject({ blocks: [], next: 5 })
+  expect(new Fetched(await partOf([], 9), 4, false).take(1000, BUFFER)).toMatchObject({ blocks: [], next: 4 })
+  expect(new Fetched(await partOf([], 4), 4, true).take(1000, BUFFER)).toMatchObject({ blocks: [], next: 4 })
+})
+
+test('an answer that is cut off in its first batch is damage, never passed over', async () => {
+  const part = { ...(await partOf([], 9)), length: 70 }
+  expect(() => new Fetched(part, 4, true)).toThrow(expect.objectContaining({ code: 'KAFKA_RECORDS_DAMAGED' }))
+  expect(new Fetched(part, 4, false).take(1000, BUFFER)).toMatchObject({ blocks: [], next: 4 })
+})
+
+test('there is room behind the blocks to write to', async () => {
+  const { bytes, blocks } = new Fetched(await partOf([batch(1, 0, ['a'])], 1), 0, true).take(1000, BUFFER)
   expect(bytes.length).toBeGreaterThanOrEqual(blocks[0].length + 4096)
 })

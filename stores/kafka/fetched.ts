@@ -5,24 +5,9 @@
 //    which is no event, and is told apart as such by whoever reads it.
 // 3. `next` is behind the last whole batch, also where nothing of it is left (compaction) or shown.
 import type { BlockRange, ReadResult } from '../../engine/log/contract.ts'
-
-export interface FetchedMessage {
-  offset: string
-  key: Buffer | null
-  value: Buffer | null
-  isControlRecord?: boolean
-  batchContext?: { firstOffset: string; lastOffsetDelta: number; producerId: string; inTransaction: boolean }
-}
-
-/** As kafkajs decodes it. */
-export interface FetchedPartition {
-  partition: number
-  highWatermark: string
-  lastStableOffset: string
-  lastStartOffset?: string
-  abortedTransactions?: { producerId: string; firstOffset: string }[]
-  messages: FetchedMessage[]
-}
+import type { FetchedPartition } from './fetch-request.ts'
+import { damagedRecords, type RecordBatch } from './record-batch.ts'
+import { RecordWalk } from './record-walk.ts'
 
 export interface CommittedRecord {
   offset: number
@@ -46,29 +31,30 @@ export class Fetched {
   readonly after: number
   private readonly part: FetchedPartition
   private readonly alone: boolean
-  private readonly messages: readonly FetchedMessage[]
-  private readonly aborted: { producerId: string; first: number }[]
-  private readonly aborting = new Set<string>()
+  private readonly walk: RecordWalk
+  private readonly aborted: { producerId: number; first: number }[]
+  private readonly aborting = new Set<number>()
+  /** The next batch. */
   private at = 0
+  /** Behind the last record that was looked at. */
+  private position: number
 
-  /** `alone`: no other partition was asked for, so that nothing returned means that nothing is left of the batch at `from`. */
+  /** `alone`: no other partition was asked for, so that nothing returned means that nothing is left at `from`. Errors: KAFKA_RECORDS_DAMAGED. */
   constructor(part: FetchedPartition, from: number, alone: boolean) {
-    this.from = from
+    const { topic, partition, batches, aborted, start, end, length } = part
+    this.from = this.position = from
     this.part = part
     this.alone = alone
-    this.messages = part.messages
-    this.end = Number(part.lastStableOffset)
-    this.start = Number(part.lastStartOffset ?? 0)
-    this.aborted = (part.abortedTransactions ?? [])
-      .map(({ producerId, firstOffset }) => ({ producerId, first: Number(firstOffset) }))
-      .sort((a, b) => a.first - b.first)
-    const last = part.messages.at(-1)
-    if (!last) this.after = alone && from < this.end ? from + 1 : from
-    else {
-      const { batchContext: batch } = last
-      const inBatch = batch ? Number(batch.firstOffset) + batch.lastOffsetDelta : 0
-      this.after = Math.max(from, inBatch + 1, Number(last.offset) + 1)
-    }
+    this.end = end
+    this.start = start
+    this.walk = new RecordWalk(`${topic}/${partition}`)
+    this.aborted = [...aborted].sort((a, b) => a.first - b.first)
+    const last = batches.at(-1)
+    // Brokers send the first batch whole, however large it is.
+    if (!last && alone && length > 0) throw damagedRecords(`${topic}/${partition}`, `the batch at offset ${from} was cut off`)
+    if (last) this.after = Math.max(from, last.last + 1)
+    else this.after = alone && from < end ? from + 1 : from
+    this.enter()
   }
 
   /** The same from its beginning, for another reader. */
@@ -77,68 +63,90 @@ export class Fetched {
   }
 
   get isEmpty(): boolean {
-    return this.at === this.messages.length
+    return this.walk.isOver && this.at === this.part.batches.length
   }
 
-  /** The next committed record, or undefined. */
+  /** The next committed record, or undefined. Errors: KAFKA_RECORDS_DAMAGED. */
   record(): CommittedRecord | undefined {
-    while (this.at < this.messages.length) {
-      const message = this.messages[this.at++]
-      const offset = Number(message.offset)
-      if (this.isCommitted(message, offset) && offset >= this.from) return { offset, key: message.key, value: message.value }
-    }
-    return undefined
+    if (!this.next()) return undefined
+    const { bytes, offset, keyPos, keyLength, valuePos, valueLength } = this.walk
+    const key = keyLength < 0 ? null : bytes.subarray(keyPos, keyPos + keyLength)
+    const value = valueLength < 0 ? null : bytes.subarray(valuePos, valuePos + valueLength)
+    this.enter()
+    return { offset, key, value }
   }
 
-  /** Lines of about maxBytes into `buffer`, or into a larger one. Where nothing is left `blocks` is empty and `next` is behind all of it. */
+  /** Lines of about maxBytes into `buffer`, or into a larger one. Where nothing is left `blocks` is empty and `next` is behind all of it. Errors: KAFKA_RECORDS_DAMAGED. */
   take(maxBytes: number, buffer: Uint8Array): ReadResult {
-    const first = this.at
-    const chosen: number[] = []
-    let bytes = 0
-    while (this.at < this.messages.length && (bytes < maxBytes || chosen.length === 0)) {
-      const message = this.messages[this.at]
-      const offset = Number(message.offset)
-      if (this.isCommitted(message, offset) && offset >= this.from) {
-        chosen.push(this.at, offset)
-        bytes += (message.value?.length ?? 0) + 1
-      }
-      this.at++
-    }
-    const out = buffer.length >= bytes + ROOM_BYTES ? buffer : new Uint8Array(bytes + ROOM_BYTES)
-    const lines = Buffer.from(out.buffer, out.byteOffset, out.length)
+    const { walk } = this
+    let lines = viewOf(buffer)
     const blocks: BlockRange[] = []
     let pos = 0
     let block: BlockRange | undefined
-    for (let i = 0; i < chosen.length; i += 2) {
-      const offset = chosen[i + 1]
-      if (!block || block.baseOffset + block.count !== offset) blocks.push((block = { baseOffset: offset, count: 0, pos, length: 0 }))
-      pos = writeLine(lines, pos, this.messages[chosen[i]].value)
-      block.count++
-      block.length = pos - block.pos
+    while ((pos < maxBytes || !block) && this.next()) {
+      const needed = pos + Math.max(0, walk.valueLength) + 1 + ROOM_BYTES
+      if (lines.length < needed) lines = grown(lines, pos, Math.max(needed, Math.min(maxBytes, this.bytesLeft) + 2 * ROOM_BYTES))
+      if (block?.baseOffset !== walk.offset - (block?.count ?? 0))
+        blocks.push((block = { baseOffset: walk.offset, count: 0, pos, length: 0 }))
+      pos = writeLine(lines, pos, walk)
+      block!.count++
+      block!.length = pos - block!.pos
+      this.enter()
     }
-    const next = this.isEmpty ? this.after : this.at > first ? Number(this.messages[this.at - 1].offset) + 1 : this.from
-    return { bytes: out, blocks, next }
+    if (lines.length < pos + ROOM_BYTES) lines = grown(lines, pos, pos + ROOM_BYTES)
+    return { bytes: lines, blocks, next: this.isEmpty ? this.after : this.position }
   }
 
-  private isCommitted({ key, isControlRecord, batchContext }: FetchedMessage, offset: number): boolean {
-    if (!batchContext) return true
-    const { aborted, aborting } = this
-    while (aborted.length > 0 && aborted[0].first <= offset) aborting.add(aborted.shift()!.producerId)
-    if (isControlRecord) {
-      // Key: version and type of the marker, 16 bits each.
-      if (key && key.length >= 4 && key.readInt16BE(2) === ABORT_MARKER) aborting.delete(batchContext.producerId)
-      return false
+  /** Goes on to the next committed record from `from` on, if there is one. */
+  private next(): boolean {
+    while (!this.walk.isOver) {
+      this.walk.next()
+      this.position = Math.max(this.from, this.walk.offset + 1)
+      if (this.walk.offset >= this.from) return true
+      this.enter()
     }
-    return !(batchContext.inTransaction && aborting.has(batchContext.producerId))
+    return false
+  }
+
+  /** At the end of a batch, goes on to the next that has committed records. */
+  private enter(): void {
+    const { batches } = this.part
+    while (this.walk.isOver && this.at < batches.length) {
+      const batch = batches[this.at++]
+      if (this.isCommitted(batch)) this.walk.enter(batch)
+    }
+  }
+
+  private isCommitted(batch: RecordBatch): boolean {
+    const { aborted, aborting, walk } = this
+    while (aborted.length > 0 && aborted[0].first <= batch.last) aborting.add(aborted.shift()!.producerId)
+    if (!batch.isControl) return !(batch.isTransactional && aborting.has(batch.producerId))
+    if (batch.count === 0) return false
+    // Its first record's key: version and type of the marker, 16 bits each.
+    walk.enter({ ...batch, count: 1 })
+    walk.next()
+    if (walk.keyLength >= 4 && walk.bytes.readInt16BE(walk.keyPos + 2) === ABORT_MARKER) aborting.delete(batch.producerId)
+    return false
+  }
+
+  /** At most, of what was not taken yet. */
+  private get bytesLeft(): number {
+    return this.part.batches.slice(Math.max(0, this.at - 1)).reduce((sum, { pos, end }) => sum + end - pos, 0)
   }
 }
 
-function writeLine(lines: Buffer, pos: number, value: Buffer | null): number {
-  let end = pos
-  if (value) {
-    end += value.copy(lines, pos)
-    if (value.includes(NEWLINE)) for (let i = pos; i < end; i++) if (lines[i] === NEWLINE || lines[i] === RETURN) lines[i] = BLANK
-  }
+const viewOf = ({ buffer, byteOffset, length }: Uint8Array) => Buffer.from(buffer, byteOffset, length)
+
+function grown(lines: Buffer, used: number, length: number): Buffer {
+  const larger = viewOf(new Uint8Array(length))
+  lines.copy(larger, 0, 0, used)
+  return larger
+}
+
+function writeLine(lines: Buffer, pos: number, { bytes, valuePos, valueLength }: RecordWalk): number {
+  const end = pos + Math.max(0, valueLength)
+  if (valueLength > 0) bytes.copy(lines, pos, valuePos, valuePos + valueLength)
   lines[end] = NEWLINE
+  if (lines.indexOf(NEWLINE, pos) < end) for (let i = pos; i < end; i++) if (lines[i] === NEWLINE || lines[i] === RETURN) lines[i] = BLANK
   return end + 1
 }

@@ -2,23 +2,18 @@
 //
 // One fetch of one broker is answered after the other on its connection: who waits for records to come (Watch) has a KafkaCluster of its own.
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Broker, Cluster, Kafka } from 'kafkajs'
+import type { Cluster, Kafka } from 'kafkajs'
 import type { TopicPartition } from '../../engine/log/contract.ts'
 import { StorageError } from '../files/storage-error.ts'
-import { Fetched, type FetchedPartition } from './fetched.ts'
+import { type FetchRequest, fetchRecords } from './fetch-request.ts'
+import { Fetched } from './fetched.ts'
 import { clusterOf } from './kafka-client.ts'
 import { errorType, isConnectionError, isStale, kafkaError } from './kafka-error.ts'
-
-export interface FetchRequest extends TopicPartition {
-  from: number
-  maxBytes: number
-}
 
 /** How long a request is tried again before it is an error. */
 const PATIENCE_MS = 10_000
 const PAUSE_FIRST_MS = 5
 const PAUSE_MAX_MS = 500
-const READ_COMMITTED = 1
 
 export class KafkaCluster {
   private readonly cluster: Cluster
@@ -94,11 +89,7 @@ export class KafkaCluster {
           'Raise retention.ms of the topic. What is missing can only be produced again, under a new lineage.',
         )
       // Behind the end: the broker has lost what was read there once; whoever recovers compares its positions with the bounds.
-      return new Fetched(
-        { partition, highWatermark: `${end}`, lastStableOffset: `${end}`, lastStartOffset: `${start}`, messages: [] },
-        from,
-        false,
-      )
+      return new Fetched({ topic, partition, start, end, aborted: [], batches: [], length: 0 }, from, false)
     }
   }
 
@@ -149,22 +140,10 @@ export class KafkaCluster {
   }
 
   private async ask(leader: string, requests: readonly FetchRequest[], waitMs: number): Promise<Fetched[]> {
-    const broker: Broker = await this.cluster.findBroker({ nodeId: leader })
-    const { responses } = (await broker.fetch({
-      isolationLevel: READ_COMMITTED,
-      maxWaitTime: waitMs,
-      minBytes: waitMs > 0 ? 1 : 0,
-      maxBytes: requests.reduce((sum, { maxBytes }) => sum + maxBytes, 0),
-      topics: requests.map(({ topic, partition, from, maxBytes }) => ({
-        topic,
-        partitions: [{ partition, fetchOffset: String(from), maxBytes }],
-      })),
-    })) as { responses: { topicName: string; partitions: FetchedPartition[] }[] }
-    return requests.map(({ topic, partition, from }) => {
-      const part = responses
-        .filter(({ topicName }) => topicName === topic)
-        .flatMap(({ partitions }) => partitions)
-        .find((one) => one.partition === partition)
+    const broker = await this.cluster.findBroker({ nodeId: leader })
+    const parts = await fetchRecords(broker, requests, waitMs)
+    return requests.map(({ topic, partition, from }, i) => {
+      const part = parts[i]
       if (!part) throw Object.assign(new Error(`the broker left ${topic}/${partition} out of its answer`), { type: 'NETWORK_EXCEPTION' })
       return new Fetched(part, from, requests.length === 1)
     })

@@ -15,6 +15,8 @@ const CODES = {
   KAFKA_TOPIC_WRONG: { retryable: false },
   KAFKA_RECORD_TOO_LARGE: { retryable: false },
   KAFKA_COMPRESSION_UNKNOWN: { retryable: false },
+  /** What a broker sent is not what was written: perhaps only on the way. */
+  KAFKA_RECORDS_DAMAGED: { retryable: true },
   /** Records that are neither committed nor aborted stand before the end of a topic that only this owner writes. */
   KAFKA_TRANSACTION_HANGS: { retryable: true },
   /** The group does not take this process: its settings, or its other members. */
@@ -52,7 +54,7 @@ interface ThrownByClient {
 
 /** The error that retries ended with. */
 function innermost(thrown: unknown): ThrownByClient {
-  let error = thrown as ThrownByClient
+  let error = (thrown ?? {}) as ThrownByClient
   for (let depth = 0; depth < 8 && !error.type && error.cause && error.cause !== error; depth++) error = error.cause as ThrownByClient
   return error
 }
@@ -117,13 +119,6 @@ export function kafkaError(thrown: unknown, doing: string): Error {
     )
   if (type === 'MESSAGE_TOO_LARGE' || type === 'RECORD_LIST_TOO_LARGE')
     return new KafkaError('KAFKA_RECORD_TOO_LARGE', text, 'Raise max.message.bytes of the topic with kafka-configs --alter.', thrown)
-  if (name === 'KafkaJSNotImplemented')
-    return new KafkaError(
-      'KAFKA_COMPRESSION_UNKNOWN',
-      text,
-      'Have producers compress with gzip or zstd, or the broker do it: kafka-configs --alter --entity-type topics --entity-name TOPIC --add-config compression.type=zstd.',
-      thrown,
-    )
   if (isConnectionError(thrown))
     return new KafkaError('KAFKA_UNAVAILABLE', text, 'Look whether the brokers of kafka.brokers run and can be reached from here.', thrown)
   return new KafkaError('KAFKA_FAILED', text, 'See what the broker said; its own log has more.', thrown)

@@ -1,15 +1,16 @@
 // Whoever waits is told, whatever happens to the brokers meanwhile: asked of a cluster that fails as it is told to.
 import { expect, test } from 'vitest'
 import type { TopicPartition } from '../../engine/log/contract.ts'
+import type { FetchRequest } from './fetch-request.ts'
 import { Fetched } from './fetched.ts'
-import type { FetchRequest, KafkaCluster } from './kafka-cluster.ts'
+import type { KafkaCluster } from './kafka-cluster.ts'
 import { Watch } from './watch.ts'
 
 const input: TopicPartition = { topic: 'in', partition: 0 }
 const other: TopicPartition = { topic: 'other', partition: 0 }
 
-const nothing = ({ from, partition }: FetchRequest, end = from) =>
-  new Fetched({ partition, highWatermark: `${end}`, lastStableOffset: `${end}`, messages: [] }, from, false)
+const nothing = ({ topic, partition, from }: FetchRequest, end = from) =>
+  new Fetched({ topic, partition, start: 0, end, aborted: [], batches: [], length: 0 }, from, false)
 const failing = (type: string) => Object.assign(new Error(type), { type })
 
 interface Broken {
