@@ -8,7 +8,7 @@ import type { Claim, LogReceipt, OutputBlock, TopicPartition } from '../../engin
 import { errorType, fenced, isFence, KafkaError, kafkaError } from './kafka-error.ts'
 import { encodeRecord, type Ledger, type LedgerRecord } from './ledger.ts'
 import type { Names } from './names.ts'
-import type { OutputRecord, TransactionalProducer, Written } from './transactional-producer.ts'
+import type { ProducedBlock, TransactionalProducer, Written } from './transactional-producer.ts'
 
 export interface ClaimOptions<R extends LogReceipt> {
   name: string
@@ -27,7 +27,6 @@ export interface ClaimOptions<R extends LogReceipt> {
 }
 
 const NEWLINE = 10
-type Block = TopicPartition & { records: readonly OutputRecord[] }
 
 export class KafkaClaim<R extends LogReceipt> implements Claim<R> {
   readonly claimsSinceCommit: number
@@ -84,12 +83,9 @@ export class KafkaClaim<R extends LogReceipt> implements Claim<R> {
   private async transact(outputs: readonly OutputBlock[], record: LedgerRecord<R> | undefined): Promise<void> {
     const { name, names, ledger, producer, visible } = this.options
     if (this.over) throw fenced(name)
-    let blocks: Block[] = []
+    let blocks: ProducedBlock[] = []
     try {
-      blocks = outputs.map((output) => {
-        const { topic, partition } = names.data(output)
-        return { topic, partition, records: [...lines(output)] }
-      })
+      blocks = outputs.map((output) => ({ ...names.data(output), lines: output.bytes, count: output.count }))
       if (record) blocks.push({ ...ledger.at, records: [{ key: Buffer.from(name), value: encodeRecord(record) }] })
       if (blocks.length === 0) return
       const written = await producer.send(blocks)
@@ -109,7 +105,7 @@ export class KafkaClaim<R extends LogReceipt> implements Claim<R> {
     }
   }
 
-  private async failure(error: unknown, blocks: readonly Block[]): Promise<Error> {
+  private async failure(error: unknown, blocks: readonly ProducedBlock[]): Promise<Error> {
     const { name, ledger } = this.options
     if (/MESSAGE_TOO_LARGE|RECORD_LIST_TOO_LARGE/.test(errorType(error) ?? '')) return tooLarge(name, blocks, error)
     if (!isFence(error)) return kafkaError(error, `commit of ${name}`)
@@ -139,8 +135,8 @@ export class KafkaClaim<R extends LogReceipt> implements Claim<R> {
 }
 
 /** The broker does not say which record it was. */
-function tooLarge(name: string, blocks: readonly Block[], cause: unknown): KafkaError {
-  const sizes = blocks.flatMap(({ topic, records }) => records.map(({ value }) => ({ topic, bytes: value?.length ?? 0 })))
+function tooLarge(name: string, blocks: readonly ProducedBlock[], cause: unknown): KafkaError {
+  const sizes = blocks.map((block) => ({ topic: block.topic, bytes: longest(block) }))
   const { topic, bytes } = sizes.reduce((a, b) => (b.bytes > a.bytes ? b : a))
   return new KafkaError(
     'KAFKA_RECORD_TOO_LARGE',
@@ -150,11 +146,9 @@ function tooLarge(name: string, blocks: readonly Block[], cause: unknown): Kafka
   )
 }
 
-function* lines({ bytes, count }: OutputBlock): Iterable<OutputRecord> {
-  for (let i = 0, from = 0; i < count; i++) {
-    const end = bytes.indexOf(NEWLINE, from)
-    if (end < 0) throw new RangeError(`A block of ${count} records has only ${i} lines.`)
-    yield { value: Buffer.from(bytes.buffer, bytes.byteOffset + from, end - from) }
-    from = end + 1
-  }
+function longest(block: ProducedBlock): number {
+  if ('records' in block) return Math.max(0, ...block.records.map(({ value }) => value?.length ?? 0))
+  let bytes = 0
+  for (let from = 0, end = 0; (end = block.lines.indexOf(NEWLINE, from)) >= 0; from = end + 1) bytes = Math.max(bytes, end - from)
+  return bytes
 }

@@ -2,17 +2,20 @@
 // an id back by itself: after a fence every request of it fails.
 //
 // 1. A transaction that failed is aborted as far as the broker can be reached; else the next owner's opening does that, or its timeout.
-// 2. kafkajs puts all of one call for a partition into one record batch, and looks at each record as often as there are records before it: large
-//    blocks go in several calls of bounded bytes and records.
-import type { Kafka, Message, Producer, Transaction } from 'kafkajs'
+// 2. All of one call for a partition is one record batch, written here (produced-batch.ts): large blocks go in several calls of bounded bytes.
+import type { Kafka, Producer, Transaction } from 'kafkajs'
 import type { TopicPartition } from '../../engine/log/contract.ts'
 import { PRODUCER_RETRY } from './kafka-client.ts'
 import { errorType, kafkaError } from './kafka-error.ts'
+import { asMessages, ProducedBatch } from './produced-batch.ts'
 
 export interface OutputRecord {
   key?: Uint8Array
   value: Uint8Array | null
 }
+
+/** Records for a partition: as they are, or a block of lines, each a value without its newline. */
+export type ProducedBlock = TopicPartition & ({ records: readonly OutputRecord[] } | { lines: Uint8Array; count: number })
 
 export interface ProducerOptions {
   kafka: Kafka
@@ -30,9 +33,9 @@ export interface Written extends TopicPartition {
 
 /** Of one record batch, as written; below the 1 MB that brokers take unless they are told otherwise. */
 const BATCH_BYTES = 900_000
-const BATCH_RECORDS = 1_000
 /** What a record takes in a batch beside its key and value, at most. */
 const RECORD_OVERHEAD_BYTES = 64
+const NEWLINE = 10
 const OPEN_TRIES = 20
 
 export class TransactionalProducer {
@@ -50,10 +53,6 @@ export class TransactionalProducer {
       transactionTimeout: transactionTimeoutMs,
       allowAutoTopicCreation: false,
       retry: PRODUCER_RETRY,
-      createPartitioner:
-        () =>
-        ({ message }) =>
-          message.partition as number,
     })
     const opened = new TransactionalProducer(producer)
     try {
@@ -78,19 +77,16 @@ export class TransactionalProducer {
   }
 
   /** Adds records to the transaction, which begins with them. Errors are kafkajs': the transaction must be aborted. */
-  async send(blocks: readonly (TopicPartition & { records: readonly OutputRecord[] })[]): Promise<Written[]> {
+  async send(blocks: readonly ProducedBlock[]): Promise<Written[]> {
     if (!this.isOpen) this.transaction = await this.producer.transaction()
     const written = new Map<string, Written>()
     for (const call of calls(blocks)) {
-      const topics = new Map<string, Message[]>()
-      for (const { topic, message } of call) topics.set(topic, [...(topics.get(topic) ?? []), ...message])
-      const answer = await this.transaction!.sendBatch({ topicMessages: [...topics].map(([topic, messages]) => ({ topic, messages })) })
+      const topicMessages = [...call].map(([topic, batches]) => ({ topic, messages: asMessages(batches) }))
+      const answer = await this.transaction!.sendBatch({ topicMessages })
       for (const { topicName: topic, partition, baseOffset } of answer) {
         const key = `${topic}/${partition}`
         const base = Number(baseOffset)
-        const count = call
-          .filter((one) => one.topic === topic && one.partition === partition)
-          .reduce((sum, one) => sum + one.message.length, 0)
+        const count = call.get(topic)?.get(partition)?.length ?? 0
         written.set(key, { topic, partition, base: written.get(key)?.base ?? base, after: base + count })
       }
     }
@@ -112,42 +108,91 @@ export class TransactionalProducer {
   }
 }
 
-interface Part extends TopicPartition {
-  message: Message[]
-}
+/** Batches by topic and partition. */
+type Call = Map<string, Map<number, ProducedBatch>>
 
 /** Cuts blocks into calls: in each at most one batch per partition, of bounded size. The order within a partition stays. */
-function* calls(blocks: readonly (TopicPartition & { records: readonly OutputRecord[] })[]): Iterable<Part[]> {
-  const queues = new Map<string, { topic: string; partition: number; blocks: (readonly OutputRecord[])[]; at: number }>()
-  for (const { topic, partition, records } of blocks) {
-    if (records.length === 0) continue
-    const key = `${topic}/${partition}`
-    const queue = queues.get(key)
-    if (queue) queue.blocks.push(records)
-    else queues.set(key, { topic, partition, blocks: [records], at: 0 })
+function* calls(blocks: readonly ProducedBlock[]): Iterable<Call> {
+  const queues = new Map<string, BlockQueue>()
+  for (const block of blocks) {
+    const key = `${block.topic}/${block.partition}`
+    const queue = queues.get(key) ?? new BlockQueue(block)
+    queue.push(block)
+    if (!queue.isEmpty) queues.set(key, queue)
   }
   while (queues.size > 0) {
-    const call: Part[] = []
+    const call: Call = new Map()
     for (const [key, queue] of queues) {
-      const message: Message[] = []
-      let bytes = 0
-      while (queue.blocks.length > 0 && message.length < BATCH_RECORDS) {
-        const { key: recordKey, value } = queue.blocks[0][queue.at]
-        const size = (recordKey?.length ?? 0) + (value?.length ?? 0) + RECORD_OVERHEAD_BYTES
-        if (message.length > 0 && bytes + size > BATCH_BYTES) break
-        bytes += size
-        message.push({
-          key: (recordKey as Buffer | undefined) ?? null,
-          value: value as Buffer | null,
-          partition: queue.partition,
-        })
-        if (++queue.at < queue.blocks[0].length) continue
-        queue.blocks.shift()
-        queue.at = 0
-      }
-      call.push({ topic: queue.topic, partition: queue.partition, message })
-      if (queue.blocks.length === 0) queues.delete(key)
+      const batches = call.get(queue.topic) ?? new Map<number, ProducedBatch>()
+      call.set(queue.topic, batches.set(queue.partition, queue.batch()))
+      if (queue.isEmpty) queues.delete(key)
     }
     yield call
   }
 }
+
+/** What is to be written to one partition. */
+class BlockQueue {
+  readonly topic: string
+  readonly partition: number
+  private readonly blocks: ProducedBlock[] = []
+  /** Of the first block: the next record, and where its line begins. */
+  private at = 0
+  private pos = 0
+
+  constructor({ topic, partition }: TopicPartition) {
+    this.topic = topic
+    this.partition = partition
+  }
+
+  get isEmpty(): boolean {
+    return this.blocks.length === 0
+  }
+
+  push(block: ProducedBlock): void {
+    if (countOf(block) > 0) this.blocks.push(block)
+  }
+
+  /** As much as a batch may hold, one record at least. */
+  batch(): ProducedBatch {
+    const batch = new ProducedBatch(this.bytes)
+    for (let block = this.blocks.at(0); block; block = this.blocks.at(0)) {
+      if (!('records' in block ? this.addRecords(batch, block.records) : this.addLines(batch, block))) break
+      this.blocks.shift()
+      this.at = this.pos = 0
+    }
+    return batch
+  }
+
+  /** Whether all of them found room. */
+  private addRecords(batch: ProducedBatch, records: readonly OutputRecord[]): boolean {
+    for (; this.at < records.length; this.at++) {
+      const { key, value } = records[this.at]
+      if (!hasRoom(batch, (key?.length ?? 0) + (value?.length ?? 0))) return false
+      batch.add(key, value && viewOf(value), 0, value?.length ?? 0)
+    }
+    return true
+  }
+
+  private addLines(batch: ProducedBatch, { lines, count }: { lines: Uint8Array; count: number }): boolean {
+    const bytes = viewOf(lines)
+    for (; this.at < count; this.at++) {
+      const end = bytes.indexOf(NEWLINE, this.pos)
+      if (end < 0) throw new RangeError(`A block of ${count} records has only ${this.at} lines.`)
+      if (!hasRoom(batch, end - this.pos)) return false
+      batch.add(undefined, bytes, this.pos, end)
+      this.pos = end + 1
+    }
+    return true
+  }
+
+  /** About what the next batch holds. */
+  private get bytes(): number {
+    const known = this.blocks.reduce((sum, block) => sum + ('lines' in block ? block.lines.length + block.count * 12 : 0), 0)
+    return Math.min(BATCH_BYTES, known) + RECORD_OVERHEAD_BYTES
+  }
+}
+
+const countOf = (block: ProducedBlock) => ('records' in block ? block.records.length : block.count)
+const hasRoom = (batch: ProducedBatch, bytes: number) => batch.length === 0 || batch.size + bytes + RECORD_OVERHEAD_BYTES <= BATCH_BYTES
+const viewOf = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
