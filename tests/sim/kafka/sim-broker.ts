@@ -1,8 +1,10 @@
 // A Kafka broker in memory, with what a log on Kafka has to live with: transactions that are open, aborted or time out, epochs that fence, markers that take an
 // offset and are written after the answer, fetches that begin before the offset asked for, compaction, retention. Survives the processes.
 //
-// It shares no code with stores/kafka: what it hands out is what kafkajs would have decoded.
-import type { FetchedMessage, FetchedPartition } from '../../../stores/kafka/fetched.ts'
+// Of stores/kafka it has the form of a batch only, in which it hands out what it holds.
+import type { FetchedPartition } from '../../../stores/kafka/fetch-request.ts'
+import { ProducedBatch } from '../../../stores/kafka/produced-batch.ts'
+import { HEADER_BYTES, type RecordBatch } from '../../../stores/kafka/record-batch.ts'
 
 export interface BrokerRecord {
   key: Buffer | null
@@ -40,6 +42,8 @@ export class SimPartition {
   private batches: Batch[] = []
   private readonly open = new Map<string, number>()
   private readonly aborted: { pid: string; first: number; last: number }[] = []
+  /** As brokers name producers to readers. */
+  private readonly numbers = new Map<string, number>()
 
   /** Everything before is decided. */
   get stable(): number {
@@ -70,33 +74,23 @@ export class SimPartition {
   }
 
   /** Whole batches from the one that holds `from` on. */
-  fetch(from: number, maxBytes: number): FetchedPartition {
+  fetch(from: number, maxBytes: number): Omit<FetchedPartition, 'topic' | 'partition'> {
     const { stable } = this
-    const messages: FetchedMessage[] = []
-    let bytes = 0
+    const batches: RecordBatch[] = []
+    let length = 0
     for (const batch of this.batches) {
-      const { base, count, pid, marker, records } = batch
-      if (base + count <= from || base >= stable || base + count <= this.start || (bytes >= maxBytes && messages.length > 0)) continue
-      const batchContext = { firstOffset: `${base}`, lastOffsetDelta: count - 1, producerId: pid ?? '-1', inTransaction: pid !== undefined }
-      if (marker) {
-        const key = Buffer.from([0, 0, 0, marker === 'commit' ? 1 : 0])
-        messages.push({ offset: `${base}`, key, value: Buffer.alloc(6), isControlRecord: true, batchContext })
-      }
-      for (const { offset, key, value } of records) {
-        messages.push({ offset: `${offset}`, key, value, isControlRecord: false, batchContext })
-        bytes += (key?.length ?? 0) + (value?.length ?? 0)
+      const { base, count } = batch
+      if (base + count <= from || base >= stable || base + count <= this.start || (length >= maxBytes && batches.length > 0)) continue
+      for (const part of this.encoded(batch)) {
+        batches.push(part)
+        length += part.end
       }
     }
-    const until = messages.length > 0 ? Number(messages.at(-1)!.offset) : from
+    const until = batches.at(-1)?.last ?? from
+    const aborted = this.aborted.filter(({ first, last }) => last >= from && first <= until)
     return {
-      partition: 0,
-      highWatermark: `${this.end}`,
-      lastStableOffset: `${stable}`,
-      lastStartOffset: `${this.start}`,
-      abortedTransactions: this.aborted
-        .filter(({ first, last }) => last >= from && first <= until)
-        .map(({ pid, first }) => ({ producerId: pid, firstOffset: `${first}` })),
-      messages,
+      ...{ start: this.start, end: stable, batches, length },
+      aborted: aborted.map(({ pid, first }) => ({ producerId: this.numberOf(pid), first })),
     }
   }
 
@@ -129,6 +123,32 @@ export class SimPartition {
     // What is empty takes no room; the offsets stay what they were.
     this.batches = this.batches.filter(({ records, marker, base, count }) => marker || records.length > 0 || base + count > end)
     return { removed, tombstones }
+  }
+
+  /** As batches of records that follow each other: what compaction has taken lies between them. */
+  private encoded({ base, count, pid, marker, records }: Batch): RecordBatch[] {
+    const all = marker ? [{ key: Buffer.from([0, 0, 0, marker === 'commit' ? 1 : 0]), value: Buffer.alloc(6), offset: base }] : records
+    const runs: { first: number; batch: ProducedBatch }[] = []
+    for (const { key, value, offset } of all) {
+      const last = runs.at(-1)
+      const run = last && last.first + last.batch.length === offset ? last : { first: offset, batch: new ProducedBatch(64) }
+      if (run !== last) runs.push(run)
+      run.batch.add(key ?? undefined, value, 0, value?.length ?? 0)
+    }
+    if (runs.length === 0) runs.push({ first: base, batch: new ProducedBatch(0) })
+    const producerId = pid === undefined ? -1 : this.numberOf(pid)
+    return runs.map(({ first, batch }, i) => {
+      const bytes = batch.seal({ producerId, producerEpoch: 0, sequence: 0, nowMs: 0 })
+      const last = i === runs.length - 1 ? base + count - 1 : first + batch.length - 1
+      const kind = { producerId, isTransactional: pid !== undefined, isControl: marker !== undefined }
+      return { base: first, last, ...kind, count: batch.length, bytes, pos: HEADER_BYTES, end: bytes.length }
+    })
+  }
+
+  private numberOf(pid: string): number {
+    const found = this.numbers.get(pid) ?? this.numbers.size + 1
+    this.numbers.set(pid, found)
+    return found
   }
 
   private isCommitted({ pid, marker, base }: Batch): boolean {

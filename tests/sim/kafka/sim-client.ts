@@ -1,12 +1,13 @@
 // A simulated process's way to the simulated broker, in the shapes that the classes of stores/kafka go by: a cluster that reads, producers, an admin. Every request is a
 // step of the scheduler, may fail, and may be applied and not answered.
 import { StorageError } from '../../../stores/files/storage-error.ts'
+import type { FetchRequest } from '../../../stores/kafka/fetch-request.ts'
 import { Fetched } from '../../../stores/kafka/fetched.ts'
-import type { FetchRequest, KafkaCluster } from '../../../stores/kafka/kafka-cluster.ts'
+import type { KafkaCluster } from '../../../stores/kafka/kafka-cluster.ts'
 import { kafkaError } from '../../../stores/kafka/kafka-error.ts'
-import type { OutputRecord, TransactionalProducer, Written } from '../../../stores/kafka/transactional-producer.ts'
+import type { ProducedBlock, TransactionalProducer, Written } from '../../../stores/kafka/transactional-producer.ts'
 import type { SimProcess } from '../scheduler.ts'
-import type { SimBroker, SimPartition } from './sim-broker.ts'
+import type { BrokerRecord, SimBroker, SimPartition } from './sim-broker.ts'
 
 /** What goes wrong with one request of a producer: nothing was done, or all was and the answer is lost. */
 export type RequestFault = 'early' | 'late' | undefined
@@ -28,7 +29,13 @@ const PATIENCE_MS = 10_000
 const VISIBLE_TRIES = 20
 const noConnection = () => Object.assign(new Error('the broker does not answer'), { name: 'KafkaJSConnectionError' })
 
-type Block = { topic: string; partition: number; records: readonly OutputRecord[] }
+/** As the broker stores them. */
+function recordsOf(block: ProducedBlock): BrokerRecord[] {
+  if ('records' in block)
+    return block.records.map(({ key, value }) => ({ key: key ? Buffer.from(key) : null, value: value ? Buffer.from(value) : null }))
+  const lines = Buffer.from(block.lines).toString('latin1').split('\n').slice(0, -1)
+  return lines.map((line) => ({ key: null, value: Buffer.from(line, 'latin1') }))
+}
 
 export class SimClient {
   /** Reads what is decided and committed. */
@@ -54,18 +61,15 @@ export class SimClient {
       get isOpen() {
         return isOpen
       },
-      send: (blocks: readonly Block[]) => {
+      send: (blocks: readonly ProducedBlock[]) => {
         isOpen = true
         return this.request(`produce ${id}`, (): Written[] => {
-          const to = blocks.map(({ topic, partition, records }) => ({
-            at: broker.partition(topic, partition),
-            records: records.map(({ key, value }) => ({ key: key ? Buffer.from(key) : null, value: value ? Buffer.from(value) : null })),
-          }))
+          const to = blocks.map((block) => ({ at: broker.partition(block.topic, block.partition), records: recordsOf(block) }))
           const bases = broker.produce(id, epoch, timeoutMs, nowMs(), to)
           const written = new Map<string, Written>()
-          for (const [i, { topic, partition, records }] of blocks.entries()) {
+          for (const [i, { topic, partition }] of blocks.entries()) {
             const base = written.get(`${topic}/${partition}`)?.base ?? bases[i]
-            written.set(`${topic}/${partition}`, { topic, partition, base, after: bases[i] + records.length })
+            written.set(`${topic}/${partition}`, { topic, partition, base, after: bases[i] + to[i].records.length })
           }
           return [...written.values()]
         })
@@ -149,10 +153,10 @@ export class SimClient {
           throw new StorageError('LOG_TRIMMED', `${topic}/${partition} begins at offset ${at.start}, not ${from}`, 'None.')
         // Whoever finds nothing where something is decided asks again, in real time: here the broker lets him wait instead.
         if (from >= at.stable && from < at.end) broker.writeMarkers()
-        const part = at.fetch(from, maxBytes)
-        const first = part.messages[0]
-        if (first && Number(first.offset) < from) met('fetchesFromBefore')
-        if (part.messages.some(({ isControlRecord }) => isControlRecord) || (first && Number(first.offset) > from)) met('holesRead')
+        const part = { topic, partition, ...at.fetch(from, maxBytes) }
+        const [first] = part.batches
+        if (first && first.base < from) met('fetchesFromBefore')
+        if (part.batches.some(({ isControl }) => isControl) || (first && first.base > from)) met('holesRead')
         return new Fetched(part, from, true)
       },
       bounds: async ({ topic, partition }: { topic: string; partition: number }) => {

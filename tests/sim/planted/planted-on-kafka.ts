@@ -63,7 +63,7 @@ export const plantedOnKafka: readonly PlantedBug[] = [
         patch(broker, 'partition', (partition) => (topic: string, number: number) => {
           const found = partition(topic, number)
           if (!Object.hasOwn(found, 'fetch'))
-            patch(found, 'fetch', (fetch) => (...args) => ({ ...fetch(...args), abortedTransactions: [] }))
+            patch(found, 'fetch', (fetch) => (...args) => ({ ...fetch(...args), aborted: [] }))
           return found
         }),
     }),
