@@ -24,6 +24,8 @@ export interface SharesOptions {
 
 /** What is done with partitions. Each is told to the lanes in the order of these calls. */
 export interface PartitionWork {
+  /** Taken, and neither left nor dropped since. */
+  readonly held: ReadonlySet<number>
   take(partitions: readonly number[]): Promise<void>
   leave(partitions: readonly number[]): Promise<void>
   drop(partitions: readonly number[]): Promise<void>
@@ -107,10 +109,16 @@ export class Shares {
   }
 
   private take(partitions: readonly number[]): void {
-    const { work, onMoved } = this.options
-    const taken = work.take(partitions).then(() => onMoved({ is: 'taken', partitions }))
+    const taken = this.options.work.take(partitions).then(() => this.taken(partitions))
     if (!this.membership) this.first.push(taken)
     this.moves(partitions, taken)
+  }
+
+  /** Some may have gone again while the others recovered. */
+  private taken(partitions: readonly number[]): void {
+    const { work, onMoved } = this.options
+    const here = partitions.filter((partition) => work.held.has(partition))
+    if (here.length > 0) onMoved({ is: 'taken', partitions: here })
   }
 
   /** What fails has been told; what refuses a start is thrown to whoever joins. */
@@ -131,7 +139,7 @@ export class Shares {
     await this.membership?.confirmed()
     if (!this.isClosing && this.membership?.partitions.includes(partition)) {
       await this.options.work.take([partition])
-      this.options.onMoved({ is: 'taken', partitions: [partition] })
+      this.taken([partition])
     }
   }
 }

@@ -3,6 +3,7 @@
 // KafkaLog owns the connections that reading shares; each claim has a producer of its own (KafkaClaim), each partition that is read a KafkaReader.
 // Topics hold one record per line; the record batches of the broker are the blocks. Nothing here deletes records of topics with data: their retention
 // is the broker's, which ensureTopics checks.
+import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Admin, Kafka } from 'kafkajs'
 import type { Claim, Log, LogReceipt, TopicPartition } from '../../engine/log/contract.ts'
@@ -57,11 +58,16 @@ export class KafkaLog implements Log {
   private lagTimer: NodeJS.Timeout | undefined
   /** Committed here, and perhaps not to be read yet. */
   private readonly unseen = new Map<string, Written>()
+  private readonly sockets = new Set<Socket>()
 
   constructor(options: KafkaLogOptions) {
     this.options = options
     this.names = new Names(options)
-    this.kafka = kafkaClient(options.connection)
+    const onSocket = (socket: Socket) => {
+      this.sockets.add(socket)
+      socket.once('close', () => this.sockets.delete(socket))
+    }
+    this.kafka = kafkaClient(options.connection, { onSocket })
     this.cluster = new KafkaCluster(this.kafka)
     this.written = new KafkaCluster(this.kafka, true)
     this.watch = new Watch(new KafkaCluster(this.kafka))
@@ -186,6 +192,8 @@ export class KafkaLog implements Log {
     await this.cluster.close()
     await this.written.close()
     await this.connectingAdmin?.then((admin) => admin.disconnect()).catch(() => undefined)
+    // Of several that were made to one broker at once kafkajs forgets all but one; they would keep the process from ending.
+    for (const socket of this.sockets) socket.destroy()
   }
 
   private admin(): Promise<Admin> {
