@@ -14,6 +14,8 @@ import { ingest } from './ingest.ts'
 import { isolation } from './isolation.ts'
 import { kafka } from './kafka.ts'
 import { kafkaLog } from './kafka-log.ts'
+import { kafkaRestart } from './kafka-restart.ts'
+import { kafkaRestore } from './kafka-restore.ts'
 import { lane } from './lane.ts'
 import { lanes } from './lanes.ts'
 import { latency } from './latency.ts'
@@ -48,6 +50,8 @@ export const questions: readonly Question[] = [
   scale,
   kafkaLog,
   kafka,
+  kafkaRestart,
+  kafkaRestore,
 ]
 
 export interface MainOptions {

@@ -1,0 +1,200 @@
+// Several `packmill up` on one broker, as their users run them: how they share the partitions, a rolling restart, a death, a long sleep, all while events come
+// in. At the end what a reader of committed records sees is the evaluator's answer, each version once. Each step waits for what the processes say (their log).
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import kafkajs from 'kafkajs'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Running, startPackmill } from '../../cli/packmill-process.fake.ts'
+import { defaults } from '../../config/index.ts'
+import type { WireEvent } from '../../model/event.ts'
+import { TOPICS } from '../../model/rows.ts'
+import { connect } from '../../services/process/local.ts'
+import type { Moved } from '../../services/process/shares.ts'
+import { trafficEvents } from '../../services/traffic/traffic.ts'
+import { kafkaClient } from '../../stores/kafka/kafka-client.ts'
+import { type KafkaLog, openKafkaLog } from '../../stores/kafka/kafka-log.ts'
+import { kafkaWorld, linesOf, textsOf } from '../../stores/kafka/kafka-world.fake.ts'
+import { makeTopic } from '../../stores/kafka/make-topic.ts'
+import { kafkaServer } from '../kafka-server.ts'
+import { compareIncidents, compareSessions } from '../oracle/compare.ts'
+import { evaluate } from '../oracle/evaluate.ts'
+import { compareTiles } from '../oracle/tiles.ts'
+
+const server = await kafkaServer()
+const PARTITIONS = 6
+/** The shortest that brokers allow unless they are told otherwise. */
+const SESSION_MS = 6_000
+const TAKEN_UP_MS = SESSION_MS + 5_000
+const all = Array.from({ length: PARTITIONS }, (_, partition) => partition)
+const EVENTS_MAX = 300_000
+/** The load: so many events, so often. */
+const CHUNK = 100
+const CHUNK_EVERY_MS = 50
+
+type Said = Moved & { atMs: number }
+
+/** What a process has at work, as its log says it. */
+class Process {
+  readonly said: Said[] = []
+  readonly at = new Set<number>()
+  readonly running: Running
+  private readonly heard: () => void
+
+  constructor(running: Running, heard: () => void) {
+    this.running = running
+    this.heard = heard
+    createInterface({ input: running.child.stderr! }).on('line', (line) => this.line(line))
+  }
+
+  get share(): number[] {
+    return [...this.at].sort((a, b) => a - b)
+  }
+
+  private line(line: string): void {
+    if (!line.includes('"msg":"partitions"')) return
+    const said = { ...(JSON.parse(line) as Moved), atMs: Date.now() }
+    this.said.push(said)
+    for (const partition of 'partitions' in said ? said.partitions : [])
+      if (said.is === 'taken') this.at.add(partition)
+      else this.at.delete(partition)
+    this.heard()
+  }
+}
+
+describe.runIf(server)('several packmill up on one broker', { timeout: 220_000 }, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'packmill-shares-'))
+  const names = ['a', 'b', 'c']
+  const left = new Set<Process>()
+  let prefix: string
+  let log: KafkaLog
+  let settings: string[]
+  let waiting: (() => void)[] = []
+
+  beforeAll(async () => {
+    const world = await kafkaWorld(server!.broker)
+    prefix = `${world.options.namespace}-share.`
+    const at = [
+      `kafka.brokers=${server!.broker}`,
+      `kafka.topicPrefix=${prefix}`,
+      `kafka.sessionTimeoutMs=${SESSION_MS}`,
+      'kafka.sinks=false',
+    ]
+    // A second without events is no pause of a user's here: the load stands still where the machine is busy.
+    const work = [
+      `log.partitions=${PARTITIONS}`,
+      'engine.lanes=1',
+      'engine.checkpointBytes=1MB',
+      'clickstream.idleTimeoutMs=1h',
+      'logLevel=info',
+    ]
+    settings = [...at, ...work].flatMap((set) => ['--set', set])
+    await world.withAdmin((admin) => makeTopic(admin, { topic: `${prefix}${TOPICS.raw}`, partitions: PARTITIONS, replication: 1 }))
+    log = await openKafkaLog({ ...world.options, topicPrefix: prefix })
+  })
+  afterAll(async () => {
+    for (const { running } of left) running.child.kill('SIGKILL')
+    await Promise.all([...left].map(({ running }) => running.ended))
+    await log?.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  function start(name: string): Process {
+    const args = ['up', '--no-http', '--every', '86400', '--data', join(folder, name), '--set', `kafka.groupInstanceId=${name}`]
+    const one = new Process(startPackmill(folder, [...args, ...settings]), () => {
+      const told = waiting
+      waiting = []
+      for (const wake of told) wake()
+    })
+    left.add(one)
+    return one
+  }
+  async function until(isSo: () => boolean): Promise<void> {
+    while (!isSo()) await new Promise<void>((resolve) => waiting.push(resolve))
+  }
+  /** Each has its share at work, and nobody else's. */
+  async function shared(...processes: Process[]): Promise<void> {
+    const size = PARTITIONS / processes.length
+    await until(() => processes.every(({ at }) => at.size === size))
+    expect(processes.flatMap(({ share }) => share).sort((a, b) => a - b)).toEqual(all)
+  }
+  async function end(process: Process, signal: 'SIGTERM' | 'SIGKILL') {
+    process.running.child.kill(signal)
+    left.delete(process)
+    return process.running.ended
+  }
+  const rowsOf = async (topic: string) =>
+    (await Promise.all(all.map((partition) => textsOf(log, { topic, partition })))).flat().map((line) => JSON.parse(line) as object)
+
+  test('share the partitions evenly; a rolling restart, a kill and a long sleep under load lose and double nothing', async () => {
+    const producer = kafkaClient({ brokers: [server!.broker] }).producer({ createPartitioner: kafkajs.Partitioners.DefaultPartitioner })
+    await producer.connect()
+    const over = new AbortController()
+    const events = trafficEvents({ events: EVENTS_MAX, orgs: 24, users: 400, seed: 11 })[Symbol.iterator]()
+    const load = async () => {
+      while (!over.signal.aborted) {
+        const messages = Array.from({ length: CHUNK }, () => events.next().value as WireEvent).map((event) => ({
+          key: `${event.orgId}:${event.productId}`,
+          value: JSON.stringify(event),
+        }))
+        await producer.send({ topic: `${prefix}${TOPICS.raw}`, messages })
+        await sleep(CHUNK_EVERY_MS)
+      }
+    }
+    const processes = names.map(start)
+    await shared(...processes)
+    const loading = load()
+
+    // A rolling restart: each has its own again, and the others notice nothing of it.
+    for (const [i, name] of names.entries()) {
+      const before = processes[i]
+      const had = before.share
+      const others = processes.filter((one) => one !== before)
+      const heard = others.map(({ said }) => said.length)
+      const { code, err } = await end(before, 'SIGTERM')
+      expect(code, err).toBe(0)
+      processes[i] = start(name)
+      await until(() => processes[i].at.size === had.length)
+      expect(processes[i].share).toEqual(had)
+      expect(others.map(({ said }) => said.length)).toEqual(heard)
+    }
+
+    // A death: the others take its partitions up.
+    const [a, b, c] = processes
+    const killedMs = Date.now()
+    await end(c, 'SIGKILL')
+    await shared(a, b)
+    expect(Math.max(a.said.at(-1)!.atMs, b.said.at(-1)!.atMs) - killedMs).toBeLessThan(TAKEN_UP_MS)
+
+    // It comes again; another sleeps for longer than its session.
+    const again = start('c')
+    await shared(a, b, again)
+    const asleep = b.share
+    b.running.child.kill('SIGSTOP')
+    await until(() => a.at.size + again.at.size === PARTITIONS)
+    const awakeFrom = b.said.length
+    b.running.child.kill('SIGCONT')
+    await until(() => b.said.slice(awakeFrom).some(({ is }) => is === 'lost'))
+    await shared(a, b, again)
+    const [first] = b.said.slice(awakeFrom).filter(({ is }) => is === 'taken' || is === 'lost')
+    expect(first).toMatchObject({ is: 'lost', partitions: asleep })
+
+    over.abort()
+    await loading
+    await producer.disconnect()
+    for (const name of names) await (await connect(join(folder, name)))!.settle({ snapshots: false, close: true })
+
+    const lines = await Promise.all(all.map((partition) => linesOf(log, { topic: TOPICS.raw, partition })))
+    const records = lines.flatMap((own, partition) =>
+      own.map(([offset, line]) => ({ partition, offset, event: JSON.parse(line) as WireEvent })),
+    )
+    const expected = evaluate(records, { ...defaults.clickstream, closeAll: true })
+    expect(expected.sessions.size).toBeGreaterThan(100)
+    expect(compareSessions(await rowsOf(TOPICS.sessions), expected.sessions, { allVersions: true })).toEqual([])
+    expect(compareIncidents(await rowsOf(TOPICS.incidents), expected.incidents, { allVersions: true })).toEqual([])
+    expect(compareTiles((await rowsOf(TOPICS.tiles)) as never, expected)).toEqual([])
+    for (const one of [a, b, again]) expect((await end(one, 'SIGTERM')).code).toBe(0)
+  })
+})
