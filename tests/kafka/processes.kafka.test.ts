@@ -25,8 +25,8 @@ import { compareTiles } from '../oracle/tiles.ts'
 
 const server = await kafkaServer()
 const PARTITIONS = 6
-/** The shortest that brokers allow unless they are told otherwise. */
-const SESSION_MS = 6_000
+/** Longer than a process takes to start where the machine is busy: in a rolling restart it has to be back by then. */
+const SESSION_MS = 15_000
 const TAKEN_UP_MS = SESSION_MS + 5_000
 const all = Array.from({ length: PARTITIONS }, (_, partition) => partition)
 const EVENTS_MAX = 300_000
@@ -112,7 +112,13 @@ describe.runIf(server)('several packmill up on one broker', { timeout: 220_000 }
     return one
   }
   async function until(isSo: () => boolean): Promise<void> {
-    while (!isSo()) await new Promise<void>((resolve) => waiting.push(resolve))
+    while (!isSo()) {
+      const ended = [...left].map(async ({ running }) => {
+        const { code, out, err } = await running.ended
+        throw new Error(`a process ended with ${code} meanwhile:\n${out}${err}`)
+      })
+      await Promise.race([new Promise<void>((resolve) => waiting.push(resolve)), ...ended])
+    }
   }
   /** Each has its share at work, and nobody else's. */
   async function shared(...processes: Process[]): Promise<void> {
