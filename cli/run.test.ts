@@ -79,18 +79,22 @@ test('kill -9 in the middle, again and again: what is there in the end is what i
   expect(recordsOf(whole.out).length).toBeGreaterThan(count)
   const settings = ['--set', 'engine.epochBytes=65536', '--set', 'engine.checkpointBytes=1048576']
   let recovered = 0
-  for (const seen of [/"sum":/, /"key":"k5","sum"/, /epochs again[\s\S]*"sum":/]) {
-    const args = ['run', 'sums.ts', '--input', 'rows.jsonl', '--data', 'killed', ...settings]
-    const running = startPackmill(folder, args)
-    // A later round may find everything done.
-    await Promise.race([running.says(seen).catch(() => undefined), running.ended])
-    running.child.kill('SIGKILL')
-    if (/computing \d+ epochs again/.test((await running.ended).err)) recovered++
+  // Whether a kill comes before all is done is the machine's to say.
+  for (let attempt = 0; recovered === 0 && attempt < 5; attempt++) {
+    const data = `killed-${attempt}`
+    for (const seen of [/"sum":/, /"key":"k5","sum"/, /epochs again[\s\S]*"sum":/]) {
+      const args = ['run', 'sums.ts', '--input', 'rows.jsonl', '--data', data, ...settings]
+      const running = startPackmill(folder, args)
+      // A later round may find everything done.
+      await Promise.race([running.says(seen).catch(() => undefined), running.ended])
+      running.child.kill('SIGKILL')
+      if (/computing \d+ epochs again/.test((await running.ended).err)) recovered++
+    }
+    const last = packmill(folder, ['run', 'sums.ts', '--input', 'rows.jsonl', '--data', data, '--quiet', ...settings])
+    expect(last.code, last.err).toBe(0)
+    expect(everything('sums.ts', '--data', data)).toEqual(recordsOf(whole.out))
   }
   expect(recovered).toBeGreaterThan(0)
-  const last = packmill(folder, ['run', 'sums.ts', '--input', 'rows.jsonl', '--data', 'killed', '--quiet', ...settings])
-  expect(last.code, last.err).toBe(0)
-  expect(everything('sums.ts', '--data', 'killed')).toEqual(recordsOf(whole.out))
 }, 120_000)
 
 test('--out: each result is in the file once, also where kill -9 came between writing and counting', async () => {
