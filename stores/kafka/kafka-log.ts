@@ -34,7 +34,6 @@ const TRANSACTION_TIMEOUT_MS = 60_000
 /** How long a commit waits until it can be read; after that it is only durable. */
 const VISIBLE_MS = 2_000
 const LAG_EVERY_MS = 1_000
-const LOOK_BYTES = 1 << 18
 
 /** Errors: KAFKA_UNAVAILABLE, KAFKA_UNAUTHENTICATED. */
 export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> {
@@ -152,18 +151,7 @@ export class KafkaLog implements Log {
     const named = this.names.data(at)
     const { start, end: all } = await this.cluster.bounds(named)
     const end = Math.min(all, before ?? all)
-    for (let back = 1; ; back *= 4) {
-      const first = Math.max(start, end - back)
-      let last = -1
-      for (let from = first; from < end; ) {
-        const fetched = await this.cluster.fetch({ ...named, from, maxBytes: LOOK_BYTES })
-        for (let found = fetched.record(); found && found.offset < end; found = fetched.record()) last = found.offset
-        if (fetched.after === from) break
-        from = fetched.after
-      }
-      if (last >= 0) return last + 1
-      if (first <= start) return Math.min(start, end)
-    }
+    return end <= start ? end : this.tails.look(named, start, end)
   }
 
   /** Written down as the position of a group of the consumer's name. The broker's retention deletes regardless of it: ensureTopics sees that it is long enough. */

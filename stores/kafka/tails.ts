@@ -33,13 +33,14 @@ export class Tails {
     return from
   }
 
-  private async look(at: TopicPartition, start: number, end: number): Promise<number> {
+  /** The offset after the last record of [start, end). */
+  async look(at: TopicPartition, start: number, end: number): Promise<number> {
     for (let back = LOOK_BACK; ; back *= LOOK_BACK) {
       const from = Math.max(start, end - back)
       let behind = from
       for (let position = from; position < end; ) {
         const fetched = await this.cluster.fetch({ ...at, from: position, maxBytes: LOOK_BYTES })
-        for (let record = fetched.record(); record; record = fetched.record()) behind = Math.min(end, record.offset + 1)
+        for (let record = fetched.record(); record && record.offset < end; record = fetched.record()) behind = record.offset + 1
         if (fetched.after === position) break
         position = fetched.after
       }
