@@ -326,8 +326,8 @@ export class RecordState implements Checkpoints {
       const bytes = this.store.get(storedKey(key))
       if (!bytes || bytes.length === 0) return undefined
       this.loads++
-      // The store's buffer is its own.
-      return bytes.slice()
+      // The store's buffer is its own, and a Buffer's slice is no copy.
+      return new Uint8Array(bytes)
     } catch (error) {
       throw named(error)
     }

@@ -99,7 +99,7 @@ export class StreamDecoding implements Decoding {
       const chunk = await this.next()
       if (!chunk) break
       size += chunk.length
-      this.first.push(chunk.slice())
+      this.first.push(new Uint8Array(chunk))
     }
     const head = Buffer.concat(this.first).subarray(0, DIGEST_BYTES)
     this.format = this.options.format ?? formatOf(head)
