@@ -67,6 +67,18 @@ test('results on stdout; the rest says what happened; the same input again adds 
   expect(run().err).toContain('INPUT_CHANGED')
 })
 
+test('keys that a later run loads keep their states apart, also where its first epoch is computed again', () => {
+  put('sums.ts', sums())
+  const keys = Array.from({ length: 20 }, (_, i) => `k${i}`)
+  const sum = (key: string, n: number) => `{"key":"${key}","sum":${n}}`
+  put('rows.jsonl', `${keys.map((key, i) => row(key, 100 * i, 1)).join('')}${row('last', 0, 4)}`)
+  const first = packmill(folder, ['run', 'sums.ts', '--input', 'rows.jsonl', '--open'])
+  expect(recordsOf(first.out)).toEqual(keys.map((key, i) => sum(key, 100 * i)))
+  appendFileSync(join(folder, 'rows.jsonl'), `${keys.map((key) => row(key, 1, 5)).join('')}${row('k0', 13, 5)}`)
+  const second = packmill(folder, ['run', 'sums.ts', '--input', 'rows.jsonl'])
+  expect(recordsOf(second.out).slice(0, 21)).toEqual([sum('last', 0), ...keys.map((key, i) => sum(key, 100 * i + 1))])
+}, 30_000)
+
 test('kill -9 in the middle, again and again: what is there in the end is what is there without', async () => {
   put('sums.ts', sums())
   const count = 12_000
