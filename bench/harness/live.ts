@@ -118,7 +118,9 @@ export async function openLive({
   return {
     log,
     sinks,
-    ready: Promise.all([sinks?.ready, ...lanes.map(({ client }) => client.ready)]).then(() => undefined),
+    ready: Promise.all([sinks?.ready, ...lanes.map(({ client }) => client.ready)]).then(() => {
+      for (const { client } of lanes) client.run()
+    }),
     async stats() {
       return (await Promise.all(lanes.map(({ client }) => client.stats()))).flat()
     },
