@@ -58,8 +58,9 @@ export class StreamPlan {
     this.patternUsers = Math.min(PATTERN_USERS, this.perOrg >> 1)
   }
 
-  /** Event n: its user, and for a click of a pattern which of three (1 … 3) and its element; 0 for any other. */
-  event(n: number): { user: number; click: 0 | 1 | 2 | 3; element: number } {
+  /** Event n: its user, and for a click of a pattern which of three (1 … 3) and its element; 0 for any other, which is of a round of the user's own:
+   *  a user does one thing after the other, and there are some at each. */
+  event(n: number): { user: number; click: 0 | 1 | 2 | 3; element: number; round: number } {
     const { stride, lag, orgs, perOrg, patternUsers } = this
     const [from, to] = this.stream.orgs
     const count = to - from
@@ -72,12 +73,14 @@ export class StreamPlan {
           user: (turn % patternUsers) * orgs + from + (pattern % count),
           click: (click + 1) as 1 | 2 | 3,
           element: Math.floor(turn / patternUsers),
+          round: 0,
         }
       }
     }
     const others = perOrg - patternUsers
-    const k = patternUsers + ((Math.floor(n / count) * 7919) % others)
-    return { user: k * orgs + from + (n % count), click: 0, element: 0 }
+    const turn = Math.floor(n / count)
+    const k = (turn * 7919) % others
+    return { user: (patternUsers + k) * orgs + from + (n % count), click: 0, element: 0, round: Math.floor(turn / others) + k }
   }
 
   /** Whether event n, due so many ms after the first, is sent at all. */
@@ -114,10 +117,10 @@ async function run(order: LoadOrder): Promise<void> {
       for (; each.next < due; each.next++) {
         const dueMs = (each.next / rate) * 1000
         if (!plan.isOn(dueMs)) continue
-        const { user, click, element } = plan.event(each.next)
+        const { user, click, element, round } = plan.event(each.next)
         const partition = crowd.partitionOf(user)
         const at = Math.floor(fromMs + dueMs)
-        if (click === 0) crowd.write(writers[partition], user, each.next % 8, at + shiftMs, at)
+        if (click === 0) crowd.write(writers[partition], user, round, at + shiftMs, at)
         else crowd.writeClick(writers[partition], user, element, at + shiftMs, at)
         if (click === 3) patterns++
         latestMs = Math.max(latestMs, now - at)
