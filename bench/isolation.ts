@@ -9,6 +9,8 @@ import { crowdInput, roundFolder } from './harness/workload.ts'
 
 const ORGS = 16
 const USERS = 160_000
+/** So many that the lane checkpoints several times while its capacity is measured. */
+const ROUNDS = 16
 const TIMES = 100
 /** Of the lane's capacity, all together. */
 const SHARE = 0.5
@@ -21,7 +23,7 @@ export const isolation: Question = {
   asks: 'p99 from due to read of 15 organisations beside one with 100 × the events in the same partition, against without it',
   async run({ quick, folder, note }) {
     const windows = quick ? QUICK_WINDOWS : WINDOWS
-    const shape = { ...crowdDefaults, users: USERS, rounds: 4, orgs: ORGS, partitions: 1 }
+    const shape = { ...crowdDefaults, users: USERS, rounds: ROUNDS, orgs: ORGS, partitions: 1 }
     note(`${windows - 2} windows of ${WINDOW_MS / 1000} s, in turn without and with the flood, after 2 that are not measured`)
     const order = {
       folder: roundFolder(await crowdInput(shape, note), `${folder}/data`),

@@ -11,7 +11,10 @@ import { USER } from '../state/users.ts'
 import type { Actor } from './actor.ts'
 import type { Turn } from './turn.ts'
 
-const ID_SET_FROM = 64
+/** Sessions of more events have a filter of their own: of what the 128 bits in the record let through by then, nearly all is new. */
+const FILTER_FROM = 64
+/** Of a filter, per event at least, two of them set: of new ids it lets one of 70 through. */
+const FILTER_BITS = 16
 
 export class SessionWindow {
   private readonly state: KeyedState
@@ -72,9 +75,8 @@ export class SessionWindow {
       if (ts > last) {
         if (this.holds(newest, batch, row)) actor.counters.duplicates++
         else {
-          state.touchSession(newest)
-          if (ts <= f64[(at >> 1) + S.HORIZON]) u32[at + S.FLAGS] |= SESSION_FLAG.REFOLD
           this.append(newest, turn, row)
+          if (ts <= f64[(at >> 1) + S.HORIZON]) u32[at + S.FLAGS] |= SESSION_FLAG.REFOLD
         }
         return
       }
@@ -156,11 +158,12 @@ export class SessionWindow {
     const tail = (state.word(piece, S.COUNT) - 1) % CHUNK_EVENTS
     if (p === b && !state.kept.rowBefore(batch, row, state.kept.at(state.word(piece, S.TAIL), tail))) {
       if (this.fits(piece, ts)) {
-        state.touchSession(piece)
-        if (ts <= state.time(piece, S.HORIZON)) state.sessions.u32[piece * state.sessions.words + S.FLAGS] |= SESSION_FLAG.REFOLD
         this.append(piece, turn, row)
+        if (ts <= state.time(piece, S.HORIZON)) state.sessions.u32[piece * state.sessions.words + S.FLAGS] |= SESSION_FLAG.REFOLD
       } else {
-        this.refold(piece, SESSION_FLAG.CUT)
+        // It ends otherwise than its folds thought.
+        state.touchSession(piece)
+        state.sessions.u32[piece * state.sessions.words + S.FLAGS] |= SESSION_FLAG.CUT | SESSION_FLAG.REFOLD
         this.begin(turn, user, piece, pieces[p + 1] ?? 0, row, SESSION_FLAG.AFTER_CUT)
       }
       return
@@ -173,12 +176,6 @@ export class SessionWindow {
       this.state.word(session, S.COUNT) < this.settings.sessionEventsMax &&
       ts - this.state.time(session, S.FIRST) <= this.settings.sessionMaxMs
     )
-  }
-
-  /** A session that ends otherwise than its folds thought: flags are set, and it is folded from its start. */
-  private refold(session: number, flag: number): void {
-    this.state.touchSession(session)
-    this.state.sessions.u32[session * this.state.sessions.words + S.FLAGS] |= flag | SESSION_FLAG.REFOLD
   }
 
   /** A new session of one row between two others (0 for none). */
@@ -235,14 +232,15 @@ export class SessionWindow {
 
   /** What a session knows of a row besides its place. */
   private counted(session: number, batch: EventBatch, row: number): void {
-    const { sessions, idSets } = this.state
+    const { sessions, idFilters } = this.state
     const { u32, f64 } = sessions
     const at = session * sessions.words
     u32[at + S.COUNT]++
     if (batch.receivedAt[row] > f64[(at >> 1) + S.RECEIVED]) f64[(at >> 1) + S.RECEIVED] = batch.receivedAt[row]
     const word = batch.id[row * 4]
     u32[at + S.BLOOM + ((word >>> 5) & 3)] |= 1 << (word & 31)
-    if (idSets.size > 0) idSets.get(session)?.add(idKey(word, batch.id[row * 4 + 1]))
+    const filter = idFilters.size > 0 ? idFilters.get(session) : undefined
+    if (filter) for (let w = 1; w <= 2; w++) setBit(filter, batch.id[row * 4 + w])
   }
 
   /** Whether the row's id is among the session's. */
@@ -252,21 +250,24 @@ export class SessionWindow {
     if ((state.word(session, S.BLOOM + ((word >>> 5) & 3)) & (1 << (word & 31))) === 0) return false
     const head = state.word(session, S.HEAD)
     const count = state.word(session, S.COUNT)
-    if (count > ID_SET_FROM && !this.idSet(session, head, count).has(idKey(word, batch.id[row * 4 + 1]))) return false
+    if (count > FILTER_FROM) {
+      const filter = this.idFilter(session, head, count)
+      for (let w = 1; w <= 2; w++) if (!hasBit(filter, batch.id[row * 4 + w])) return false
+    }
     return state.kept.hasId(head, count, batch, row)
   }
 
-  private idSet(session: number, head: number, count: number): Set<number> {
-    const { state } = this
-    let set = state.idSets.get(session)
-    if (set === undefined) {
-      set = new Set()
-      this.places.length = 0
-      state.kept.places(head, count, this.places)
-      for (const at of this.places) set.add(idKey(state.kept.idWord(at, 0), state.kept.idWord(at, 1)))
-      state.idSets.set(session, set)
-    }
-    return set
+  private idFilter(session: number, head: number, count: number): Uint32Array {
+    const { kept, idFilters } = this.state
+    let filter = idFilters.get(session)
+    if (filter && filter.length * 32 >= count * FILTER_BITS) return filter
+    // Room for as many again, at least.
+    filter = new Uint32Array(2 ** Math.ceil(Math.log2((count * 2 * FILTER_BITS) / 32)))
+    this.places.length = 0
+    kept.places(head, count, this.places)
+    for (const at of this.places) for (let w = 1; w <= 2; w++) setBit(filter, kept.idWord(at, w))
+    idFilters.set(session, filter)
+    return filter
   }
 
   /** The events of pieces[from … to] and the row, in order, cut anew from the first of them. */
@@ -321,7 +322,7 @@ export class SessionWindow {
       }
       this.appendKept(session, place)
     }
-    if (settings.sessionEventsMax < places.length) state.idSets.delete(session)
+    if (settings.sessionEventsMax < places.length) state.idFilters.delete(session)
   }
 
   private appendKept(session: number, place: number): void {
@@ -352,7 +353,10 @@ export class SessionWindow {
   }
 }
 
-const idKey = (word0: number, word1: number) => word0 * 0x20_0000 + (word1 >>> 11)
+const hasBit = (filter: Uint32Array, hash: number) => (filter[(hash >>> 5) & (filter.length - 1)] & (1 << (hash & 31))) !== 0
+function setBit(filter: Uint32Array, hash: number): void {
+  filter[(hash >>> 5) & (filter.length - 1)] |= 1 << (hash & 31)
+}
 
 /** Gives up what was published for a session that is to be folded anew: adopted by id later in the turn, or retracted. */
 export function orphan(state: KeyedState, turn: Turn, user: number, session: number): void {

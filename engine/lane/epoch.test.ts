@@ -15,6 +15,13 @@ describe('epochs against the batch evaluator, in memory', () => {
     expect(differences(traffic.slice(0, 3000), { rows: () => 1 })).toEqual([])
     expect(differences(traffic, { rows: (n) => (n * 7919) % 500 })).toEqual([])
   })
+  it('agrees on sessions of thousands of events, each sent twice, the second time near or far behind the first', () => {
+    const users = traffic
+      .slice(0, 6000)
+      .map((event, i) => ({ ...event, orgId: 'one', productId: 'one', userId: `u${i % 3}`, ts: 1_772_000_000_000 + i * 500 }))
+    const events = users.flatMap((event, i) => (i < 900 ? [event] : [event, users[i - (i % 2 === 0 ? 1 : (i * 7919) % 900)]]))
+    expect(differences(events, { rows: (n) => (n * 7919) % 500 })).toEqual([])
+  })
   it('agrees with small gaps and caps', () => {
     expect(differences(traffic, { settings: { gapMs: 5_000, sessionEventsMax: 7, sessionMaxMs: 20_000 } })).toEqual([])
     expect(differences(traffic, { settings: { sessionEventsMax: 5, snapshotMs: 1_000, correctionMs: 120_000 }, rows: () => 13 })).toEqual(

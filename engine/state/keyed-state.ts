@@ -101,8 +101,8 @@ export class KeyedState {
   readonly touched: number[] = []
   /** Users changed since the last checkpoint began. */
   dirty: number[] = []
-  /** Ids of sessions with more than 64 events, by session: 53 bits of each, a filter before the exact comparison. */
-  readonly idSets = new Map<number, Set<number>>()
+  /** Of sessions with more than 64 events, by session: a filter of their ids, before the exact comparison. */
+  readonly idFilters = new Map<number, Uint32Array>()
   /** Users whose sessions are in the state store, not in memory. */
   evictedUsers = 0
   /** Advances with every epoch; what eviction goes by. */
@@ -242,7 +242,7 @@ export class KeyedState {
   dropSession(session: number): void {
     this.kept.arena.dropChain(this.word(session, S.HEAD), chunksOf(this.word(session, S.COUNT)))
     this.texts.drop(this.word(session, S.CONTENT), this.word(session, S.CONTENT_LENGTH))
-    this.idSets.delete(session)
+    this.idFilters.delete(session)
     this.sessions.drop(session)
   }
 
@@ -253,7 +253,7 @@ export class KeyedState {
   rollback({ marks, touched }: ReturnType<KeyedState['savepoint']>): void {
     for (const [i, arena] of [this.users.arena, ...this.arenas].entries()) arena.rollback(marks[i])
     this.touched.length = touched
-    this.idSets.clear()
+    this.idFilters.clear()
   }
 
   /** Ends the turn. */

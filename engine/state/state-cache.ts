@@ -290,7 +290,7 @@ export class StateCache {
       older = state.older(session)
       state.kept.arena.releaseChain(state.word(session, S.HEAD), chunksOf(state.word(session, S.COUNT)))
       state.texts.release(state.word(session, S.CONTENT), state.word(session, S.CONTENT_LENGTH))
-      state.idSets.delete(session)
+      state.idFilters.delete(session)
       state.sessions.release(session)
     }
     state.users.arena.u32[user * state.users.arena.words + USER.HEAD] = 0
