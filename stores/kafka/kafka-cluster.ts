@@ -2,7 +2,7 @@
 //
 // One fetch of one broker is answered after the other on its connection: who waits for records to come (Watch) has a KafkaCluster of its own.
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Cluster, Kafka } from 'kafkajs'
+import type { Broker, Cluster, Kafka } from 'kafkajs'
 import type { TopicPartition } from '../../engine/log/contract.ts'
 import { StorageError } from '../files/storage-error.ts'
 import { type FetchRequest, fetchRecords } from './fetch-request.ts'
@@ -14,6 +14,11 @@ import { errorType, isConnectionError, isStale, kafkaError } from './kafka-error
 const PATIENCE_MS = 10_000
 const PAUSE_FIRST_MS = 5
 const PAUSE_MAX_MS = 500
+
+/** What is looked into of kafkajs 2.2.4. */
+interface BrokerPool {
+  findConnectedBroker(): Promise<Broker>
+}
 
 export class KafkaCluster {
   private readonly cluster: Cluster
@@ -42,13 +47,16 @@ export class KafkaCluster {
     if (this.connecting) await this.connecting.then(() => this.cluster.disconnect()).catch(() => undefined)
   }
 
-  /** Number of partitions, 0 where there is no such topic. */
+  /**
+   * Number of partitions, 0 where there is no such topic. Asked beside what kafkajs keeps of topics: one that it was told of and that is not there would
+   * fail each later request for any other.
+   */
   async partitionsNow(topic: string): Promise<number> {
     await this.connect()
     try {
-      await this.cluster.addMultipleTargetTopics([topic])
-      await this.cluster.refreshMetadata()
-      return this.cluster.findTopicPartitionMetadata(topic).length
+      const broker = await (this.cluster as unknown as { brokerPool: BrokerPool }).brokerPool.findConnectedBroker()
+      const { topicMetadata } = await broker.metadata([topic])
+      return topicMetadata[0].partitionMetadata.length
     } catch (error) {
       if (errorType(error) === 'UNKNOWN_TOPIC_OR_PARTITION') return 0
       throw kafkaError(error, `looking for the topic ${topic}`)
