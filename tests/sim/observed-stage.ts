@@ -31,7 +31,11 @@ export function observedStage(stage: Stage, watch: StageWatch): Stage {
       watch.plant?.(computer)
       const { epochs, checkpoints } = partsOf(computer)
       const name = watch.nameOf(scope.partition)
-      const watermarks = (): Watermarks => new Map(epochs.actors.list.map((actor) => [`${actor.org} ${actor.product}`, actor.watermark]))
+      /** Without those of which no row has come yet: rows are routed that a later epoch takes. */
+      const watermarks = (): Watermarks =>
+        new Map(
+          epochs.actors.list.flatMap(({ org, product, watermark }) => (watermark > -Infinity ? [[`${org} ${product}`, watermark]] : [])),
+        )
       const { header } = store
       observed.counts[header ? 'restoresFromCheckpoint' : 'restoresFromNothing']++
       if (header) {
