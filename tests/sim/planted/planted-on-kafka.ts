@@ -15,7 +15,7 @@ export const plantedOnKafka: readonly PlantedBug[] = [
           return 1
         }),
     }),
-    seed: 8,
+    seed: 44,
     as: 'epochs-follow',
   },
   {
@@ -27,8 +27,8 @@ export const plantedOnKafka: readonly PlantedBug[] = [
         state.now = () => 0
       },
     }),
-    seed: 36,
-    as: 'order-without-gaps',
+    seed: 45,
+    as: 'published-epochs-restore',
   },
   {
     rule: 17,
@@ -42,7 +42,7 @@ export const plantedOnKafka: readonly PlantedBug[] = [
         }),
     }),
     seed: 1,
-    as: 'watermark-never-back',
+    as: 'published-epochs-restore',
   },
   {
     rule: 17,
@@ -67,7 +67,7 @@ export const plantedOnKafka: readonly PlantedBug[] = [
           return found
         }),
     }),
-    seed: 1,
+    seed: 14,
     as: 'published-epochs-restore',
   },
 ]
