@@ -62,7 +62,8 @@ test('other settings that compute it otherwise do not start, in no partition; th
     message: expect.stringMatching(/committed by packmill torture.*this is packmill the next/),
     advice: expect.stringMatching(/packmill upgrade drain.*packmill upgrade accept \d:\d+.*packmill upgrade rebuild --into DIR/),
   })
-  for (let n = 0; n < 8; n++) await expect(open(data, 'the next', [OTHER])).rejects.toMatchObject({ code: 'UPGRADE_DIVERGED' })
+  // With the first as many as would make a record a suspect (protocol 22), were its process killed each time.
+  for (let n = 1; n < 7; n++) await expect(open(data, 'the next', [OTHER])).rejects.toMatchObject({ code: 'UPGRADE_DIVERGED' })
   // It has changed nothing: the old ones go on, with more to do, and suspect no record of having ended those starts.
   const now = await open(data, 'torture')
   await now.embedded.import(createReadStream(kit.files[1]), { onReject: () => undefined })
