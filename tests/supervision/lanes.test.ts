@@ -22,12 +22,19 @@ async function open(...[topology, more]: [Parameters<typeof openWith>[0], Parame
 }
 
 test.each([
-  { name: 'a loop', element: '#loop', code: 'LANE_STALLED', said: /did not come back for 3 s, in an epoch of \d+ records/ },
-  { name: 'an exit', element: '#exit', code: 'LANE_DIED', said: /3/ },
+  // It is waited for once for each thread.
+  {
+    name: 'a loop',
+    element: '#loop',
+    set: ['engine.stallMs=1s'],
+    code: 'LANE_STALLED',
+    said: /did not come back for 1 s, in an epoch of \d+ records/,
+  },
+  { name: 'an exit', element: '#exit', set: [], code: 'LANE_DIED', said: /3/ },
 ])(
   '$name costs a few threads and one record: the others are computed as if it were not there',
-  async ({ element, code, said }) => {
-    const supervised = await open('planted')
+  async ({ element, set, code, said }) => {
+    const supervised = await open('planted', { set })
     const { embedded, notices } = supervised
     const events = eventsOf(1200)
     events.splice(800, 0, harmful(events[800], element, 0))
