@@ -71,11 +71,8 @@ describe.runIf(needs('the real clicks', path, 'put human-tasks.jsonl.gz into the
       .map((line) => JSON.parse(line) as WireEvent)
   })
 
-  test.each([
-    [1_800_000, 2952],
-    [30_000, 2963],
-    [5000, 10_331],
-  ])(
+  // Of the three whose numbers were counted independently the one with most sessions; the others in memory: tests/laws/agree.real.test.ts.
+  test.each([[5000, 10_331]])(
     'with gapMs %i they are %i sessions, also when lines are shuffled inside windows below correctionMs',
     async (gapMs, count) => {
       const set = [`clickstream.gapMs=${gapMs}`]

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import type { WireEvent } from '../../model/event.ts'
 import { rageClickDefaults } from '../../operators/rage-clicks.ts'
 import { type RageProfileName, rageProfiles } from '../../operators/rage-profiles.ts'
-import { differences, finalRows } from '../oracle/in-memory.ts'
+import { differences, finalRows, runInMemory } from '../oracle/in-memory.ts'
 import { shuffleWithin } from '../oracle/shuffle.ts'
 import { needs, realDataPath } from '../require.ts'
 
@@ -21,6 +21,26 @@ describe.runIf(needs('the real clicks', path, 'put human-tasks.jsonl.gz into the
       events = lines.map((line) => JSON.parse(line) as WireEvent)
     })
     const rows = () => 5000
+
+    // On the real log and tables, with 5 s: tests/end-to-end.test.ts.
+    test.each([
+      [1_800_000, 2952],
+      [30_000, 2963],
+    ])('with gapMs %i they are %i sessions, also when lines are shuffled inside windows below correctionMs', (gapMs, count) => {
+      const options = { settings: { gapMs }, rows }
+      const inOrder = runInMemory(events, options)
+      const shuffledEvents = shuffleWithin(events, ({ ts }) => ts as number, 3_599_999, gapMs)
+      const shuffled = runInMemory(shuffledEvents, options)
+      expect(differences(events, options, inOrder)).toEqual([])
+      expect(differences(shuffledEvents, options, shuffled)).toEqual([])
+      const [expected, found] = [finalRows(events, options, inOrder), finalRows(shuffledEvents, options, shuffled)]
+      for (const { sessions } of [expected, found]) {
+        const sum = (field: 'event_count' | 'click_count') => sessions.reduce((total, row) => total + row[field], 0)
+        expect([sessions.length, sum('event_count'), sum('click_count')]).toEqual([count, 134_297, 88_409])
+      }
+      const content = ({ sessions }: typeof found) => sessions.map(({ session_id }) => session_id).sort()
+      expect(content(found)).toEqual(content(expected))
+    })
 
     test('with dead clicks, shuffled within the time to correct, agree', () => {
       const settings = { deadClicks: { enabled: true, withinMs: 2500 }, gapMs: 30_000 }

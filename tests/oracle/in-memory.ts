@@ -39,8 +39,13 @@ export interface InMemoryOptions {
   pipeline?: (pipeline: SessionPipeline) => SessionPipeline
 }
 
+export interface InMemoryRun {
+  computer: EpochComputer
+  epochs: Epoch[]
+}
+
 /** All epochs over the events as offsets 0, 1, … of partition 0; the last one asks for snapshots. */
-export function runInMemory(events: readonly WireEvent[], options: InMemoryOptions = {}): { computer: EpochComputer; epochs: Epoch[] } {
+export function runInMemory(events: readonly WireEvent[], options: InMemoryOptions = {}): InMemoryRun {
   const own = { ...settings, ...options.settings }
   let { pipeline } = clickstream(own)
   if (options.pipeline) pipeline = options.pipeline(pipeline)
@@ -85,8 +90,8 @@ export const recordsOf = <T = Record<string, unknown>>(epochs: readonly Epoch[],
 export function finalRows(
   events: readonly WireEvent[],
   options: InMemoryOptions = {},
+  { epochs }: InMemoryRun = runInMemory(events, options),
 ): { sessions: SessionRow[]; incidents: IncidentRow[] } {
-  const { epochs } = runInMemory(events, options)
   const last = <R extends { version: number; deleted: number }>(topic: string, idOf: (row: R) => string) => {
     const rows = new Map<string, R>()
     for (const row of recordsOf<R>(epochs, topic)) if (row.version > (rows.get(idOf(row))?.version ?? 0)) rows.set(idOf(row), row)
@@ -98,9 +103,12 @@ export function finalRows(
 }
 
 /** What differs between the run and the evaluator's answer, in words; empty when nothing does. */
-export function differences(events: readonly WireEvent[], options: InMemoryOptions = {}): string[] {
+export function differences(
+  events: readonly WireEvent[],
+  options: InMemoryOptions = {},
+  { computer, epochs }: InMemoryRun = runInMemory(events, options),
+): string[] {
   const own = { ...settings, ...options.settings }
-  const { computer, epochs } = runInMemory(events, options)
   const records = events.map((event, offset): LogRecord => ({ partition: 0, offset, event }))
   const expected = evaluate(records, { ...own, closeAll: options.close === true })
   const found = [
