@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ESLint } from 'eslint'
-import ts from 'typescript'
 import { expect, test } from 'vitest'
 import { modulePath, scannerModule } from '../../tools/assembly.ts'
 import { root, runTool } from './project.ts'
+import { typeErrors, typeProgram } from './type-program.ts'
 
 /** A file that is nowhere but in the program below: what it holds the lint rules must report. */
 const planted = {
@@ -14,32 +14,11 @@ const planted = {
 }
 
 /** One for both: what TypeScript says of it, and the types that the lint rules look at. As `npm run typecheck` and `npm run lint` make it. */
-const program = wholeProgram()
+const program = typeProgram(root, { [planted.path]: planted.text })
 const eslint = new ESLint({
   cwd: root,
   overrideConfig: { languageOptions: { parserOptions: { projectService: false, programs: [program] } } },
 })
-
-function wholeProgram(): ts.Program {
-  const fail = (found: ts.Diagnostic) => {
-    throw new Error(asText(found))
-  }
-  const { options, fileNames } = ts.getParsedCommandLineOfConfigFile(
-    join(root, 'tsconfig.json'),
-    {},
-    { ...ts.sys, onUnRecoverableConfigFileDiagnostic: fail },
-  )!
-  const host = ts.createCompilerHost(options, true)
-  const { readFile, fileExists } = host
-  host.readFile = (path) => (path === planted.path ? planted.text : readFile(path))
-  host.fileExists = (path) => path === planted.path || fileExists(path)
-  return ts.createProgram({ rootNames: [...fileNames, planted.path], options, host })
-}
-
-function asText({ file, start = 0, messageText }: ts.Diagnostic): string {
-  const at = file ? `${file.fileName}:${file.getLineAndCharacterOfPosition(start).line + 1}: ` : ''
-  return at + ts.flattenDiagnosticMessageText(messageText, '\n')
-}
 
 test('Biome finds nothing to format and nothing to fix', () => {
   const { code, output } = runTool('node_modules/@biomejs/biome/bin/biome', 'check', '.', '--max-diagnostics=200', '--colors=off')
@@ -51,13 +30,7 @@ test('Biome finds nothing to format and nothing to fix', () => {
 test('TypeScript accepts every file', async () => {
   const own = program.getSourceFiles().filter(({ fileName }) => !fileName.includes('/node_modules/'))
   expect(own.length).toBeGreaterThan(400)
-  const found: ts.Diagnostic[] = []
-  for (const file of own) {
-    found.push(...ts.getPreEmitDiagnostics(program, file))
-    // It is all computing: whoever watches this test hears of it meanwhile.
-    await new Promise(setImmediate)
-  }
-  expect(found.map(asText)).toEqual([])
+  expect(await typeErrors(program, own)).toEqual([])
 }, 180_000)
 
 test('no promise floats and none is misused', async () => {
