@@ -1,10 +1,7 @@
-// What one process's membership in a group says and when, over a real broker. With real processes that die: tests/kafka/members.kafka.test.ts.
+// What one process's membership in a group says and when, over a real broker. With real processes that die: tests/kafka/members.kafka.test.ts; with a broker
+// that dies: kafka-faults.kafka.test.ts.
 import { randomBytes } from 'node:crypto'
-import { rmSync } from 'node:fs'
-import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { serversFolder } from '../../dev/cache-folder.ts'
-import { startKafka, stopKafka } from '../../dev/kafka/server.ts'
 import { kafkaServer } from '../../tests/kafka-server.ts'
 import { type GroupMembership, type GroupMembershipOptions, joinGroup } from './group-membership.ts'
 import { kafkaClient } from './kafka-client.ts'
@@ -127,40 +124,4 @@ describe.runIf(server)('A membership in a group', () => {
     await consumer.disconnect()
     await admin.disconnect()
   })
-})
-
-describe.runIf(server)('A membership whose broker is killed', () => {
-  it('keeps what it has, and is a member again when the broker is back', async () => {
-    // Where the end of the run finds it, should this test not come to its own.
-    const folder = join(serversFolder, `kafka-membership-${process.pid}`)
-    const start = () => startKafka(folder, Number(process.env.TEST_RUN_PID))
-    let broker = await start()
-    const told: string[] = []
-    const member = (instanceId: string) =>
-      joinGroup({
-        connection: { brokers: [broker.broker] },
-        groupId: 'members',
-        instanceId,
-        topic: 'events.raw',
-        partitions: PARTITIONS,
-        sessionTimeoutMs: 30_000,
-        drainMs: 1_000,
-        onAssigned: (partitions) => told.push(`${instanceId} assigned ${partitions}`),
-        onRevoked: async (partitions) => void told.push(`${instanceId} revoked ${partitions}`),
-        onLost: (partitions) => told.push(`${instanceId} lost ${partitions}`),
-        onFailed: (error) => told.push(`${instanceId} failed ${error.message}`),
-      })
-    const members: GroupMembership[] = []
-    try {
-      members.push(await member('a'))
-      await stopKafka(broker, true)
-      broker = await start()
-      members.push(await member('b'))
-      await expect.poll(() => told, { timeout: 40_000 }).toEqual(['a assigned 0,1,2,3', 'a revoked 2,3', 'b assigned 2,3'])
-    } finally {
-      await Promise.all(members.map((one) => one.close()))
-      await stopKafka(broker, true)
-      rmSync(folder, { recursive: true, force: true })
-    }
-  }, 120_000)
 })

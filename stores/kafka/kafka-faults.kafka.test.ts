@@ -1,10 +1,13 @@
-// Zombies with an open transaction, transactions that the broker ends, and a broker that is killed: what a reader of committed records sees.
+// Zombies with an open transaction, transactions that the broker ends, and a broker that is killed: what a reader of committed records sees, and a
+// member of a group.
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { serversFolder } from '../../dev/cache-folder.ts'
-import { startKafka, stopKafka } from '../../dev/kafka/server.ts'
+import { type KafkaServer, startKafka, stopKafka } from '../../dev/kafka/server.ts'
+import type { Claim } from '../../engine/log/contract.ts'
 import { kafkaServer } from '../../tests/kafka-server.ts'
+import { type GroupMembership, joinGroup } from './group-membership.ts'
 import { kafkaClient } from './kafka-client.ts'
 import { isFence } from './kafka-error.ts'
 import { type KafkaLog, openKafkaLog } from './kafka-log.ts'
@@ -90,38 +93,74 @@ describe.runIf(server)('An owner of a name', () => {
   })
 })
 
+/** One broker that is killed once, in a commit, under a log and a group: each start of one takes seconds. */
 describe.runIf(server)('A broker that is killed', () => {
-  it('in a commit: what was acknowledged is there once, what was not can be claimed and committed again', async () => {
-    // Where the end of the run finds it, should this test not come to its own.
-    const folder = join(serversFolder, `kafka-faults-${process.pid}`)
-    const start = () => startKafka(folder, Number(process.env.TEST_RUN_PID))
-    let broker = await start()
-    try {
-      const world = await kafkaWorld(broker.broker)
-      const log = await openKafkaLog(world.options)
-      let claim = await log.claim('task', raw)
-      await claim.commit({ outputs: [block(out, '1')], receipt: { epoch: 1, to: 1 } })
-      const killAt = new Set([4])
-      for (let epoch = 2; epoch <= 8; ) {
-        claim = await log.claim('task', raw, true)
-        // What failed may have been committed: the claim knows.
-        epoch = (claim.last?.epoch ?? 0) + 1
-        const commit = claim
-          .commit({ outputs: [block(out, String(epoch))], receipt: { epoch, to: epoch } })
-          .catch((error: unknown) => error)
-        if (killAt.delete(epoch)) {
-          await stopKafka(broker, true)
-          broker = await start()
-        }
-        const failure = await commit
-        if (failure) expect(failure).toMatchObject({ retryable: true })
-        else epoch++
-      }
-      expect(await textsOf(log, out)).toEqual(Array.from({ length: 8 }, (_, i) => String(i + 1)))
-      await log.close()
-    } finally {
-      await stopKafka(broker, true)
-      rmSync(folder, { recursive: true, force: true })
-    }
+  // Where the end of the run finds it, should these tests not come to their own.
+  const folder = join(serversFolder, `kafka-faults-${process.pid}`)
+  const start = () => startKafka(folder, Number(process.env.TEST_RUN_PID))
+  const EPOCHS = 8
+  const KILLED_AT = 4
+  let broker: KafkaServer | undefined
+  let log: KafkaLog | undefined
+  let claim: Claim
+  /** Of the commit under way when it was killed. */
+  let failure: unknown
+  const told: string[] = []
+  const members: GroupMembership[] = []
+  const member = async (instanceId: string) => {
+    const membership = await joinGroup({
+      connection: { brokers: [broker!.broker] },
+      groupId: 'members',
+      instanceId,
+      topic: raw.topic,
+      partitions: 4,
+      sessionTimeoutMs: 30_000,
+      drainMs: 1_000,
+      onAssigned: (partitions) => told.push(`${instanceId} assigned ${partitions}`),
+      onRevoked: async (partitions) => void told.push(`${instanceId} revoked ${partitions}`),
+      onLost: (partitions) => told.push(`${instanceId} lost ${partitions}`),
+      onFailed: (error) => told.push(`${instanceId} failed ${error.message}`),
+    })
+    members.push(membership)
+  }
+  const commit = (epoch: number): Promise<unknown> =>
+    claim.commit({ outputs: [block(out, String(epoch))], receipt: { epoch, to: epoch } }).then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+
+  beforeAll(async () => {
+    broker = await start()
+    log = await openKafkaLog((await kafkaWorld(broker.broker)).options)
+    await member('a')
+    claim = await log.claim('task', raw)
+    for (let epoch = 1; epoch < KILLED_AT; epoch++) expect(await commit(epoch)).toBeUndefined()
+    const committing = commit(KILLED_AT)
+    await stopKafka(broker, true)
+    broker = await start()
+    failure = await committing
   }, 120_000)
+  afterAll(async () => {
+    await Promise.all(members.map((one) => one.close()))
+    await log?.close()
+    if (broker) await stopKafka(broker, true)
+    rmSync(folder, { recursive: true, force: true })
+  }, 60_000)
+
+  it('in a commit: what was acknowledged is there once, what was not can be claimed and committed again', async () => {
+    for (let failed = failure; ; ) {
+      if (failed) expect(failed).toMatchObject({ retryable: true })
+      claim = await log!.claim('task', raw, true)
+      // What failed may have been committed: the claim knows.
+      const epoch = (claim.last?.epoch ?? 0) + 1
+      if (epoch > EPOCHS) break
+      failed = await commit(epoch)
+    }
+    expect(await textsOf(log!, out)).toEqual(Array.from({ length: EPOCHS }, (_, i) => String(i + 1)))
+  }, 60_000)
+
+  it('takes nothing from a member of a group: it keeps what it has, and is a member again when the broker is back', async () => {
+    await member('b')
+    await expect.poll(() => told, { timeout: 40_000 }).toEqual(['a assigned 0,1,2,3', 'a revoked 2,3', 'b assigned 2,3'])
+  }, 60_000)
 })
