@@ -9,6 +9,7 @@ import { realFiles } from '../stores/files/real-files.ts'
 import { openJournalLog } from '../stores/log/journal-log.ts'
 import { prepareLog } from '../stores/log/prepare-log.ts'
 import { packmill, startPackmill } from './packmill-process.fake.ts'
+import { tablesOf } from './tables-of.fake.ts'
 
 let folder: string
 beforeAll(() => {
@@ -26,7 +27,7 @@ const json = <T>(...args: string[]): T => {
 }
 const SESSIONS = 'SELECT org_id, user_id, session_id, event_count, closed, lineage FROM sessions ORDER BY session_id'
 type Session = { user_id: string; session_id: string; event_count: number; lineage: string }
-const sessionsIn = (data: string, ...set: string[]) => json<Session[]>('sql', SESSIONS, '--data', data, ...set)
+const sessionsIn = (data: string) => tablesOf<Session>(join(folder, data), SESSIONS)
 const replay = (data: string, from: string, lineage: string, ...more: string[]) =>
   run('topology', 'replay', 'clickstream', '--from', from, '--lineage', lineage, '--data', data, ...more)
 const reset = (data: string, ...more: string[]) => run('topology', 'reset', 'clickstream', '--data', data, ...more)
@@ -46,16 +47,16 @@ beforeAll(() => {
 })
 
 describe('replay', () => {
-  test('of what was received since a time, as another lineage; live output stays as it is; broken off or done, the same goes on', () => {
-    const before = sessionsIn('live')
+  test('of what was received since a time, as another lineage; live output stays as it is; broken off or done, the same goes on', async () => {
+    const before = await sessionsIn('live')
     expect(before).toHaveLength(80)
     const first = replay('live', new Date(LATE + 10).toISOString(), 'later', '--json')
     expect(first.code, first.err).toBe(0)
     const data = join(folder, 'live', 'lineages', 'later')
     expect(JSON.parse(first.out)).toEqual({ lineage: 'later', data, partitions: 8, records: 30, before: 0 })
     const found = 'SELECT count() AS n, any(lineage) AS lineage, toUnixTimestamp64Milli(min(received_at)) AS first FROM events_raw'
-    expect(json('sql', found, '--data', data)).toEqual([{ n: 30, lineage: 'later', first: LATE + 10 }])
-    expect(sessionsIn('live')).toEqual(before)
+    expect(await tablesOf(data, found)).toEqual([{ n: 30, lineage: 'later', first: LATE + 10 }])
+    expect(await sessionsIn('live')).toEqual(before)
     expect(JSON.parse(replay('live', new Date(LATE + 10).toISOString(), 'later', '--json').out)).toMatchObject({ records: 0, before: 30 })
     expect(replay('live', new Date(LATE + 11).toISOString(), 'later')).toMatchObject({
       code: 1,
@@ -65,7 +66,7 @@ describe('replay', () => {
     })
   }, 100_000)
 
-  test('of everything, by other settings and in another number of partitions: the sessions that these make, and they verify', () => {
+  test('of everything, by other settings and in another number of partitions: the sessions that these make, and they verify', async () => {
     const wide = ['--set', 'log.partitions=3', '--set', 'clickstream.gapMs=2h']
     const done = replay('live', 'earliest', 'wide', ...wide)
     expect(done, done.err).toMatchObject({ code: 0, out: expect.stringContaining('80 events computed anew as lineage wide.') })
@@ -74,12 +75,9 @@ describe('replay', () => {
     const { days } = json<Verification>('verify', '--data', data, ...wide)
     expect(days.map(({ unjudged }) => unjudged.open).reduce((a, b) => a + b)).toBe(40)
     // The door chooses for the new number what it would have chosen.
-    const spread = json<{ partition: number; n: number }[]>(
-      'sql',
-      'SELECT partition, count() AS n FROM events_raw GROUP BY partition ORDER BY partition',
-      '--data',
+    const spread = await tablesOf<{ partition: number; n: number }>(
       data,
-      ...wide,
+      'SELECT partition, count() AS n FROM events_raw GROUP BY partition ORDER BY partition',
     )
     expect(spread.map(({ partition }) => partition)).toEqual([0, 1, 2])
     writeFileSync(
@@ -91,7 +89,7 @@ describe('replay', () => {
     )
     expect(run('import', 'again.jsonl', '--data', data, ...wide).code).toBe(0)
     const places = "SELECT uniqExact(partition) AS n FROM events_raw WHERE org_id = 'org-0'"
-    expect(json('sql', places, '--data', data, ...wide)).toEqual([{ n: 1 }])
+    expect(await tablesOf(data, places)).toEqual([{ n: 1 }])
   }, 100_000)
 
   test('what makes no sense, or cannot be, is refused before anything is made', async () => {
@@ -132,34 +130,34 @@ describe('reset', () => {
     cpSync(join(folder, 'live'), join(folder, name), { recursive: true })
     return name
   }
-  const ids = (data: string) => sessionsIn(data).map(({ session_id, event_count }) => [session_id, event_count])
+  const ids = async (data: string) => (await sessionsIn(data)).map(({ session_id, event_count }) => [session_id, event_count])
 
-  test('lists what it would delete, and deletes it when told so; the next start computes the same anew, as often as wanted', () => {
+  test('lists what it would delete, and deletes it when told so; the next start computes the same anew, as often as wanted', async () => {
     const data = copyOf('reset')
-    const before = ids(data)
+    const before = await ids(data)
     const listed = reset(data)
     expect(listed.code).toBe(1)
     expect(listed.out).toMatch(
       /^would delete:\n {2}.*\/reset\/state .* state of open sessions\n {2}.*\/reset\/analytics .* all tables\n {2}.*\/reset\/log .* journals of what was computed/m,
     )
     expect(listed.out).toContain('80 events are in the log, and are computed anew.\n\nNothing was deleted: say --yes.')
-    expect(ids(data)).toEqual(before)
+    expect(await ids(data)).toEqual(before)
     for (const lineage of ['main-2', 'main-3']) {
       expect(reset(data, '--yes')).toMatchObject({ code: 0, out: expect.stringMatching(/^deletes:\n[\s\S]*Done\./) })
       expect(existsSync(join(folder, data, 'state', 'main'))).toBe(false)
       // The same file again is known: nothing comes in twice. It also asks for open sessions.
       expect(json('import', 'events.jsonl', '--data', data)).toMatchObject({ accepted: 0, before: 80 })
-      expect(ids(data)).toEqual(before)
-      expect(new Set(sessionsIn(data).map((session) => session.lineage))).toEqual(new Set([lineage]))
-      expect(json('sql', 'SELECT count() AS n FROM events_raw', '--data', data)).toEqual([{ n: 80 }])
+      expect(await ids(data)).toEqual(before)
+      expect(new Set((await sessionsIn(data)).map((session) => session.lineage))).toEqual(new Set([lineage]))
+      expect(await tablesOf(join(folder, data), 'SELECT count() AS n FROM events_raw')).toEqual([{ n: 80 }])
       expect(json<Verification>('verify', '--data', data)).toMatchObject({ different: 0 })
       expect(json<{ lag: { records: number }[] }>('lag', '--data', data).lag.filter(({ records }) => records > 0)).toEqual([])
     }
   }, 200_000)
 
-  test('broken off, nothing starts before it has been finished', () => {
+  test('broken off, nothing starts before it has been finished', async () => {
     const data = copyOf('broken')
-    const before = ids(data)
+    const before = await ids(data)
     writeMeta(join(folder, data), { ...folderMeta(join(folder, data)), computed: 'main-2', isResetting: true })
     rmSync(join(folder, data, 'analytics'), { recursive: true })
     expect(run('sql', 'SELECT 1', '--data', data)).toMatchObject({
@@ -168,10 +166,10 @@ describe('reset', () => {
     })
     expect(reset(data, '--yes').code).toBe(0)
     expect(run('import', 'events.jsonl', '--data', data).code).toBe(0)
-    expect(ids(data)).toEqual(before)
+    expect(await ids(data)).toEqual(before)
   }, 100_000)
 
-  test('a lineage, by its name', () => {
+  test('a lineage, by its name', async () => {
     const data = copyOf('lineage')
     expect(replay(data, 'earliest', 'gone').code).toBe(0)
     expect(reset(data, '--lineage', 'gnoe', '--yes')).toMatchObject({
@@ -182,7 +180,7 @@ describe('reset', () => {
     expect(existsSync(join(folder, data, 'lineages', 'gone'))).toBe(true)
     expect(reset(data, '--lineage', 'gone', '--yes').code).toBe(0)
     expect(existsSync(join(folder, data, 'lineages', 'gone'))).toBe(false)
-    expect(sessionsIn(data)).toHaveLength(80)
+    expect(await sessionsIn(data)).toHaveLength(80)
   }, 100_000)
 })
 
@@ -212,7 +210,7 @@ test('where retention has deleted what came first: a replay says from when all i
   expect(all.code, all.err).toBe(0)
   const { records } = JSON.parse(all.out) as { records: number }
   expect(records).toBeGreaterThan(0)
-  expect(json('sql', 'SELECT count() AS n FROM events_raw', ...own)).not.toEqual([{ n: records }])
+  expect(await tablesOf(join(folder, data), 'SELECT count() AS n FROM events_raw')).not.toEqual([{ n: records }])
   expect(reset(data, ...own.slice(2)).out).toContain(`${missing.toLocaleString('en-US')} older events are not in the log any more`)
   expect(reset(data, '--yes', ...own.slice(2)).code).toBe(0)
   expect(json('sql', 'SELECT count() AS n FROM events_raw', ...own)).toEqual([{ n: records }])
