@@ -236,6 +236,8 @@ export class PartitionTask {
   async tend(): Promise<boolean> {
     if (!this.options.exactlyOnce) return false
     const { cacheBytes, checkpointBytes } = this.options
+    // Who has waited reads on, also where the checkpoint finishes in this call: nothing else may be left to wake its lane.
+    const hasWaited = this.mustWait
     if (this.computer.checkpoints.openEpoch === undefined) {
       if (this.bytesSinceCheckpoint >= checkpointBytes || this.computer.checkpoints.dirtyBytes > cacheBytes / 2) this.beginCheckpoint()
     }
@@ -246,7 +248,7 @@ export class PartitionTask {
     // To a little below the bound: who is clean is looked for among all.
     if (this.computer.stateBytes > cacheBytes) this.computer.checkpoints.evict(cacheBytes - (cacheBytes >> 3))
     const more = await this.store.maintain()
-    return more || this.computer.checkpoints.openEpoch !== undefined
+    return more || hasWaited || this.computer.checkpoints.openEpoch !== undefined
   }
 
   /** Processes ended after it was claimed, without a commit since: one of its rows may end this one. */
