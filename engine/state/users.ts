@@ -68,7 +68,7 @@ export class Users {
 
   /** Makes a record for a user that find did not know. No turn's undo takes it back. */
   add(actor: number, prefix: number, bytes: Uint8Array, pos: number, length: number, hash: number): number {
-    if ((this.count + 1) * 4 > this.table.length) this.rehash()
+    if ((this.count + 1) * 8 > this.table.length * 3) this.rehash()
     const user = this.arena.take()
     const need = length + 2
     if (this.keysEnd + need > this.keys.length) this.makeRoom(need)

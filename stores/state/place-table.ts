@@ -18,7 +18,7 @@ export class PlaceTable {
   private f64 = new Float64Array(0)
   private top = 0
   private readonly free: number[] = []
-  /** Entry + 1 per slot, 0: free. Never more than half of them are taken. */
+  /** Entry + 1 per slot, 0: free. Never more than three quarters of them are taken. */
   private slots = new Int32Array(1 << 11)
 
   /** The entry of a key, -1 where it has none. */
@@ -32,7 +32,7 @@ export class PlaceTable {
     hash128(key, 0, key.length)
     let slot = this.slotOf()
     if (this.slots[slot] !== 0) return this.slots[slot] - 1
-    if ((this.size + 1) * 2 > this.slots.length) {
+    if ((this.size + 1) * 4 > this.slots.length * 3) {
       this.grow()
       slot = this.slotOf()
     }
