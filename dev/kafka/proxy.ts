@@ -11,8 +11,8 @@ export interface ProxyOptions {
   port: number
   target: number
   fateOf(direction: Direction): Fate
-  /** How long a piece is held back. */
-  stallMs: number
+  /** How long what comes behind a piece is held back, or who says it for each. */
+  stallMs: number | (() => number)
 }
 
 export interface BrokerProxy {
@@ -35,7 +35,7 @@ export async function openProxy({ port, target, fateOf, stallMs }: ProxyOptions)
       if (fate !== 'stall') return
       // What comes behind it waits.
       from.pause()
-      setTimeout(() => from.resume(), stallMs)
+      setTimeout(() => from.resume(), typeof stallMs === 'number' ? stallMs : stallMs())
     })
     from.on('close', () => end(from, to)).on('error', () => end(from, to))
   }

@@ -1,17 +1,72 @@
-// `npm run torture -- --kills N [--seed S]`: kills processes at random and at chosen moments, N times, and compares what the stores hold
-// after every few kills with the evaluator's answer. Prints how many kills fell into which moment; exit code 1 where an answer is wrong.
+// `npm run torture`: kills processes at random and at chosen moments, N times, and compares what the stores hold after every few kills with the evaluator's
+// answer. Prints how many kills fell into which moment; exit code 1 where an answer is wrong. With --kafka: kafka/kafka-main.ts.
 import { parseArgs } from 'node:util'
 import { Random } from '../../services/traffic/random.ts'
+import { kafkaTorture } from './kafka/kafka-main.ts'
 import { MOMENTS } from './moments.ts'
 import { type Aim, tortureRound } from './round.ts'
 
-const { values } = parseArgs({ options: { kills: { type: 'string', default: '100' }, seed: { type: 'string', default: '1' } } })
-const wanted = Number(values.kills)
-const seed = Number(values.seed)
-if (!Number.isInteger(wanted) || wanted < 1 || !Number.isInteger(seed)) {
-  console.error('usage: npm run torture -- [--kills N] [--seed S]: N kills (100), from seed S (1)')
+const HELP = `Usage: npm run torture -- [--kills N] [--seed S]
+       npm run torture -- --kafka [--faults N] [--seed S] [--rate R] [--report FILE]
+
+Kills real processes while they work, and compares what they leave with the batch evaluator's answer.
+
+  --kills N      how many processes that import files into the embedded log are killed (100)
+  --kafka        instead: three processes on a broker of their own, under load; processes and broker are killed, stopped and put to sleep, connections
+                 are cut, held up and bring half of an answer, members come and go
+  --faults N     how many of these (100)
+  --rate R       events per second meanwhile (1000)
+  --report FILE  where all went well: writes what was done as a page of Markdown
+  --seed S       which kills or faults come in which order (1)
+  --help         this text
+
+Examples:
+  npm run torture -- --kills 1000 --seed 7
+  npm run torture -- --kafka --faults 10
+  npm run torture -- --kafka --report docs/torture.md
+
+--kafka needs Java 17, and Maven the first time. Exit code 1: an answer was wrong, or something broke; the folder that is named then has all that is
+needed for a look. 2: wrong usage.`
+
+function usage(message: string): never {
+  console.error(`torture: ${message}\n\n${HELP}`)
   process.exit(2)
 }
+
+function options() {
+  try {
+    const string = { type: 'string' } as const
+    const boolean = { type: 'boolean' } as const
+    return parseArgs({
+      options: { kills: string, seed: string, kafka: boolean, faults: string, rate: string, report: string, help: boolean },
+    }).values
+  } catch (error) {
+    return usage((error as Error).message)
+  }
+}
+
+function whole(name: string, text: string, least: number): number {
+  const number = Number(text)
+  return Number.isInteger(number) && number >= least ? number : usage(`--${name} takes a whole number from ${least} on`)
+}
+
+const given = options()
+if (given.help) {
+  console.log(HELP)
+  process.exit(0)
+}
+const seed = whole('seed', given.seed ?? '1', 0)
+if (given.kafka) {
+  if (given.kills !== undefined) usage('--kills is not for --kafka; --faults is')
+  await kafkaTorture({
+    seed,
+    faults: whole('faults', given.faults ?? '100', 1),
+    rate: whole('rate', given.rate ?? '1000', 20),
+    report: given.report,
+  })
+}
+for (const name of ['faults', 'rate', 'report'] as const) if (given[name] !== undefined) usage(`--${name} is for --kafka`)
+const wanted = whole('kills', given.kills ?? '100', 1)
 
 /** A third at random times, the rest at moments, more of those that a random time seldom meets. At first there is nothing to recover. */
 function someAim(random: Random, first: boolean): Aim {
