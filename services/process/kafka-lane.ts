@@ -20,10 +20,26 @@ import { openKafkaState, type RestoreProgress } from '../../stores/kafka/kafka-s
 import { taskView } from '../../stores/kafka/task-view.ts'
 import type { KafkaPlace, LaneSetup } from './lane-protocol.ts'
 
+/** Of what a lane is started with. */
+type ReadSetup =
+  | 'folder'
+  | 'lineage'
+  | 'code'
+  | 'partitions'
+  | 'accept'
+  | 'recoverOnly'
+  | 'exactlyOnce'
+  | 'live'
+  | 'epochMs'
+  | 'epochBytes'
+  | 'checkpointBytes'
+  | 'cacheBytes'
+
 export interface KafkaLaneOptions {
-  setup: LaneSetup & { kafka: KafkaPlace }
+  setup: Pick<LaneSetup, ReadSetup> & { kafka: KafkaPlace }
   stage: Stage
-  beatOf(partition: number): TaskBeat
+  /** `lives`: it was tried before, by this same thread. */
+  beatOf(partition: number, lives: boolean): TaskBeat
   onRestoring(partition: number, progress: RestoreProgress): void
   onRecovering(partition: number, done: number, of: number): void
   onStopped(partition: number, error: unknown): void
@@ -38,6 +54,8 @@ interface Held {
   lane: Lane
   task: PartitionTask
   hasRecovered: boolean
+  /** Why it has not recovered, where that may pass. */
+  failure?: unknown
   /** Settles when its loop has ended; absent before it began. */
   running?: Promise<void>
   /** Settles when its connections are closed; absent while they are open. */
@@ -76,17 +94,8 @@ export class KafkaLane {
     return this.inTurn(partition, async () => {
       if (stay.isLeft || this.stopping.signal.aborted) return
       const held = await this.open(stay)
-      if (!held) {
-        this.stays.delete(stay)
-        return
-      }
-      stay.held = held
-      this.held.set(partition, held)
-      // It may be another's by now: it is not claimed any more.
-      if (stay.isLeft) return
-      await held.lane.open()
-      held.hasRecovered = true
-      if (this.mayRun && !stay.isLeft) this.start(held)
+      if (!held) this.stays.delete(stay)
+      else if (this.mayRun && !stay.isLeft) this.start(held)
     })
   }
 
@@ -189,19 +198,23 @@ export class KafkaLane {
     return turn
   }
 
-  /** Undefined where it cannot be held. */
+  /** Connected and recovered, unless it is left meanwhile; undefined where it cannot be held. */
   private async open(stay: Stay): Promise<Held | undefined> {
     const { partition } = stay
     const { onWaiting, onResumed, onStopped } = this.heardOf(stay)
     const { signal } = this.stopping
     for (let pauseMs = PAUSE_FIRST_MS, isWaiting = false; ; pauseMs = Math.min(PAUSE_MAX_MS, pauseMs * 2)) {
       try {
-        const held = await this.connect(stay)
-        if (isWaiting) onResumed(partition)
+        const held = await this.connect(stay, isWaiting)
+        stay.held = held
+        this.held.set(partition, held)
+        // It may be another's by now: it is not claimed any more.
+        if (!stay.isLeft) await this.recover(held, stay)
+        if (isWaiting && !stay.isLeft) onResumed(partition)
         return held
       } catch (error) {
         if (signal.aborted || stay.isLeft) return undefined
-        if ((error as { retryable?: boolean }).retryable !== true) {
+        if (!isRetryable(error)) {
           onStopped(partition, error)
           return undefined
         }
@@ -212,10 +225,21 @@ export class KafkaLane {
     }
   }
 
-  private async connect(stay: Stay): Promise<Held> {
+  /** Throws what may pass; nothing of it is held then. */
+  private async recover(held: Held, stay: Stay): Promise<void> {
+    await held.lane.open()
+    held.hasRecovered = held.failure === undefined
+    if (held.hasRecovered) return
+    this.held.delete(stay.partition)
+    stay.held = undefined
+    await close(held).catch(() => undefined)
+    throw held.failure
+  }
+
+  private async connect(stay: Stay, again: boolean): Promise<Held> {
     const { partition } = stay
     const { setup, stage, beatOf, onRestoring } = this.options
-    const { onStopped, onWaiting, onResumed, onRecovering } = this.heardOf(stay)
+    const heard = this.heardOf(stay)
     const { lineage, code, epochBytes, checkpointBytes, exactlyOnce, accept, recoverOnly, kafka } = setup
     const log = await openKafkaLog({ ...kafka.log, durableOnly: true })
     let store: StateStore | undefined
@@ -232,15 +256,20 @@ export class KafkaLane {
       const bounds = { epochBytes, checkpointBytes, cacheBytes: setup.cacheBytes / setup.partitions.length }
       const view = taskView(log, { topic: stage.topic, partition })
       const task = new PartitionTask(
-        { stage, lineage, code, partition, ...bounds, exactlyOnce, acceptFrom, sameCode: recoverOnly, beat: beatOf(partition) },
+        { stage, lineage, code, partition, ...bounds, exactlyOnce, acceptFrom, sameCode: recoverOnly, beat: beatOf(partition, again) },
         view,
         store,
       )
       const lane = new Lane({
-        ...{ tasks: [task], log: view, clock: systemClock, epochMs: setup.epochMs, live: setup.live },
-        ...{ onStopped, onWaiting, onResumed, onRecovering },
+        ...{ tasks: [task], log: view, clock: systemClock, epochMs: setup.epochMs, live: setup.live, ...heard },
+        // A lane leaves out what fails before it has recovered, also by what may pass: its partitions are those of a start.
+        onStopped: (stopped, error) => {
+          if (isRetryable(error) && !held.hasRecovered) held.failure = error
+          else heard.onStopped(stopped, error)
+        },
       })
-      return { log, store, lane, task, hasRecovered: false }
+      const held: Held = { log, store, lane, task, hasRecovered: false }
+      return held
     } catch (error) {
       await store?.close().catch(() => undefined)
       await log.close().catch(() => undefined)
@@ -268,5 +297,6 @@ function cut(held: Held): void {
   held.closed.catch(() => undefined)
 }
 
+const isRetryable = (error: unknown) => (error as { retryable?: boolean }).retryable === true
 const notHere = (partition: number) =>
   new EngineError('PARTITION_ELSEWHERE', `partition ${partition} is not at work in this process`, 'Ask the process that has it.')

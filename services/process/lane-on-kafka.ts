@@ -27,9 +27,9 @@ export async function workOnKafka(port: MessagePort, say: (message: FromLane) =>
   const lane = new KafkaLane({
     setup,
     stage,
-    beatOf: (partition) => {
+    beatOf: (partition, lives) => {
       const task = setup.partitions.indexOf(partition)
-      return beat.of(task, setup.again ? (task === ended ? 'its own end' : 'an end') : 'nobody')
+      return beat.of(task, lives ? 'an end' : setup.again ? (task === ended ? 'its own end' : 'an end') : 'nobody')
     },
     onRestoring: (partition, progress) => {
       const { rows, done, of } = progress

@@ -1,0 +1,74 @@
+// A partition that is taken while the broker cannot be reached: it is waited for at each step, also at those after the connections are there.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { openProxy } from '../../dev/kafka/proxy.ts'
+import { LaneBeat } from '../../engine/lane/beat.ts'
+import { sessionStage } from '../../engine/lane/session-computer.ts'
+import { TOPICS } from '../../model/rows.ts'
+import { ensureTopics } from '../../stores/kafka/ensure-topics.ts'
+import { openKafkaLog } from '../../stores/kafka/kafka-log.ts'
+import { kafkaWorld } from '../../stores/kafka/kafka-world.fake.ts'
+import { kafkaServer } from '../../tests/kafka-server.ts'
+import { settings } from '../../tests/oracle/in-memory.ts'
+import { clickstream } from '../../topologies/clickstream.ts'
+import { KafkaLane } from './kafka-lane.ts'
+
+const server = await kafkaServer()
+const NAME = `task.main.clickstream.${TOPICS.raw}`
+
+describe.runIf(server?.proxied)('A lane on Kafka', () => {
+  it('that cannot claim a partition because the connection breaks waits, and takes it when that has passed', async () => {
+    const world = await kafkaWorld(server!.broker)
+    const data = Object.values(TOPICS).flatMap((topic) => (topic === TOPICS.raw ? [] : [{ topic, partitions: 1 }]))
+    const stages = [{ name: NAME, partitions: 1 }]
+    await ensureTopics({ ...world.options, topics: data, stages, retentionMs: 1000, retentionBytes: 1 << 20, replication: 1 })
+    const { port, target, broker } = server!.proxied!
+    let isCut = false
+    const proxy = await openProxy({ port, target, fateOf: () => (isCut ? 'cut' : 'pass'), stallMs: 0 })
+    const folder = mkdtempSync(join(tmpdir(), 'packmill-kafka-lane-'))
+    const heard: string[] = []
+    const lives: boolean[] = []
+    const kafka = { log: { ...world.options, connection: { brokers: [broker] } }, partitions: 1 }
+    const setup = {
+      ...{ folder, lineage: 'main', code: 'v1', partitions: [0], live: false, exactlyOnce: true, kafka },
+      ...{ epochMs: 1, epochBytes: 1 << 16, checkpointBytes: 1 << 20, cacheBytes: 1 << 20 },
+    }
+    const lane = new KafkaLane({
+      setup,
+      stage: sessionStage(clickstream(settings)),
+      // Asked for when the state is restored, right before the claim.
+      beatOf: (_, again) => {
+        lives.push(again)
+        isCut = heard.length === 0
+        return new LaneBeat(LaneBeat.buffer(1)).of(0, again ? 'an end' : 'nobody')
+      },
+      onRestoring: () => undefined,
+      onRecovering: () => undefined,
+      onStopped: (_, error) => heard.push(`stopped: ${String(error)}`),
+      onWaiting: () => {
+        heard.push('waiting')
+        isCut = false
+      },
+      onResumed: () => heard.push('resumed'),
+    })
+    const straight = await openKafkaLog(world.options)
+    try {
+      lane.run()
+      await lane.take(0)
+      expect(heard).toEqual(['waiting', 'resumed'])
+      // A second try of one that lives: nobody's end is counted against its rows.
+      expect(lives).toEqual([false, true])
+      expect(lane.stats).toHaveLength(1)
+      await lane.stop()
+      expect((await straight.claim(`${NAME}.0`, { topic: TOPICS.raw, partition: 0 })).claimsSinceCommit).toBe(1)
+    } finally {
+      isCut = false
+      await lane.stop().catch(() => undefined)
+      await straight.close()
+      await proxy.close()
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }, 120_000)
+})
