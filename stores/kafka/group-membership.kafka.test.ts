@@ -2,6 +2,7 @@
 // that dies: kafka-faults.kafka.test.ts.
 import { randomBytes } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openProxy } from '../../dev/kafka/proxy.ts'
 import { kafkaServer } from '../../tests/kafka-server.ts'
 import { type GroupMembership, type GroupMembershipOptions, joinGroup } from './group-membership.ts'
 import { kafkaClient } from './kafka-client.ts'
@@ -69,6 +70,22 @@ describe.runIf(server)('A membership in a group', () => {
     await expect.poll(() => second.membership.partitions, { timeout: 20_000 }).toEqual([2, 3])
     expect(first.told).toEqual(['assigned 0,1,2,3', 'lost 2,3'])
     expect(first.membership.partitions).toEqual([0, 1])
+  })
+
+  it.runIf(server?.proxied)('that has given partitions up joins without them, also where its first try does not get through', async () => {
+    const { port, target, broker } = server!.proxied!
+    let cuts = 0
+    const proxy = await openProxy({ port, target, fateOf: () => (cuts > 0 && cuts-- > 0 ? 'cut' : 'pass'), stallMs: 0 })
+    try {
+      // What it sends next is its join.
+      await joined('a', { connection: { brokers: [broker] }, onRevoked: async () => void (cuts = 1) })
+      const second = await joined('b')
+      await expect.poll(() => second.told, { timeout: 20_000 }).toEqual(['assigned 2,3'])
+      expect(proxy.counts.cut).toBe(1)
+      await Promise.all(open.splice(0).map((membership) => membership.close()))
+    } finally {
+      await proxy.close()
+    }
   })
 
   it('that is closed without leaving is the same one when it comes back; the others hear nothing', async () => {

@@ -216,6 +216,8 @@ export class GroupMembership {
       if (said.length > 0) this.target = JSON.parse(said.toString()) as Record<string, number[]>
       if (this.isClosing) return
       revoked = await this.apply(new Set(partitions))
+      // What it gave up is nobody's until it has joined without it, also where the next join does not get through.
+      if (revoked) this.joined = undefined
     }
   }
 
