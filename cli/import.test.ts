@@ -6,29 +6,48 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { traffic } from '../services/traffic/traffic.ts'
-import { lockFolder } from '../stores/files/folder-lock.ts'
-import { packmill, startPackmill } from './packmill-process.fake.ts'
+import { type FolderLock, lockFolder } from '../stores/files/folder-lock.ts'
+import { packmill, type Running, startPackmill } from './packmill-process.fake.ts'
+import { tablesOf } from './tables-of.fake.ts'
 
 let folder: string
+/** One that another process has, and an import into it: it asks that process for seconds, while other cases are at work. */
+let locked: { data: string; lock: FolderLock; running: Running }
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'packmill-import-'))
+  const data = join(folder, 'locked')
+  mkdirSync(data)
+  locked = { data, lock: lockFolder(data), running: startPackmill(folder, ['import', '-', '--data', 'locked']) }
+  locked.running.child.stdin!.end(event({}))
 })
-afterAll(() => rmSync(folder, { recursive: true }))
+afterAll(async () => {
+  locked.running.child.kill('SIGKILL')
+  await locked.running.ended
+  locked.lock.release()
+  rmSync(folder, { recursive: true })
+})
 
-const lines = (events: number, seed = 1) => Buffer.concat([...traffic({ events, seed, users: 300, orgs: 3 })])
+const made = new Map<number, Buffer>()
+const lines = (events: number) => {
+  const known = made.get(events) ?? Buffer.concat([...traffic({ events, seed: 1, users: 300, orgs: 3 })])
+  made.set(events, known)
+  return known
+}
 const event = (fields: object) =>
   `${JSON.stringify({ orgId: 'o', productId: 'p', userId: 'u', type: 'click', ts: 1_772_434_800_000, ...fields })}\n`
 const write = (name: string, content: string | Uint8Array) => writeFileSync(join(folder, name), content)
 const json = (text: string) => JSON.parse(text) as Record<string, unknown>
-const count = (data: string, table: string) =>
-  Number(packmill(folder, ['sql', `SELECT count() FROM ${table}`, '--data', data, '--format', 'TSV']).out)
+const count = async (data: string, table: string) => {
+  const [{ n }] = await tablesOf<{ n: number }>(join(folder, data), `SELECT count() AS n FROM ${table}`)
+  return n
+}
 
 /** Per actor, the hash of its ids in the order of the log. */
-const actorsIn = (data: string) => {
+const actorsIn = async (data: string) => {
   const statement = `SELECT concat(org_id, ' ', product_id) AS actor, lower(hex(MD5(arrayStringConcat(groupArray(event_id), ',')))) AS ids
     FROM (SELECT * FROM events_raw ORDER BY partition, offset) GROUP BY actor`
-  const { out } = packmill(folder, ['sql', statement, '--json', '--data', data])
-  return new Map((JSON.parse(out) as { actor: string; ids: string }[]).map(({ actor, ids }) => [actor, ids]))
+  const rows = await tablesOf<{ actor: string; ids: string }>(join(folder, data), statement)
+  return new Map(rows.map(({ actor, ids }) => [actor, ids]))
 }
 const actorOf = ({ orgId, productId }: Record<string, unknown>) => `${String(orgId)} ${String(productId)}`
 const digests = (sent: Map<string, Record<string, unknown>[]>) =>
@@ -42,7 +61,7 @@ const digests = (sent: Map<string, Record<string, unknown>[]>) =>
   )
 
 describe('a file', () => {
-  test('gzip is seen by its bytes, not its name; all can be queried at the end, and the same file again adds nothing', () => {
+  test('gzip is seen by its bytes, not its name; all can be queried at the end, and the same file again adds nothing', async () => {
     write('zipped.jsonl', gzipSync(lines(3_000)))
     write('plain.gz', lines(3_000))
     const first = packmill(folder, ['import', 'zipped.jsonl', '--data', 'd', '--json'])
@@ -52,23 +71,22 @@ describe('a file', () => {
     expect(sessions).toBeGreaterThan(50)
     expect(incidents).toBeGreaterThan(10)
     expect(duplicates).toBeGreaterThan(50)
-    expect(count('d', 'sessions')).toBe(sessions)
+    expect(await count('d', 'sessions')).toBe(sessions)
     // The same events under another name, not compressed.
     const again = packmill(folder, ['import', 'plain.gz', '--data', 'd'])
     expect(again.err).toContain('plain.gz had been imported before: nothing is added')
     expect(again.out).toMatch(/^accepted +0 events, beside 3,000 of an earlier run$/m)
     expect(again.code).toBe(0)
-    expect(count('d', 'events_raw')).toBe(3_000)
+    expect(await count('d', 'events_raw')).toBe(3_000)
     expect(existsSync(join(folder, 'zipped.jsonl.rejects.jsonl'))).toBe(false)
   })
 
-  test('from stdin, lines without orgId for --org, sessions ended by --close', () => {
+  test('from stdin, lines without orgId for --org, sessions ended by --close', async () => {
     const input = [1, 2, 3].map((i) => event({ orgId: undefined, eventId: `e${i}`, ts: 1_772_434_800_000 + i })).join('')
     const { code, out, err } = packmill(folder, ['import', '-', '--org', 'acme', '--close', '--data', 'stdin'], { input })
     expect([code, err]).toEqual([0, expect.stringContaining('import stdin  3 events')])
     expect(out).toMatch(/^sessions +1 in the folder, 0 of them open$/m)
-    const { out: org } = packmill(folder, ['sql', 'SELECT org_id, closed FROM sessions', '--json', '--data', 'stdin'])
-    expect(JSON.parse(org)).toEqual([{ org_id: 'acme', closed: 1 }])
+    expect(await tablesOf(join(folder, 'stdin'), 'SELECT org_id, closed FROM sessions')).toEqual([{ org_id: 'acme', closed: 1 }])
   })
 
   test('rejected lines go to a file with line, code, field, reason and text; their neighbours are accepted', () => {
@@ -116,7 +134,7 @@ describe('a file', () => {
     ])
   })
 
-  test('several files are appended in the order given, whatever their sizes; one given twice, or that begins like another, counts once', () => {
+  test('several files are appended in the order given, whatever their sizes; one given twice, or that begins like another, counts once', async () => {
     const all = lines(20_000).toString().trimEnd().split('\n')
     const parts = [0, 9_000, 9_500, 14_000, 14_001, 20_000].map((from, i, starts) =>
       all
@@ -135,10 +153,10 @@ describe('a file', () => {
     expect(err).toContain('part-1 had been imported before: nothing is added')
     expect(err).toContain('longer had been begun before: it went on behind its first 9,000 events')
     const sent = Map.groupBy([...all, ...parts[1]!.trimEnd().split('\n')].map(json), actorOf)
-    expect(actorsIn('ordered')).toEqual(digests(sent))
+    expect(await actorsIn('ordered')).toEqual(digests(sent))
   })
 
-  test('a web log beside events: told by its first lines; rejects have the line as it was; what is left out is counted', () => {
+  test('a web log beside events: told by its first lines; rejects have the line as it was; what is left out is counted', async () => {
     const request = (second: number, path: string, agent = 'Mozilla/5.0') =>
       `10.0.0.1 - - [02/Mar/2026:07:00:${String(second).padStart(2, '0')} +0000] "GET ${path} HTTP/1.1" 200 5 "-" "${agent}"\n`
     write(
@@ -150,8 +168,8 @@ describe('a file', () => {
     expect(json(some.out)).toMatchObject({ accepted: 4, rejected: 1, filtered: 1, web: { assets: 1, bots: 1, filtered: 1 } })
     const rejects = json(readFileSync(join(folder, 'access.log.rejects.jsonl'), 'utf8'))
     expect(rejects).toMatchObject({ line: 3, code: 'MALFORMED_LOG_LINE', text: 'nonsense' })
-    const { out } = packmill(folder, ['sql', "SELECT screen_sequence FROM sessions WHERE org_id = 'acme'", '--json', '--data', 'web'])
-    expect(JSON.parse(out)).toEqual([{ screen_sequence: ['/home', '/logo.png', '/buy'] }])
+    const screens = await tablesOf(join(folder, 'web'), "SELECT screen_sequence FROM sessions WHERE org_id = 'acme'")
+    expect(screens).toEqual([{ screen_sequence: ['/home', '/logo.png', '/buy'] }])
     // With others left out it is another import, whose events are known.
     const all = packmill(folder, ['import', 'access.log', '--org', 'acme', '--data', 'web', '--json'])
     expect(json(all.out)).toMatchObject({ accepted: 4, filtered: 0, duplicates: 3 })
@@ -183,7 +201,7 @@ describe('a file', () => {
     expect(cured.err).not.toContain('LATE')
   })
 
-  test('a file that has grown since: only what is new', () => {
+  test('a file that has grown since: only what is new', async () => {
     const all = lines(6_000)
     const cut = all.indexOf(10, Math.floor(all.length * 0.9)) + 1
     expect(cut).toBeGreaterThan(1 << 20)
@@ -193,7 +211,7 @@ describe('a file', () => {
     const second = packmill(folder, ['import', 'growing.jsonl', '--data', 'growing', '--json'])
     expect(json(second.out)).toMatchObject({ accepted: 6_000 - first.accepted, before: first.accepted })
     expect(second.err).toContain('it went on behind its first')
-    expect(count('growing', 'events_raw')).toBe(6_000)
+    expect(await count('growing', 'events_raw')).toBe(6_000)
   })
 })
 
@@ -203,7 +221,7 @@ describe('a file that was mended behind its first megabyte', () => {
   const spoilt = Buffer.concat([all.subarray(0, from), Buffer.from('not json'), all.subarray(all.indexOf(10, from))])
   const set = ['--set', 'clickstream.correctionMs=48h', '--json']
 
-  test('is read from its start; what was imported before counts once', () => {
+  test('is read from its start; what was imported before counts once', async () => {
     write('spoilt.jsonl', spoilt)
     expect(json(packmill(folder, ['import', 'spoilt.jsonl', '--data', 'mended', ...set]).out)).toMatchObject({
       accepted: 5_999,
@@ -217,7 +235,7 @@ describe('a file that was mended behind its first megabyte', () => {
     const whole = json(packmill(folder, ['import', 'whole.jsonl', '--data', 'whole', ...set]).out)
     const { sessions, openSessions, incidents } = whole
     expect(json(mended.out)).toMatchObject({ sessions, openSessions, incidents })
-    expect(count('mended', 'events')).toBe(count('whole', 'events'))
+    expect(await count('mended', 'events')).toBe(await count('whole', 'events'))
     // And now it is known.
     const again = packmill(folder, ['import', 'spoilt.jsonl', '--data', 'mended', ...set])
     expect(json(again.out)).toMatchObject({ accepted: 0, before: 6_000 })
@@ -250,7 +268,7 @@ describe('a stop in the middle', () => {
     expect(before).toBeGreaterThan(0)
     expect(accepted + before).toBe(60_000)
     expect(again.code).toBe(0)
-    expect(count(data, 'events_raw')).toBe(60_000)
+    expect(await count(data, 'events_raw')).toBe(60_000)
   })
 })
 
@@ -279,7 +297,7 @@ describe('a stop in the middle of several files', () => {
     expect(before).toBeGreaterThanOrEqual(20_000)
     expect(accepted + before).toBe(60_000)
     if (signal === 'SIGINT') expect(code).toBe(130)
-    expect(actorsIn(data)).toEqual(digests(Map.groupBy(all.map(json), actorOf)))
+    expect(await actorsIn(data)).toEqual(digests(Map.groupBy(all.map(json), actorOf)))
   })
 })
 
@@ -303,7 +321,7 @@ describe('what cannot be read', () => {
     expect([code, err]).toEqual([0, expect.stringContaining('empty.jsonl is empty: there was nothing to import')])
   })
 
-  test('truncated gzip: what came before is kept, can be queried, and is said; the whole file later adds the rest', () => {
+  test('truncated gzip: what came before is kept, can be queried, and is said; the whole file later adds the rest', async () => {
     const whole = gzipSync(lines(12_000))
     write('truncated.gz', whole.subarray(0, Math.floor(whole.length * 0.6)))
     const cut = packmill(folder, ['import', 'truncated.gz', '--data', 'truncated', '--json'])
@@ -311,7 +329,7 @@ describe('what cannot be read', () => {
     const { accepted } = json(cut.out) as { accepted: number }
     expect(accepted).toBeGreaterThan(4_000)
     expect(accepted).toBeLessThan(12_000)
-    expect(count('truncated', 'events_raw')).toBe(accepted)
+    expect(await count('truncated', 'events_raw')).toBe(accepted)
     write('truncated.gz', whole)
     const mended = packmill(folder, ['import', 'truncated.gz', '--data', 'truncated', '--json'])
     expect(json(mended.out)).toMatchObject({ accepted: 12_000 - accepted, before: accepted })
@@ -319,7 +337,7 @@ describe('what cannot be read', () => {
   })
 
   // Damage shows at the end of the data, by its checksum: lines after it have other lengths than those of the whole file.
-  test('damaged gzip: what came before is kept, can be queried, and is said; the whole file later lacks no event', () => {
+  test('damaged gzip: what came before is kept, can be queried, and is said; the whole file later lacks no event', async () => {
     const all = lines(12_000)
     const whole = gzipSync(all)
     const middle = Math.floor(whole.length * 0.6)
@@ -329,13 +347,13 @@ describe('what cannot be read', () => {
     const { accepted } = json(damaged.out) as { accepted: number }
     expect(accepted).toBeGreaterThan(4_000)
     expect(accepted).toBeLessThan(12_000)
-    expect(count('damaged', 'events_raw')).toBe(accepted)
+    expect(await count('damaged', 'events_raw')).toBe(accepted)
     write('damaged.gz', whole)
     const mended = packmill(folder, ['import', 'damaged.gz', '--data', 'damaged', '--json'])
     expect(mended).toMatchObject({ code: 0, err: expect.stringContaining('is another: it is read from its start') })
     expect(json(mended.out)).toMatchObject({ accepted: 12_000, before: 0, rejected: 0 })
-    const { out } = packmill(folder, ['sql', 'SELECT DISTINCT event_id FROM events', '--format', 'TSV', '--data', 'damaged'])
-    const found = new Set(out.split('\n'))
+    const rows = await tablesOf<{ id: string }>(join(folder, 'damaged'), 'SELECT DISTINCT event_id AS id FROM events')
+    const found = new Set(rows.map(({ id }) => id))
     const wanted = all
       .toString()
       .trimEnd()
@@ -358,19 +376,12 @@ describe('what cannot be read', () => {
 })
 
 describe('the data folder', () => {
-  test('that another process has, and that does not answer: who it is', () => {
-    const data = join(folder, 'locked')
-    mkdirSync(data)
-    const lock = lockFolder(data)
-    try {
-      const { code, err } = packmill(folder, ['import', '-', '--data', 'locked'], { input: event({}) })
-      expect(code).toBe(1)
-      expect(err).toMatch(
-        new RegExp(`^DATA_LOCKED: ${data} belongs to process ${process.pid} on .* since 20.*\\n {2}Stop that process`, 'm'),
-      )
-    } finally {
-      lock.release()
-    }
+  test('that another process has, and that does not answer: who it is', async () => {
+    const { code, err } = await locked.running.ended
+    expect(code).toBe(1)
+    expect(err).toMatch(
+      new RegExp(`^DATA_LOCKED: ${locked.data} belongs to process ${process.pid} on .* since 20.*\\n {2}Stop that process`, 'm'),
+    )
   })
 
   test('that cannot be written', () => {

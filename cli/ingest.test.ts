@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { packmill, type Running, startPackmill } from './packmill-process.fake.ts'
+import { tablesOf } from './tables-of.fake.ts'
 
 let folder: string
 const left = new Set<Running>()
@@ -41,16 +42,10 @@ const batchOf = (sender: number, batch: number, size: number) => {
 const post = (url: string, body: string) =>
   fetch(`${url}/v1/events/batch`, { method: 'POST', body, headers: { 'content-type': 'application/json' } })
 
-const storedIds = (data: string) => {
-  const { code, out, err } = packmill(folder, [
-    'sql',
-    'SELECT event_id, count() AS n FROM events_raw GROUP BY event_id',
-    '--json',
-    '--data',
-    data,
-  ])
-  expect(code, err).toBe(0)
-  return new Map((JSON.parse(out) as { event_id: string; n: number | string }[]).map(({ event_id, n }) => [event_id, Number(n)]))
+const storedIds = async (data: string) => {
+  const statement = 'SELECT event_id, count() AS n FROM events_raw GROUP BY event_id'
+  const rows = await tablesOf<{ event_id: string; n: number }>(join(folder, data), statement)
+  return new Map(rows.map(({ event_id, n }) => [event_id, n]))
 }
 
 test.each(['SIGKILL', 'SIGTERM'] as const)('%s while eight send: every acknowledged event is there, once', async (signal) => {
@@ -79,7 +74,7 @@ test.each(['SIGKILL', 'SIGTERM'] as const)('%s while eight send: every acknowled
   const { running: again } = await up(data)
   again.child.kill('SIGTERM')
   expect((await again.ended).code).toBe(0)
-  const stored = storedIds(data)
+  const stored = await storedIds(data)
   expect(acknowledged.filter((id) => stored.get(id) !== 1)).toEqual([])
   // A batch that was not answered may be there too: all of it.
   expect(stored.size % 40).toBe(0)
