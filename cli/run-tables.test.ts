@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { packmill, startPackmill } from './packmill-process.fake.ts'
+import { tablesOf } from './tables-of.fake.ts'
 
 let folder: string
 beforeEach(() => {
@@ -30,13 +31,15 @@ const rows = source('rows', { parse: (value) => value as Row, timeMs: ({ at }) =
 export default topology('sums', rows.keyBy(({ key }) => key).apply(sums).to('out', { table: 'sums', columns: ${columns} }))
 `
 const row = (key: string, n: number, at: number, note?: string) => `${JSON.stringify({ key, n, at, note })}\n`
-const sql = (statement: string, data = '.packmill/run/sums') => {
-  const { code, out, err } = packmill(folder, ['sql', '--data', data, '--json', statement])
+const DATA = '.packmill/run/sums'
+const sql = (statement: string) => {
+  const { code, out, err } = packmill(folder, ['sql', '--data', DATA, '--json', statement])
   expect(code, err).toBe(0)
   return JSON.parse(out) as Record<string, unknown>[]
 }
+const left = (statement: string, data = DATA) => tablesOf(join(folder, data), statement)
 
-test('a row for each record, with all types; the same input again adds nothing, and what a file grew by is added', () => {
+test('a row for each record, with all types; the same input again adds nothing, and what a file grew by is added', async () => {
   const columns = `{ key: 'word', sum: 'integer', half: 'number', at: 'time', odd: 'boolean', tags: 'text[]', note: 'text?',
     least: 'integer?', part: 'number?', seen: 'time?', is: 'boolean?' }`
   put('sums.ts', sums(columns))
@@ -61,7 +64,7 @@ test('a row for each record, with all types; the same input again adds nothing, 
   expect(run().err).toContain('0 records in; 0 out (table sums) out')
   appendFileSync(join(folder, 'rows.jsonl'), row('a', 4, 3_000))
   expect(run().code).toBe(0)
-  expect(sql('SELECT key, sum FROM sums ORDER BY offset')).toEqual([
+  expect(await left('SELECT key, sum FROM sums ORDER BY offset')).toEqual([
     { key: 'a', sum: -1 },
     { key: 'b', sum: 2 },
     { key: 'a', sum: 3 },
@@ -82,7 +85,7 @@ test('a row for each record, with all types; the same input again adds nothing, 
   put('sums.ts', sums("{ key: 'text', sum: 'number' }").replace("table: 'sums'", "table: 'sums_2'"))
   expect(run().code).toBe(0)
   expect(
-    sql('SELECT (SELECT count() FROM sums) AS before, (SELECT count() FROM sums_2) AS all, (SELECT sum(sum) FROM sums_2) AS total'),
+    await left('SELECT (SELECT count() FROM sums) AS before, (SELECT count() FROM sums_2) AS all, (SELECT sum(sum) FROM sums_2) AS total'),
   ).toEqual([{ before: 3, all: 3, total: 4 }])
 }, 120_000)
 
@@ -134,12 +137,13 @@ test('kill -9 while batches are written, again and again: the table has each rec
     totals.set(key, (totals.get(key) ?? 0) + (n % 10))
     return `${key} ${totals.get(key)}`
   })
-  const rows = sql("SELECT concat(key, ' ', toString(sum)) AS row FROM sums ORDER BY offset", 'killed').map((found) => found.row)
+  const found = await left("SELECT concat(key, ' ', toString(sum)) AS row FROM sums ORDER BY offset", 'killed')
+  const rows = found.map(({ row }) => row)
   expect(rows).toEqual(expected)
   expect(rows).toHaveLength(count)
 }, 240_000)
 
-test('a record that does not fit stops the sink, by name and with what to do; nothing is lost', () => {
+test('a record that does not fit stops the sink, by name and with what to do; nothing is lost', async () => {
   put('sums.ts', sums("{ key: 'text', half: 'integer' }"))
   put('rows.jsonl', row('a', 2, 1) + row('a', 3, 2))
   const run = () => packmill(folder, ['run', 'sums.ts', '--input', 'rows.jsonl'])
@@ -149,5 +153,5 @@ test('a record that does not fit stops the sink, by name and with what to do; no
   expect(err).toContain('give the table another name')
   put('sums.ts', sums("{ key: 'text', half: 'number' }").replace("table: 'sums'", "table: 'sums_2'"))
   expect(run().code).toBe(0)
-  expect(sql('SELECT half FROM sums_2 ORDER BY offset')).toEqual([{ half: 1 }, { half: 1.5 }])
+  expect(await left('SELECT half FROM sums_2 ORDER BY offset')).toEqual([{ half: 1 }, { half: 1.5 }])
 }, 120_000)
