@@ -27,6 +27,13 @@ export function shorten(list: unknown[], length: number): void {
   while (list.length > length) list.pop()
 }
 
+/** The words with room for as many more. */
+export function grown(words: Uint32Array): Uint32Array<ArrayBuffer> {
+  const bigger = new Uint32Array(words.length * 2)
+  bigger.set(words)
+  return bigger
+}
+
 export class Arena<Side = undefined> {
   f64!: Float64Array
   u32!: Uint32Array
@@ -34,8 +41,8 @@ export class Arena<Side = undefined> {
   readonly words: number
   readonly side: (Side | undefined)[] = []
   private stamps!: Uint32Array
-  private readonly memory = new GrowingMemory()
-  private readonly stampMemory = new GrowingMemory()
+  private memory = new GrowingMemory()
+  private stampMemory = new GrowingMemory()
   private capacity = 0
   private top = 1
   private readonly free: number[] = []
@@ -136,7 +143,7 @@ export class Arena<Side = undefined> {
     if (this.stamps[index] === this.stamp) return
     this.stamps[index] = this.stamp
     const { u32, words, undoEnd } = this
-    if (undoEnd + words > this.undo.length) this.growUndo()
+    while (undoEnd + words > this.undo.length) this.undo = grown(this.undo)
     const { undo } = this
     const at = index * words
     // A record is short: copied sooner than the built-in is called.
@@ -194,6 +201,15 @@ export class Arena<Side = undefined> {
     this.heldChains.length = 0
   }
 
+  /** Begins anew without a record, in other memory. Between turns, while no checkpoint is open. */
+  renew(): void {
+    this.memory = new GrowingMemory()
+    this.stampMemory = new GrowingMemory()
+    this.top = 1
+    this.free.length = this.freeChains.length = this.inFreeChains = 0
+    this.grow(SPARE)
+  }
+
   /** A zeroed record that no rollback takes back. May replace the views. */
   take(): number {
     const index = this.takeDirty()
@@ -221,12 +237,6 @@ export class Arena<Side = undefined> {
       freeChains[last + 1]--
     } else shorten(freeChains, last)
     return index
-  }
-
-  private growUndo(): void {
-    const bigger = new Uint32Array(Math.max(this.undo.length * 2, this.undoEnd + this.words))
-    bigger.set(this.undo)
-    this.undo = bigger
   }
 
   private grow(capacity: number): void {

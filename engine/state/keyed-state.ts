@@ -246,6 +246,20 @@ export class KeyedState {
     this.sessions.drop(session)
   }
 
+  /** Moves the texts into other memory where theirs is large and most of it lies free: it is not given back otherwise. Between turns, while
+   *  no checkpoint is open. */
+  compactTexts(largeBytes = 4 << 20): void {
+    const { texts, sessions } = this
+    const { u32: from, bytesHeld, bytesUsed } = texts.arena
+    if (bytesHeld < largeBytes || bytesUsed * 2 > bytesHeld) return
+    texts.arena.renew()
+    for (const user of this.users)
+      for (let session = this.newest(user); session !== 0; session = this.older(session)) {
+        const at = session * sessions.words
+        sessions.u32[at + S.CONTENT] = texts.moved(from, sessions.u32[at + S.CONTENT], sessions.u32[at + S.CONTENT_LENGTH])
+      }
+  }
+
   savepoint(): { marks: Mark[]; touched: number } {
     return { marks: [this.users.arena, ...this.arenas].map((arena) => arena.savepoint()), touched: this.touched.length }
   }

@@ -3,7 +3,7 @@
 // record.ts owns the layout of operator state inside a session's record. Times and floats take two words, all else one.
 // The accessor is generated source, so that each operator's reads and writes are constants in code of its own:
 // one class shared by all operators goes megamorphic and costs more than the operator (docs/decisions/0003).
-import type { FieldType, Slots, StateFields } from '../../operators/contract.ts'
+import type { FieldType, StateFields } from '../../operators/contract.ts'
 import type { Arena } from './arena.ts'
 
 export interface RecordLayout {
@@ -107,14 +107,3 @@ export function recordAccessor(layout: RecordLayout, arena: Arena<never> | Arena
 
 /** A function of its own source, so that its inline caches are its own. `f` may use its parameters and globals only. */
 export const ownCopy = <F extends (...args: never[]) => unknown>(f: F): F => new Function(`return (${f})`)() as F
-
-/** Reads a record's fields as plain values: for migrations, dead letters and tests. */
-export function recordValues(layout: RecordLayout, accessor: RecordAccessor): Record<string, number | boolean | number[]> {
-  const values: Record<string, number | boolean | number[]> = {}
-  const fields = accessor as unknown as Record<string, number | boolean | Slots>
-  for (const { name, length } of layout.fields) {
-    const value = fields[name]
-    values[name] = typeof value === 'object' ? Array.from({ length }, (_, i) => value.at(i)) : value
-  }
-  return values
-}

@@ -5,7 +5,7 @@
 // 2. A user stays dirty until a checkpoint that holds it has finished; an aborted one gives its list back (protocol 13).
 // 3. Only clean users are evicted: what they had is in a finished checkpoint (protocol 14).
 // 4. A user without sessions is written as deleted in the same unit (protocol 12).
-import type { Actor, Counters } from '../actor/actor.ts'
+import type { Actor } from '../actor/actor.ts'
 import { named } from '../errors.ts'
 import { chunksOf } from './kept.ts'
 import { type KeyedState, S } from './keyed-state.ts'
@@ -29,6 +29,8 @@ interface Open {
   emptied: number[]
   epoch: number
 }
+/** Times that there are not are null. */
+type SavedActor = { [name in 'maxMs' | 'watermark']: number | null } & Pick<Actor, 'lastRowMs' | 'counters'>
 interface Frozen {
   sessions: number[]
   dueMs: number
@@ -76,38 +78,27 @@ export class StateCache {
   /** Brings actors and the directory of users back from the newest finished checkpoint. `actor` finds or makes one. */
   restore(actor: (org: string, product: string) => Actor): void {
     const decoder = new TextDecoder()
-    const users: [Uint8Array, number, number][] = []
+    const { users } = this.state
     for (const [key, value] of this.store.entries()) {
-      if (key[0] === ACTOR_SPACE) {
-        const [org, product] = decoder.decode(key.subarray(1)).split('\0')
-        const saved = JSON.parse(decoder.decode(value)) as {
-          maxMs: number | null
-          watermark: number | null
-          lastRowMs: number
-          counters: Counters
-        }
-        const own = actor(org, product)
-        own.maxMs = saved.maxMs ?? Number.NEGATIVE_INFINITY
-        own.watermark = saved.watermark ?? Number.NEGATIVE_INFINITY
-        own.lastRowMs = saved.lastRowMs
-        own.counters = saved.counters
-      } else {
-        const times = new DataView(value.buffer, value.byteOffset, 16)
-        users.push([new Uint8Array(key.subarray(1)), times.getFloat64(0, true), times.getFloat64(8, true)])
-      }
-    }
-    const { users: directory } = this.state
-    for (const [key, dueMs, endsMs] of users) {
-      const second = key.indexOf(0, key.indexOf(0) + 1)
-      const [org, product] = decoder.decode(key.subarray(0, second)).split('\0')
+      const end = key.indexOf(0, key.indexOf(0) + 1)
+      const [org, product] = decoder.decode(key.subarray(1, end < 0 ? key.length : end)).split('\0')
       const own = actor(org, product)
-      const user = directory.addKey(own.index, key.subarray(second + 1))
-      const at = user * directory.arena.words
-      directory.arena.u32[at + USER.FLAGS] |= USER_FLAG.EVICTED
+      if (key[0] === ACTOR_SPACE) {
+        const { maxMs, watermark, lastRowMs, counters } = JSON.parse(decoder.decode(value)) as SavedActor
+        own.maxMs = maxMs ?? Number.NEGATIVE_INFINITY
+        own.watermark = watermark ?? Number.NEGATIVE_INFINITY
+        own.lastRowMs = lastRowMs
+        own.counters = counters
+        continue
+      }
+      const times = new DataView(value.buffer, value.byteOffset, 16)
+      const user = users.addKey(own.index, key.subarray(end + 1))
+      const at = user * users.arena.words
+      users.arena.u32[at + USER.FLAGS] |= USER_FLAG.EVICTED
       this.state.evictedUsers++
-      directory.arena.f64[(at >> 1) + USER.DUE] = dueMs
-      directory.arena.f64[(at >> 1) + USER.ENDS] = endsMs
-      directory.queue(own.timers, user)
+      users.arena.f64[(at >> 1) + USER.DUE] = times.getFloat64(0, true)
+      users.arena.f64[(at >> 1) + USER.ENDS] = times.getFloat64(8, true)
+      users.queue(own.timers, user)
     }
   }
 
@@ -116,6 +107,7 @@ export class StateCache {
     const { state } = this
     this.sweep()
     state.users.compact()
+    state.compactTexts()
     for (const actor of this.actors) if (actor.symbols.count > SYMBOLS_MAX) this.sweepSymbols(actor)
     const list = state.dirty
     state.dirty = []
@@ -182,8 +174,7 @@ export class StateCache {
   /** Evicts clean users, those not touched lately first, until the records in memory take at most maxBytes or none is left to evict. */
   evict(maxBytes: number): void {
     const { state } = this
-    const { users } = state
-    const { arena } = users
+    const { arena } = state.users
     if (this.allDirty) return
     for (let round = 0; round < 2 && state.bytesUsed > maxBytes; round++) {
       const recent = round === 0 ? 8 : -1

@@ -4,6 +4,7 @@
 // and calls sweep when the table has grown past its bound. Symbols never leave the actor: outputs and stored state carry the strings.
 import { hash32 } from '../../model/hash.ts'
 import { sameBytes, viewOf } from '../../model/same-bytes.ts'
+import { grown } from './arena.ts'
 
 const decoder = new TextDecoder()
 /** A power of two: searches shift by it. */
@@ -26,10 +27,6 @@ export class Symbols {
 
   get count(): number {
     return this.live
-  }
-
-  get bytesUsed(): number {
-    return this.heap.length + this.table.byteLength + this.hashes.byteLength * 3
   }
 
   /** The symbol of the bytes [pos … pos + length), whose hash32 the caller has. */
@@ -134,10 +131,4 @@ export class Symbols {
     this.table = new Uint32Array(size)
     for (let symbol = 1; symbol < this.top; symbol++) if (this.lengths[symbol] > 0) this.place(symbol)
   }
-}
-
-function grown(words: Uint32Array): Uint32Array<ArrayBuffer> {
-  const bigger = new Uint32Array(words.length * 2)
-  bigger.set(words)
-  return bigger
 }

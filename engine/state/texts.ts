@@ -50,14 +50,20 @@ export class Texts {
   }
 
   /** Writes the text to words[at …), the last filled up with whatever; returns the end. */
-  copy(head: number, length: number, words: Uint32Array, at: number): number {
-    const { arena } = this
-    for (let block = head, left = (length + 3) >> 2; left > 0; left -= BLOCK_WORDS, block = arena.u32[block * arena.words]) {
-      const from = block * arena.words + 1
+  copy(head: number, length: number, words: Uint32Array, at: number, u32 = this.arena.u32): number {
+    for (let block = head, left = (length + 3) >> 2; left > 0; left -= BLOCK_WORDS, block = u32[block * this.arena.words]) {
+      const from = block * this.arena.words + 1
       const count = Math.min(left, BLOCK_WORDS)
-      for (let i = 0; i < count; i++) words[at++] = arena.u32[from + i]
+      for (let i = 0; i < count; i++) words[at++] = u32[from + i]
     }
     return at
+  }
+
+  /** Keeps a text that was in `u32`, the arena's words before it was renewed. */
+  moved(u32: Uint32Array, head: number, length: number): number {
+    const words = new Uint32Array((length + 3) >> 2)
+    this.copy(head, length, words, 0, u32)
+    return this.put(new DataView(words.buffer), 0, length, false)
   }
 
   /** The text, each of its bytes as a character. */

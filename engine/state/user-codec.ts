@@ -5,7 +5,7 @@
 //   [format, sessions, symbols] · per session: record, content, each event · per symbol: symbol, length, bytes · side values
 // A side value is 0 for none; or 1, numbers of incidents and of retracted ids, and these: version, texts.
 import { EngineError } from '../errors.ts'
-import { shorten } from './arena.ts'
+import { grown, shorten } from './arena.ts'
 import { CHUNK_EVENTS } from './kept.ts'
 import { type KeyedState, type Published, S, type SessionSide } from './keyed-state.ts'
 import type { Symbols } from './symbols.ts'
@@ -207,10 +207,8 @@ export class UserCodec {
 
   private room(need: number): void {
     if (this.end + need <= this.words.length) return
-    const bigger = new Uint32Array(Math.max(this.words.length * 2, this.end + need))
-    bigger.set(this.words.subarray(0, this.end))
-    this.words = bigger
-    this.bytes = Buffer.from(bigger.buffer)
+    while (this.end + need > this.words.length) this.words = grown(this.words)
+    this.bytes = Buffer.from(this.words.buffer)
   }
 }
 

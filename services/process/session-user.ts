@@ -1,7 +1,7 @@
 // One user's state of product events, decoded: sessions, the operators' fields by their declared names, timers, events. Times as ISO 8601.
 
 import { KeyedState, S, SESSION_FLAG } from '../../engine/state/keyed-state.ts'
-import { type RecordLayout, recordValues } from '../../engine/state/record.ts'
+import type { RecordAccessor, RecordLayout } from '../../engine/state/record.ts'
 import { Symbols } from '../../engine/state/symbols.ts'
 import { UserCodec } from '../../engine/state/user-codec.ts'
 import type { Topology } from '../../engine/topology/topology.ts'
@@ -121,3 +121,14 @@ const instant = (ms: number | undefined): string | null => (ms !== undefined && 
 
 /** One byte per character. */
 const utf8 = (latin1: string) => Buffer.from(latin1, 'latin1').toString('utf8')
+
+/** A record's fields as plain values. */
+function recordValues(layout: RecordLayout, accessor: RecordAccessor): Record<string, number | boolean | number[]> {
+  const values: Record<string, number | boolean | number[]> = {}
+  const fields = accessor as unknown as Record<string, number | boolean | { at(index: number): number }>
+  for (const { name, length } of layout.fields) {
+    const value = fields[name]
+    values[name] = typeof value === 'object' ? Array.from({ length }, (_, i) => value.at(i)) : value
+  }
+  return values
+}

@@ -186,7 +186,8 @@ function decoded(stored: Uint8Array) {
       codec.decode(user, stored, symbols)
       return state.listSessions(user, [])
     },
-    grownBy: () => state.bytesUsed - before + symbols.bytesUsed,
+    grownBy: () =>
+      state.bytesUsed - before + Object.values(symbols).reduce((sum, own) => sum + (ArrayBuffer.isView(own) ? own.byteLength : 0), 0),
   }
 }
 

@@ -58,6 +58,9 @@ export function observedStage(stage: Stage, watch: StageWatch): Stage {
         observed.hasComputed(name, computed.receipt, after)
         return computed
       }
+      // However small they are: those of a simulation never get large.
+      const compactTexts = epochs.state.compactTexts.bind(epochs.state)
+      epochs.state.compactTexts = () => compactTexts(1)
       const slice = checkpoints.slice.bind(checkpoints)
       checkpoints.slice = (maxBytes) => {
         observed.counts.checkpointSlices++
