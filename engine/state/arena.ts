@@ -42,7 +42,7 @@ export class Arena<Side = undefined> {
   readonly side: (Side | undefined)[] = []
   private stamps!: Uint32Array
   private memory = new GrowingMemory()
-  private stampMemory = new GrowingMemory()
+  private readonly stampMemory = new GrowingMemory()
   private capacity = 0
   private top = 1
   private readonly free: number[] = []
@@ -204,7 +204,6 @@ export class Arena<Side = undefined> {
   /** Begins anew without a record, in other memory. Between turns, while no checkpoint is open. */
   renew(): void {
     this.memory = new GrowingMemory()
-    this.stampMemory = new GrowingMemory()
     this.top = 1
     this.free.length = this.freeChains.length = this.inFreeChains = 0
     this.grow(SPARE)

@@ -177,7 +177,6 @@ export class StateCache {
     const { arena } = state.users
     if (this.allDirty) return
     for (let round = 0; round < 2 && state.bytesUsed > maxBytes; round++) {
-      const recent = round === 0 ? 8 : -1
       for (let seen = 0; seen < arena.last && state.bytesUsed > maxBytes; seen++) {
         this.clock = this.clock < arena.last ? this.clock + 1 : 1
         const user = this.clock
@@ -185,7 +184,7 @@ export class StateCache {
         const flags = arena.u32[at + USER.FLAGS]
         if ((flags & (USER_FLAG.EVICTED | USER_FLAG.TOUCHED)) !== 0 || arena.u32[at + USER.HEAD] === 0) continue
         if (state.isDirty(user) || state.isUnsaved(user)) continue
-        if (state.epoch - arena.u32[at + USER.USED] <= recent) continue
+        if (state.epoch - arena.u32[at + USER.USED] <= (round === 0 ? 8 : -1)) continue
         this.releaseSessions(user)
         arena.u32[at + USER.FLAGS] |= USER_FLAG.EVICTED
         state.evictedUsers++

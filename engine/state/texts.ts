@@ -50,7 +50,8 @@ export class Texts {
   }
 
   /** Writes the text to words[at …), the last filled up with whatever; returns the end. */
-  copy(head: number, length: number, words: Uint32Array, at: number, u32 = this.arena.u32): number {
+  copy(head: number, length: number, words: Uint32Array, at: number): number {
+    const { u32 } = this.arena
     for (let block = head, left = (length + 3) >> 2; left > 0; left -= BLOCK_WORDS, block = u32[block * this.arena.words]) {
       const from = block * this.arena.words + 1
       const count = Math.min(left, BLOCK_WORDS)
@@ -59,11 +60,15 @@ export class Texts {
     return at
   }
 
-  /** Keeps a text that was in `u32`, the arena's words before it was renewed. */
-  moved(u32: Uint32Array, head: number, length: number): number {
-    const words = new Uint32Array((length + 3) >> 2)
-    this.copy(head, length, words, 0, u32)
-    return this.put(new DataView(words.buffer), 0, length, false)
+  /** Keeps a text that was in `from`, the arena's words before it was renewed: nothing is free yet, so that its blocks follow each other. */
+  moved(from: Uint32Array, head: number, length: number): number {
+    const { words, last } = this.arena
+    for (let left = blocksOf(length), block = head; left > 0; left--, block = from[block * words]) {
+      const to = this.arena.takeDirty()
+      for (let i = 1; i < words; i++) this.arena.u32[to * words + i] = from[block * words + i]
+      this.arena.u32[to * words] = to + 1
+    }
+    return last + 1
   }
 
   /** The text, each of its bytes as a character. */
