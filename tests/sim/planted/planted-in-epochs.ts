@@ -134,7 +134,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
           }
       },
     }),
-    seed: 8,
+    seed: 48,
     as: 'published-epochs-restore',
   },
   {
@@ -152,14 +152,14 @@ export const plantedInEpochs: readonly PlantedBug[] = [
             })),
         })),
     }),
-    seed: 1,
+    seed: 3,
     as: 'order-without-gaps',
   },
   {
     rule: 7,
     bug: 'a commit is answered before it is durable',
     make: () => ({ files: (files) => unsynced(files, '.jnl') }),
-    seed: 2,
+    seed: 1,
     as: 'epochs-follow',
   },
   {
@@ -180,7 +180,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
               }),
         ),
     }),
-    seed: 3,
+    seed: 1,
     as: 'epochs-follow',
   },
   {
@@ -219,14 +219,14 @@ export const plantedInEpochs: readonly PlantedBug[] = [
       computer: ({ checkpoints }: Inside) =>
         Object.defineProperty(checkpoints, 'openEpoch', { get: () => (checkpoints.open ? 0 : undefined) }),
     }),
-    seed: 14,
+    seed: 5,
     as: 'published-epochs-restore',
   },
   {
     rule: 11,
     bug: 'a checkpoint file is taken for finished before it is durable',
     make: () => ({ files: (files) => unsynced(files, '.ckp') }),
-    seed: 2,
+    seed: 1,
     as: 'published-epochs-restore',
   },
   {

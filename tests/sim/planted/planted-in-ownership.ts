@@ -38,7 +38,7 @@ export const plantedInOwnership: readonly PlantedBug[] = [
         view.leaveCommit = () => undefined
       },
     }),
-    seed: 8,
+    seed: 12,
     as: 'fenced-never-publishes',
   },
   {
@@ -53,7 +53,7 @@ export const plantedInOwnership: readonly PlantedBug[] = [
         }),
     }),
     seed: 1,
-    as: 'order-without-gaps',
+    as: 'published-epochs-restore',
   },
   {
     rule: 18,
@@ -67,8 +67,8 @@ export const plantedInOwnership: readonly PlantedBug[] = [
         }
       },
     }),
-    seed: 14,
-    as: 'epochs-follow',
+    seed: 17,
+    as: 'lag-to-zero',
   },
   {
     rule: 22,
@@ -108,7 +108,7 @@ export const plantedInOwnership: readonly PlantedBug[] = [
         computer.reads = () => true
       },
     }),
-    seed: 1,
+    seed: 7,
     as: 'other-code-refused',
   },
   {

@@ -12,8 +12,8 @@ export const plantedInSinks: readonly PlantedBug[] = [
     rule: 24,
     bug: 'a sink does not say what it still needs',
     make: () => ({ sinkLog: (log) => instead(log, () => ({ need: () => Promise.resolve() })) }),
-    seed: 9,
-    as: 'lag-to-zero',
+    seed: 5,
+    as: 'no-false-alarm',
   },
   {
     rule: 25,
@@ -53,8 +53,8 @@ export const plantedInSinks: readonly PlantedBug[] = [
         }
       },
     }),
-    seed: 1,
-    as: 'lag-to-zero',
+    seed: 3,
+    as: 'each-row-once',
   },
   {
     rule: 27,
@@ -67,7 +67,7 @@ export const plantedInSinks: readonly PlantedBug[] = [
     rule: 27,
     bug: 'a token is trusted however old it is',
     make: () => ({ sinkSettings: { windowMs: Number.POSITIVE_INFINITY } }),
-    seed: 6,
+    seed: 11,
     as: 'each-row-once',
   },
   {
