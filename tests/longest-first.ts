@@ -6,6 +6,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 /** Ten seconds and more, on two cores. */
 export const LONGEST = [
   'tests/sim/simulate.test.ts',
+  'tests/end-to-end.test.ts',
   'cli/import.test.ts',
   'tests/kafka/processes.kafka.test.ts',
   'cli/up.test.ts',
@@ -13,9 +14,10 @@ export const LONGEST = [
   'tests/damage/flipped-bits.test.ts',
   'tests/house/package.test.ts',
   'tests/torture/torture.test.ts',
+  'tests/torture/kafka/kafka-torture.kafka.test.ts',
   'tests/house/tools.test.ts',
   'stores/kafka/kafka-faults.kafka.test.ts',
-  'tests/end-to-end.test.ts',
+
   'tests/supervision/upgrade.test.ts',
   'cli/lag-and-state.test.ts',
   'cli/dlq.test.ts',

@@ -15,6 +15,8 @@ export interface LogLine {
 export class UpProcess {
   readonly said: Said[] = []
   readonly at = new Set<number>()
+  /** It has started. */
+  isReady = false
   readonly running: Running
   private readonly heard: (line: LogLine) => void
 
@@ -39,6 +41,7 @@ export class UpProcess {
         if (said.is === 'taken') this.at.add(partition)
         else this.at.delete(partition)
     }
+    if (line.msg === 'ready') this.isReady = true
     this.heard(line)
   }
 }

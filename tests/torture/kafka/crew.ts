@@ -1,12 +1,12 @@
 // Processes that share the partitions of one topic, behind a door that breaks: starts them, hears what they say, ends them, and says when each partition is at
 // work once. Whatever one says or does that it should not ends every wait.
-import { writeFileSync } from 'node:fs'
+import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { startPackmill } from '../../../cli/packmill-process.fake.ts'
 import { type LogLine, UpProcess } from '../../kafka/up-process.ts'
 
 export interface CrewOptions {
-  /** A folder per name is made below. */
+  /** A folder per name is made below, and a file with what each process says. */
   folder: string
   names: readonly string[]
   partitions: number
@@ -15,9 +15,10 @@ export interface CrewOptions {
 }
 
 /** Nothing takes longer: neither a session's end, nor a broker's start, nor a recovery. */
-const PATIENCE_MS = 120_000
+const PATIENCE_MS = 300_000
 /** What each ends with where it was asked to. */
 const CLEAN = 0
+const AWAY = /KAFKA_UNAVAILABLE/
 
 export class Crew {
   /** Those that should be running. */
@@ -39,11 +40,18 @@ export class Crew {
   start(name: string): UpProcess {
     const { folder, set } = this.options
     const args = ['up', '--no-http', '--every', '86400', '--data', join(folder, name), ...set(name).flatMap((one) => ['--set', one])]
-    const process = new UpProcess(startPackmill(folder, args), (line) => this.heard(name, line))
+    const running = startPackmill(folder, args)
+    const path = join(folder, `${name}-${this.all.length + 1}.log`)
+    for (const said of [running.child.stdout!, running.child.stderr!]) said.on('data', (text: Buffer) => appendFileSync(path, text))
+    const process = new UpProcess(running, (line) => this.heard(name, line))
     this.processes.set(name, process)
     this.all.push(process)
     void process.running.ended.then(({ code, signal, out, err }) => {
-      if (this.processes.get(name) === process) this.break(`${name} ended with ${code ?? signal}:\n${tail(out)}${tail(err)}`)
+      if (this.processes.get(name) !== process) return
+      if (process.isReady || !AWAY.test(err)) return this.break(`${name} ended with ${code ?? signal}:\n${tail(out)}${tail(err)}`)
+      // A start says that no broker is there; whoever supervises it tries again.
+      this.count('a start that found no broker')
+      this.start(name)
     })
     return process
   }
@@ -103,21 +111,23 @@ export class Crew {
     return Promise.race([work, this.broken.promise])
   }
 
-  /** Ends all, hard; what they said is in the folder then. */
+  /** Ends all, hard. */
   async end(): Promise<void> {
     this.processes.clear()
     for (const { running } of this.all) running.child.kill('SIGKILL')
-    const runs = await Promise.all(this.all.map(({ running }) => running.ended))
-    for (const [i, { out, err }] of runs.entries()) writeFileSync(join(this.options.folder, `process-${i + 1}.log`), out + err)
+    await Promise.all(this.all.map(({ running }) => running.ended))
   }
 
   private heard(name: string, { level, msg, error }: LogLine): void {
     if (level === 'error') this.break(`${name} said: ${msg}: ${error?.code}: ${error?.message}`)
     if (level === 'warn') {
-      const what = `${msg.split(':')[0]} ${error?.code ?? ''}`.trim()
-      this.waits.set(what, (this.waits.get(what) ?? 0) + 1)
+      this.count(`${msg.split(':')[0]} ${error?.code ?? ''}`.trim())
     }
     this.wake()
+  }
+
+  private count(wait: string): void {
+    this.waits.set(wait, (this.waits.get(wait) ?? 0) + 1)
   }
 
   private wake(): void {

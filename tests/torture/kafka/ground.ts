@@ -1,7 +1,8 @@
 // One broker, a door to it that breaks, processes that go through the door: and what is done to them (faults.ts). Owns all of these; compares nothing.
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type KafkaServer, startKafka, stopKafka } from '../../../dev/kafka/server.ts'
+import { serversFolder } from '../../../dev/cache-folder.ts'
+import { isAlive, type KafkaServer, startKafka, stopKafka } from '../../../dev/kafka/server.ts'
 import { TOPICS } from '../../../model/rows.ts'
 import type { Random } from '../../../services/traffic/random.ts'
 import { joinGroup } from '../../../stores/kafka/group-membership.ts'
@@ -47,12 +48,14 @@ export class Ground {
     this.crew = crew
     this.random = random
     const kafka = kafkaClient({ brokers: [broker.broker] })
+    process.once('exit', this.killAll)
     this.decided = new KafkaCluster(kafka)
     this.written = new KafkaCluster(kafka, true)
   }
 
   static async open({ folder, random, startedBy }: GroundOptions): Promise<Ground> {
-    const broker = await startKafka(join(folder, 'broker'), startedBy)
+    // Where the end of a test run finds it, should this one not come to its own.
+    const broker = await startKafka(join(serversFolder, `torture-${process.pid}`), startedBy)
     const admin = kafkaClient({ brokers: [broker.broker] }).admin({ retry: RETRY })
     await admin.connect()
     await makeTopic(admin, { topic: `${PREFIX}${TOPICS.raw}`, partitions: PARTITIONS, replication: 1 })
@@ -74,6 +77,11 @@ export class Ground {
   /** Of the door that never breaks. */
   get address(): string {
     return this.broker.broker
+  }
+
+  /** What the broker stored, and said. */
+  get brokerFolder(): string {
+    return this.broker.folder
   }
 
   /** Does it, to its end: all that it has ended is started again. What was done, in words. */
@@ -107,6 +115,13 @@ export class Ground {
     await this.decided.close()
     await this.written.close()
     await stopKafka(this.broker, true)
+    process.off('exit', this.killAll)
+  }
+
+  /** Whoever ends this process in the middle leaves nobody behind. */
+  private readonly killAll = () => {
+    for (const { running } of this.crew.processes.values()) running.child.kill('SIGKILL')
+    if (isAlive(this.broker.pid)) process.kill(this.broker.pid, 'SIGKILL')
   }
 
   private async kill({ target, isLate }: Fault): Promise<string> {
@@ -127,8 +142,12 @@ export class Ground {
     await this.crew.takenUp(asleep, sleeper)
     const before = sleeper.said.length
     child.kill('SIGCONT')
+    const isMember = () => this.crew.processes.get(name) === sleeper
     const told = () => sleeper.said.slice(before).filter(({ is }) => is !== 'left')
-    await this.crew.until(`${name} hears that it has lost ${asleep.join(', ')}`, () => asleep.length === 0 || told().length > 0)
+    await this.crew.until(
+      `${name} hears that it has lost ${asleep.join(', ')}`,
+      () => asleep.length === 0 || told().length > 0 || !isMember(),
+    )
     const first = told().at(0)
     if (first && first.is !== 'lost' && first.is !== 'fenced')
       throw new Error(`${name} woke, and said first that it has ${JSON.stringify(first)}`)

@@ -12,6 +12,7 @@ export interface KafkaTortureOptions {
 }
 
 export async function kafkaTorture({ seed, faults, rate, report }: KafkaTortureOptions): Promise<never> {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
   console.log(`seed ${seed}: ${faults} faults under ${rate} events/s`)
   try {
     const round = await kafkaRound({ seed, faults, rate, note: (text) => console.log(text) })

@@ -77,12 +77,12 @@ export async function kafkaRound({ seed, faults, rate, kinds, startedBy = proces
       ...{ faults: countOf(plan), pieces: ground.weather.proxy.counts },
     }
     await ground.close()
-    if (answer.differences.length === 0) rmSync(folder, { recursive: true, force: true })
+    if (answer.differences.length === 0) for (const path of [folder, ground.brokerFolder]) rmSync(path, { recursive: true, force: true })
     return round
   } catch (error) {
     await ground.close()
     await load?.stop().catch(() => undefined)
-    throw new Error(`${(error as Error).message}\nwhat they said is in ${folder}`, { cause: error })
+    throw new Error(`${(error as Error).message}\nwhat they said is in ${folder}, the broker in ${ground.brokerFolder}`, { cause: error })
   }
 }
 

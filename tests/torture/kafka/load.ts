@@ -27,7 +27,7 @@ export class Load {
     this.sending = this.send(events, `${topicPrefix}${TOPICS.raw}`, Math.max(1, Math.round((rate * EVERY_MS) / 1000)))
   }
 
-  /** Resolves when all is sent that was begun. */
+  /** Resolves when what was begun is sent, or the broker is away. */
   async stop(): Promise<void> {
     this.over.abort()
     await this.sending
@@ -40,7 +40,10 @@ export class Load {
         key: `${event.orgId}:${event.productId}`,
         value: JSON.stringify(event),
       }))
-      while (!(await this.sent(topic, messages))) await sleep(AGAIN_MS)
+      while (!(await this.sent(topic, messages))) {
+        if (this.over.signal.aborted) return
+        await sleep(AGAIN_MS)
+      }
       this.events += chunk
       await sleep(Math.max(0, nextMs + EVERY_MS - performance.now()))
     }
