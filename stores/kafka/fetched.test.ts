@@ -1,5 +1,5 @@
 // What a fetch becomes, without a broker: holes, markers, aborted transactions, batches that compaction has emptied.
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { type FakeBatch, partOf } from './batches.fake.ts'
 import { Fetched } from './fetched.ts'
 
@@ -25,6 +25,25 @@ test('a block is a run of offsets: a marker ends it', async () => {
     [3, 1, 'c\n'],
   ])
   expect([taken.next, fetched.isEmpty]).toEqual([4, true])
+})
+
+test('a buffer that is too small for the last of many records is made larger once, not for each of them', async () => {
+  const records = 400
+  const value = 'x'.repeat(999)
+  const part = await partOf(
+    [0, 1, 2, 3].map((n) => batch(1, n * 100, new Array<string>(100).fill(value))),
+    records,
+  )
+  const copy = vi.spyOn(Buffer.prototype, 'copy')
+  try {
+    const { bytes, blocks } = new Fetched(part, 0, true).take(1 << 20, new Uint8Array(350_000))
+    // Each record once, and what was there by then.
+    expect(copy.mock.calls.length).toBe(records + 1)
+    expect([blocks.length, blocks[0].length]).toEqual([1, records * 1000])
+    expect(bytes.length).toBeLessThan(700_000)
+  } finally {
+    copy.mockRestore()
+  }
 })
 
 test('batches without a hole between them are one block', async () => {

@@ -85,7 +85,8 @@ export class Fetched {
     let block: BlockRange | undefined
     while ((pos < maxBytes || !block) && this.next()) {
       const needed = pos + Math.max(0, walk.valueLength) + 1 + ROOM_BYTES
-      if (lines.length < needed) lines = grown(lines, pos, Math.max(needed, Math.min(maxBytes, this.bytesLeft) + 2 * ROOM_BYTES))
+      // For all that follows: room for one line at a time would copy all lines before it for each.
+      if (lines.length < needed) lines = grown(lines, pos, Math.max(needed, Math.min(maxBytes, pos + this.bytesLeft) + 2 * ROOM_BYTES))
       if (block?.baseOffset !== walk.offset - (block?.count ?? 0))
         blocks.push((block = { baseOffset: walk.offset, count: 0, pos, length: 0 }))
       pos = writeLine(lines, pos, walk)
