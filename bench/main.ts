@@ -13,6 +13,7 @@ import { importFile } from './import.ts'
 import { ingest } from './ingest.ts'
 import { isolation } from './isolation.ts'
 import { kafka } from './kafka.ts'
+import { kafkaLatency } from './kafka-latency.ts'
 import { kafkaLog } from './kafka-log.ts'
 import { kafkaRestart } from './kafka-restart.ts'
 import { kafkaRestore } from './kafka-restore.ts'
@@ -52,6 +53,7 @@ export const questions: readonly Question[] = [
   kafka,
   kafkaRestart,
   kafkaRestore,
+  kafkaLatency,
 ]
 
 export interface MainOptions {

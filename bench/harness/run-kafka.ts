@@ -1,6 +1,5 @@
 // The whole job over Kafka in a process of its own: lanes as `packmill up` runs them, no tables. Measured from when all partitions may read to when all that they
 // had to read is committed; the compiler's work is in it.
-import { readFileSync } from 'node:fs'
 import { defaults, loadConfig } from '../../config/index.ts'
 import { siblingModule } from '../../model/module-url.ts'
 import { TOPICS } from '../../model/rows.ts'
@@ -10,6 +9,7 @@ import { realFiles } from '../../stores/files/real-files.ts'
 import { openKafkaLog } from '../../stores/kafka/kafka-log.ts'
 import { prepareLog } from '../../stores/log/prepare-log.ts'
 import { retentionDefaults } from '../../stores/log/retention.ts'
+import { cpuSecondsOf } from './cpu-of.ts'
 import { answer, type Cost, measuring } from './in-child.ts'
 import { allPartitions, clickstreamDefaults, PARTITIONS, TOPIC } from './workload.ts'
 
@@ -29,9 +29,6 @@ export interface KafkaAnswer {
   checkpoints: number
   outputs: number
 }
-
-/** Of a second, in /proc. */
-const TICKS = 100
 
 await answer(async ({ broker, topicPrefix, folder, lanes: count, checkpointBytes, brokerPid }: KafkaOrder): Promise<KafkaAnswer> => {
   const set = [`kafka.brokers=${broker}`, `kafka.topicPrefix=${topicPrefix}`]
@@ -70,12 +67,12 @@ await answer(async ({ broker, topicPrefix, folder, lanes: count, checkpointBytes
       ),
     )
 
-  const brokerBefore = cpuSeconds(brokerPid)
+  const brokerBefore = cpuSecondsOf(brokerPid)
   const end = measuring()
   for (const { client } of lanes) client.run()
   await drained({ snapshots: false, close: false })
   const cost = end()
-  const brokerCpuSeconds = cpuSeconds(brokerPid) - brokerBefore
+  const brokerCpuSeconds = cpuSecondsOf(brokerPid) - brokerBefore
 
   const stats = (await Promise.all(lanes.map(({ client }) => client.stats()))).flat()
   let outputs = 0
@@ -91,12 +88,4 @@ await answer(async ({ broker, topicPrefix, folder, lanes: count, checkpointBytes
 function fail(error: unknown): void {
   console.error(error)
   process.exit(1)
-}
-
-/** Of another process, all its threads. */
-function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    .replace(/^.*\) /s, '')
-    .split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / TICKS
 }
