@@ -124,7 +124,7 @@ export const configSchema = group('Packmill', {
     }),
     groupInstanceId: Type.String({
       description:
-        'the name of this process among those that share the partitions: it keeps them over a stop, and has them again if it is back within the session timeout; empty = the data folder’s own name, and a stop gives them to the others',
+        'the name of this process among those that share the partitions: it keeps them over a stop, and has them again if it is back within the session timeout; empty = a stop gives them to the others until it is back (the data folder’s own name is used)',
     }),
     sessionTimeoutMs: Type.Integer({
       unit: 'ms',

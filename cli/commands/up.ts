@@ -25,13 +25,17 @@ interface UpOptions extends DataOptions {
   json?: boolean
 }
 
-interface Status {
-  at: string
-  events: number
-  eventsPerSecond: number
+/** Of the tables; absent where this process fills none. */
+interface Counts {
   openSessions: number
   closedSessions: number
   incidents: number
+}
+
+interface Status extends Partial<Counts> {
+  at: string
+  events: number
+  eventsPerSecond: number
   duplicates: number
   late: number
   /** They cannot go on; why is in the log, on stderr. */
@@ -96,9 +100,10 @@ async function run(options: UpOptions): Promise<void> {
     console.log(`${time()}  up: ${config.data}, process ${process.pid}. Ctrl-C stops it.`)
     if (url) console.log(`${time()}  events: POST ${url}/v1/events/batch, from this machine only and without keys in this version`)
   }
+  const hasTables = config.kafka.brokers.length === 0 || config.kafka.sinks
   let before: { events: number; ms: number } | undefined
   const report = async () => {
-    const status = { ...(await statusOf(folder, before)), stoppedPartitions: [...stopped].sort((a, b) => a - b) }
+    const status = { ...(await statusOf(folder, hasTables, before)), stoppedPartitions: [...stopped].sort((a, b) => a - b) }
     before = { events: status.events, ms: performance.now() }
     if (stopping.signal.aborted) return
     if (say) say(status)
@@ -123,27 +128,36 @@ async function run(options: UpOptions): Promise<void> {
   else console.log(`${time()}  stopped: nothing is lost, the next start goes on here`)
 }
 
-async function statusOf(folder: Local, before: { events: number; ms: number } | undefined): Promise<Omit<Status, 'stoppedPartitions'>> {
+async function statusOf(
+  folder: Local,
+  hasTables: boolean,
+  before: { events: number; ms: number } | undefined,
+): Promise<Omit<Status, 'stoppedPartitions'>> {
   const { tasks } = await folder.stats()
   const total = (name: 'accepted' | 'duplicates' | 'late') => tasks.reduce((sum, task) => sum + task[name], 0)
-  const [counts] = await folder.query<Pick<Status, 'openSessions' | 'closedSessions' | 'incidents'>>(
-    `SELECT countIf(closed = 0) AS openSessions, countIf(closed = 1) AS closedSessions, (SELECT count() FROM incidents) AS incidents FROM sessions`,
-  )
+  const [counts] = hasTables
+    ? await folder.query<Counts>(
+        `SELECT countIf(closed = 0) AS openSessions, countIf(closed = 1) AS closedSessions, (SELECT count() FROM incidents) AS incidents FROM sessions`,
+      )
+    : []
   const events = total('accepted')
   const seconds = before ? Math.max(0.001, (performance.now() - before.ms) / 1000) : undefined
   return {
     at: new Date().toISOString(),
     events,
     eventsPerSecond: seconds ? Math.round((events - before!.events) / seconds) : 0,
-    ...counts!,
+    ...counts,
     duplicates: total('duplicates'),
     late: total('late'),
   }
 }
 
 const line = ({ eventsPerSecond, events, openSessions, closedSessions, incidents, late, stoppedPartitions }: Status) =>
-  `${formatCount(eventsPerSecond)} events/s, ${formatCount(events)} in all; ${formatCount(openSessions)} open sessions, ${formatCount(closedSessions)} closed; ` +
-  `${formatCount(incidents)} incidents${late > 0 ? `; ${formatCount(late)} late` : ''}` +
+  `${formatCount(eventsPerSecond)} events/s, ${formatCount(events)} in all` +
+  (openSessions === undefined
+    ? ''
+    : `; ${formatCount(openSessions)} open sessions, ${formatCount(closedSessions!)} closed; ${formatCount(incidents!)} incidents`) +
+  (late > 0 ? `; ${formatCount(late)} late` : '') +
   (stoppedPartitions.length > 0 ? `; STOPPED: partition ${stoppedPartitions.join(', ')}` : '')
 
 const time = () => new Date().toTimeString().slice(0, 8)

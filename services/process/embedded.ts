@@ -32,10 +32,10 @@ import { consumersOf, type Lag, lagOf } from './lag.ts'
 import { LaneClient } from './lane-client.ts'
 import type { LaneSetup, TaskStats } from './lane-protocol.ts'
 import type { LineOptions } from './line-decoder.ts'
+import { openSinks, type Sinks } from './open-sinks.ts'
 import { partitionsOf } from './partitions-of.ts'
 import type { RebuildResult } from './rebuild.ts'
 import type { Moved, Shares } from './shares.ts'
-import { SinksClient } from './sinks-client.ts'
 import type { StateAnswer, StateRequest } from './state-view.ts'
 import { storeSetup } from './store-setup.ts'
 import { Waits } from './waits.ts'
@@ -122,7 +122,7 @@ export class Embedded {
   /** Partitions that are at work here. */
   readonly held: Set<number>
   private readonly lanes: { client: LaneClient; partitions: number[] }[]
-  private readonly sinks: SinksClient
+  private readonly sinks: Sinks
   private readonly topology: Topology
   /** That the tasks read. */
   readonly topic: string
@@ -150,7 +150,7 @@ export class Embedded {
       member: string | undefined
       held: Set<number>
       lanes: Embedded['lanes']
-      sinks: SinksClient
+      sinks: Sinks
       inputs: string
       lineage: string
       waits: Waits
@@ -194,7 +194,8 @@ export class Embedded {
     const settings = clickstreamSettings(config)
     const whole = clickstream(settings)
     const onKafka = config.kafka.brokers.length > 0 ? await (await import('./kafka-setup.ts')).openOnKafka(config, whole.name) : undefined
-    const topology = onKafka && !config.kafka.sinks ? { ...whole, sinks: [] } : whole
+    const hasTables = onKafka === undefined || config.kafka.sinks
+    const topology = hasTables ? whole : { ...whole, sinks: [] }
     const meta = onKafka?.meta ?? dataFolder(folder, config.log.partitions)
     const { partitions, lineage: inputs } = meta
     const lineage = computedIn(meta)
@@ -222,24 +223,17 @@ export class Embedded {
     await Promise.all(needed)
     const common = { folder, shared, journalBytes, retention, lineage }
     const kafka = onKafka && (await (await import('../../stores/kafka/kafka-log.ts')).openKafkaLog(onKafka.log))
-    const sinks = new SinksClient(
-      {
-        ...common,
-        name: 'sinks',
-        kafka: onKafka?.log,
-        acceptVersion: options.upgrade?.accept !== undefined,
-        partitions,
-        sinks: topology.sinks,
-        ...storeSetup(config),
-      },
-      {
-        onMigrating: (name) => onNotice({ type: 'migrating', name }),
-        onSinkFailed: (table, error) => onNotice({ type: 'sink-failed', table, error }),
-        onSinkWaiting: (table, error) => onNotice({ type: 'sink-waiting', table, error }),
-        onSinkResumed: (table) => onNotice({ type: 'sink-resumed', table }),
-        onSinkStopped: (table, error) => onNotice({ type: 'sink-stopped', table, error }),
-      },
-    )
+    const acceptVersion = options.upgrade?.accept !== undefined
+    const tables = {
+      ...common,
+      name: 'sinks',
+      kafka: onKafka?.log,
+      acceptVersion,
+      partitions,
+      sinks: topology.sinks,
+      ...storeSetup(config),
+    }
+    const sinks = openSinks(hasTables ? tables : undefined, onNotice)
     // A lane may end the process; while the engine is being loaded its handlers would keep it from ending.
     await sinks.opened
     const lanes = names.map((name, lane) => {
@@ -486,12 +480,12 @@ export class Embedded {
     for (const control of this.imports) control.abort()
     this.stopping.abort()
     const aheads = await Promise.allSettled(Array.from(this.aheads, (ahead) => ahead.close()))
+    // Whoever has them next finds no claim of this process, and does not wait for the rest of this stop.
+    const shares = await Promise.allSettled([this.shares?.close()])
     const lanes = await Promise.allSettled(this.lanes.map(({ client }) => client.stop()))
-    // Whoever has them next finds no claim of this process.
-    await this.shares?.close()
     const sinks = await Promise.allSettled([this.sinks.stop()])
     const log = await Promise.allSettled([this.kafka?.close(), this.own.close()])
     this.lock.release()
-    for (const result of [...aheads, ...lanes, ...sinks, ...log]) if (result.status === 'rejected') throw result.reason
+    for (const result of [...aheads, ...shares, ...lanes, ...sinks, ...log]) if (result.status === 'rejected') throw result.reason
   }
 }

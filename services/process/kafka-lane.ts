@@ -1,10 +1,11 @@
 // The partitions of one lane whose log is Kafka: they come and go one by one, while the others go on. Each has connections, a loop (engine/lane/lane.ts) and
 // a state of its own; all share the thread. Owns which partitions are held, and the order of taking and leaving them.
 //   take:  fence the state, restore it → fence the log, recover → run
-//   leave: commit what is under way → checkpoint → give the claim back → close
+//   leave: work on until a checkpoint is finished → commit what is under way → checkpoint what came since → give the claim back → close
 //   drop:  commit nothing more → close
 // 1. What is asked of one partition is done in the order in which it was asked.
-// 2. A broker that cannot be reached is waited for; what cannot pass stops that partition, and says so. Of one that was dropped nobody hears any more.
+// 2. The checkpoint before the end is why a partition that is left stands still for what came within a second, and not for all since the last checkpoint.
+// 3. A broker that cannot be reached is waited for; what cannot pass stops that partition, and says so. Of one that was dropped nobody hears any more.
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EngineError } from '../../engine/errors.ts'
@@ -72,6 +73,10 @@ interface Stay {
 
 const PAUSE_FIRST_MS = 100
 const PAUSE_MAX_MS = 5_000
+/** Of a partition that is left: how long it works on until a checkpoint is finished; and how long it is waited for one to begin, as there may be nothing for it. */
+const CHECKPOINT_MS = 5_000
+const BEGIN_MS = 250
+const LOOK_MS = 10
 
 export class KafkaLane {
   private readonly options: KafkaLaneOptions
@@ -107,7 +112,10 @@ export class KafkaLane {
       const held = this.held.get(partition)
       this.held.delete(partition)
       try {
-        if (held) await close(held)
+        if (held) {
+          await checkpointed(held, () => stays.some(({ isDropped }) => isDropped))
+          await close(held)
+        }
       } finally {
         for (const stay of stays) this.stays.delete(stay)
       }
@@ -241,40 +249,65 @@ export class KafkaLane {
     const { setup, stage, beatOf, onRestoring } = this.options
     const heard = this.heardOf(stay)
     const { lineage, code, epochBytes, checkpointBytes, exactlyOnce, accept, recoverOnly, kafka } = setup
-    const log = await openKafkaLog({ ...kafka.log, durableOnly: true })
-    let store: StateStore | undefined
-    try {
-      const folder = join(setup.folder, 'state', lineage, `${stage.name}-${partition}`)
-      await realFiles.makeFolder(folder)
-      const name = `task.${lineage}.${stage.name}.${stage.topic}.${partition}`
-      store = await openKafkaState({
+    const folder = join(setup.folder, 'state', lineage, `${stage.name}-${partition}`)
+    await realFiles.makeFolder(folder)
+    const name = `task.${lineage}.${stage.name}.${stage.topic}.${partition}`
+    const { log, store } = await both(
+      openKafkaLog({ ...kafka.log, durableOnly: true }),
+      openKafkaState({
         ...{ connection: kafka.log.connection, namespace: kafka.log.namespace, replication: kafka.log.replication },
         ...{ name, folder, partitions: kafka.partitions },
         onRestoring: (progress) => onRestoring(partition, progress),
-      })
-      const acceptFrom = accept === 'all' ? 0 : accept?.find(([one]) => one === partition)?.[1]
-      const bounds = { epochBytes, checkpointBytes, cacheBytes: setup.cacheBytes / setup.partitions.length }
-      const view = taskView(log, { topic: stage.topic, partition })
-      const task = new PartitionTask(
-        { stage, lineage, code, partition, ...bounds, exactlyOnce, acceptFrom, sameCode: recoverOnly, beat: beatOf(partition, again) },
-        view,
-        store,
-      )
-      const lane = new Lane({
-        ...{ tasks: [task], log: view, clock: systemClock, epochMs: setup.epochMs, live: setup.live, ...heard },
-        // A lane leaves out what fails before it has recovered, also by what may pass: its partitions are those of a start.
-        onStopped: (stopped, error) => {
-          if (isRetryable(error) && !held.hasRecovered) held.failure = error
-          else heard.onStopped(stopped, error)
-        },
-      })
-      const held: Held = { log, store, lane, task, hasRecovered: false }
-      return held
-    } catch (error) {
-      await store?.close().catch(() => undefined)
-      await log.close().catch(() => undefined)
-      throw error
+      }),
+    )
+    const acceptFrom = accept === 'all' ? 0 : accept?.find(([one]) => one === partition)?.[1]
+    const view = taskView(log, { topic: stage.topic, partition })
+    const bounds = {
+      ...{ epochBytes, cacheBytes: setup.cacheBytes / setup.partitions.length },
+      // One that is left takes its next checkpoint at once.
+      get checkpointBytes() {
+        return stay.isLeft ? 1 : checkpointBytes
+      },
     }
+    const beat = beatOf(partition, again)
+    const who = { stage, lineage, code, partition, exactlyOnce, acceptFrom, sameCode: recoverOnly, beat }
+    const task = new PartitionTask(Object.assign(bounds, who), view, store)
+    const lane = new Lane({
+      ...{ tasks: [task], log: view, clock: systemClock, epochMs: setup.epochMs, live: setup.live, ...heard },
+      // A lane leaves out what fails before it has recovered, also by what may pass: its partitions are those of a start.
+      onStopped: (stopped, error) => {
+        if (isRetryable(error) && !held.hasRecovered) held.failure = error
+        else heard.onStopped(stopped, error)
+      },
+    })
+    const held: Held = { log, store, lane, task, hasRecovered: false }
+    return held
+  }
+}
+
+/** Opened side by side; where one cannot be, neither is. */
+async function both(opening: Promise<KafkaLog>, restoring: Promise<StateStore>): Promise<{ log: KafkaLog; store: StateStore }> {
+  const [log, store] = await Promise.allSettled([opening, restoring])
+  if (log.status === 'fulfilled' && store.status === 'fulfilled') return { log: log.value, store: store.value }
+  for (const opened of [store, log]) if (opened.status === 'fulfilled') await opened.value.close().catch(() => undefined)
+  throw (store.status === 'rejected' ? store : (log as PromiseRejectedResult)).reason
+}
+
+/** Resolves when a checkpoint that covers what was there has been finished while the partition works on; also where there is nothing for one, or it takes too long. */
+async function checkpointed({ task, running }: Held, isDropped: () => boolean): Promise<void> {
+  if (!running) return
+  let isOver = false
+  void running.then(
+    () => (isOver = true),
+    () => (isOver = true),
+  )
+  // One that was under way lacks what came since it began.
+  const enough = task.checkpoints + (task.isCheckpointing ? 2 : 1)
+  const startMs = performance.now()
+  for (let busyMs = startMs; task.checkpoints < enough && !isOver && !isDropped(); await sleep(LOOK_MS)) {
+    const nowMs = performance.now()
+    if (task.isCheckpointing) busyMs = nowMs
+    if (nowMs - startMs > CHECKPOINT_MS || nowMs - busyMs > BEGIN_MS) return
   }
 }
 

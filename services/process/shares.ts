@@ -101,14 +101,22 @@ export class Shares {
     return isMoving
   }
 
-  /** Ends the membership, after the partitions have been left. One that was given a name keeps it: it comes back (a rolling restart). */
+  /** Leaves the partitions, and then the group, before anything else of this process ends: others go on with them meanwhile. One that was given a name keeps its
+   *  place and its partitions: it comes back. Rejects with what kept a partition from a clean end; the membership has ended all the same. */
   async close(): Promise<void> {
+    const { work, kafka } = this.options
     this.isClosing = true
     this.joining.resolve()
-    await this.membership?.close({ leave: this.options.kafka.groupInstanceId === '' })
+    try {
+      await work.leave([...work.held])
+    } finally {
+      await this.membership?.close({ leave: kafka.groupInstanceId === '' })
+    }
   }
 
   private take(partitions: readonly number[]): void {
+    // What comes now goes to others with the rest.
+    if (this.isClosing) return
     const taken = this.options.work.take(partitions).then(() => this.taken(partitions))
     if (!this.membership) this.first.push(taken)
     this.moves(partitions, taken)

@@ -37,6 +37,18 @@ test('a member that was started again gets what its name had', () => {
   expect(given([member('a'), member('b'), member('0')], 6, last)).toEqual({ 'a-id': [1, 3], 'b-id': [0, 2], '0-id': [4, 5] })
 })
 
+test('a member that left and comes back gets what it had, which others give up first', () => {
+  const last = new Map([
+    ['a', [0, 3]],
+    ['b', [1, 2, 3]],
+    ['c', [0, 4, 5]],
+  ])
+  const before = [member('a'), member('b', [1, 2, 3]), member('c', [0, 4, 5])]
+  const first = assignPartitions(before, 6, last)
+  expect(Object.fromEntries(first.target)).toEqual({ a: [0, 3], b: [1, 2], c: [4, 5] })
+  expect(Object.fromEntries(first.given)).toEqual({ 'a-id': [], 'b-id': [1, 2], 'c-id': [4, 5] })
+})
+
 test('of two that say they have a partition, the one that was given it later has it', () => {
   expect(given([member('a', [0, 1], 3), member('b', [1, 2], 4)], 3)).toEqual({ 'a-id': [0], 'b-id': [1, 2] })
 })

@@ -2,7 +2,8 @@
 // the broker made the leader computes it for all. Never takes a partition from a member that still works on it.
 //
 // 1. Shares differ by one at most; the larger ones go to those that have more already.
-// 2. A member keeps what it has. One that has come back with nothing (its process was started again) gets what its name had last, before others do.
+// 2. A member keeps what it has. One that has come back with nothing (its process was started again) gets what its name had last, before others do: its
+//    machine still has the state. Whoever has too much gives that up first.
 // 3. What moves is given to nobody yet while its present owner has it: that owner gives it up first, and joins again without it.
 
 /** A member as the leader of a group sees it. */
@@ -22,7 +23,7 @@ export interface Assignment {
   target: Map<string, number[]>
 }
 
-/** `last`: the targets of the assignment before, by name. */
+/** `last`: the targets of the assignment before, by name; of members that have left, what they had. */
 export function assignPartitions(
   members: readonly GroupMember[],
   partitions: number,
@@ -30,7 +31,12 @@ export function assignPartitions(
 ): Assignment {
   const inOrder = [...members].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.id < b.id ? -1 : 1))
   const owners = ownersOf(inOrder, partitions)
-  const wanted = new Map(inOrder.map((member) => [member, wantedBy(member, owners, last, partitions)]))
+  const returning = new Map(
+    inOrder
+      .filter(({ owned }) => owned.length === 0)
+      .flatMap((member) => (last.get(member.name) ?? []).map((partition) => [partition, member])),
+  )
+  const wanted = new Map(inOrder.map((member) => [member, wantedBy(member, owners, last, partitions, returning)]))
   const shares = sharesOf(inOrder, partitions, wanted)
   const target = new Map<GroupMember, number[]>()
   const taken = new Set<number>()
@@ -43,6 +49,12 @@ export function assignPartitions(
     target.set(member, kept)
   }
   const free = Array.from({ length: partitions }, (_, partition) => partition).filter((partition) => !taken.has(partition))
+  for (const member of inOrder) {
+    const own = target.get(member)!
+    const back = free.filter((partition) => returning.get(partition) === member).slice(0, shares.get(member)! - own.length)
+    own.push(...back)
+    for (const partition of back) free.splice(free.indexOf(partition), 1)
+  }
   for (const member of inOrder) {
     const own = target.get(member)!
     own.push(...free.splice(0, shares.get(member)! - own.length))
@@ -66,14 +78,18 @@ function ownersOf(members: readonly GroupMember[], partitions: number): Map<numb
   return owners
 }
 
-/** What it has; then what its name had last and nobody has. */
+/** What it has, last that of members that come back; then what its name had last and nobody has. */
 function wantedBy(
   member: GroupMember,
   owners: ReadonlyMap<number, GroupMember>,
   last: ReadonlyMap<string, readonly number[]>,
   partitions: number,
+  returning: ReadonlyMap<number, GroupMember>,
 ): number[] {
-  const owned = [...new Set(member.owned)].filter((partition) => owners.get(partition) === member).sort((a, b) => a - b)
+  const isOthers = (partition: number) => Number(returning.has(partition))
+  const owned = [...new Set(member.owned)]
+    .filter((partition) => owners.get(partition) === member)
+    .sort((a, b) => isOthers(a) - isOthers(b) || a - b)
   const had = (last.get(member.name) ?? []).filter((partition) => partition < partitions && !owners.has(partition))
   return [...owned, ...new Set(had)]
 }

@@ -45,7 +45,8 @@ interface KnownOfMember {
 }
 
 const HEARTBEATS_PER_SESSION = 10
-const HEARTBEAT_MAX_MS = 1_000
+/** Others stand still until they hear of what was left to them. */
+const HEARTBEAT_MAX_MS = 250
 const REQUESTS_PER_SESSION = 3
 /** Beyond a drain: for the heartbeat that says so, and the join. */
 const JOIN_MS = 5_000
@@ -240,8 +241,14 @@ export class GroupMembership {
       this.options.partitions,
       new Map(Object.entries(newest.target)),
     )
-    this.target = Object.fromEntries(target)
+    this.target = Object.fromEntries([...this.absent(newest.target, target), ...target])
     return given
+  }
+
+  /** What others had who have left: theirs again when they come back. The newest last; as many as there are partitions. */
+  private absent(last: Record<string, number[]>, target: ReadonlyMap<string, number[]>): [string, number[]][] {
+    const gone = Object.entries(last).filter(([name, had]) => !target.has(name) && had.length > 0)
+    return gone.slice(-this.options.partitions)
   }
 
   /** True where something was taken, and is given up by now. */

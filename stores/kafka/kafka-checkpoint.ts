@@ -41,8 +41,10 @@ export class KafkaCheckpoint implements OpenCheckpoint {
     const records = this.pending
     this.pending = []
     await this.tried(async () => {
-      await this.options.local.flush()
-      if (records.length > 0) await this.options.send(records)
+      // Side by side; both have ended before either's failure ends the checkpoint.
+      const sent = records.length > 0 ? this.options.send(records) : undefined
+      const ends = await Promise.allSettled([this.options.local.flush(), sent])
+      for (const end of ends) if (end.status === 'rejected') throw end.reason
     })
   }
 

@@ -97,6 +97,23 @@ describe.runIf(server)('State on Kafka', () => {
     expect(texts(again)).toEqual(restored)
   })
 
+  it('a cache in which the last checkpoint was finished lacks nothing: not even that one is read again', async () => {
+    const store = await openOn('a')
+    await checkpoint(store, 1, Object.fromEntries(Array.from({ length: 100 }, (_, n) => [n, 'x'])))
+    await store.close()
+    const progress: RestoreProgress[] = []
+    const again = await openOn('a', told(progress))
+    expect(progress.map(({ rows }) => rows)).toEqual([0])
+    expect(Object.keys(texts(again))).toHaveLength(100)
+    await checkpoint(again, 2, { 1: 'two' })
+    await again.close()
+    const third = await openOn('a')
+    expect(texts(third)['org:product:user-1']).toBe('two')
+    // Nor does it hide from another what it has.
+    await third.close()
+    expect(Object.keys(texts(await openOn('b')))).toHaveLength(100)
+  })
+
   it('with a cache only what that may lack is read', async () => {
     const store = await openOn('a')
     await checkpoint(store, 1, Object.fromEntries(Array.from({ length: 500 }, (_, n) => [n, 'x'])))

@@ -57,6 +57,8 @@ const TRANSACTION_TIMEOUT_MS = 900_000
 /** A checkpoint file of the cache, while it is restored. */
 const RESTORE_BYTES = 64 << 20
 const SLICE_BYTES = 1 << 20
+/** So many offsets before the end are looked through for the newest checkpoint: owners and markers stand behind it. */
+const LOOK_BACK = 32
 
 /** Header of the cache's own checkpoints. Without `of`: a restore that was cut off. */
 interface CacheHeader extends CheckpointHeader {
@@ -106,16 +108,17 @@ export class KafkaState implements StateStore {
 
   async open(): Promise<void> {
     const { partitions = 1, replication } = this.options
-    await this.withAdmin((admin) =>
-      makeOwnTopic({ cluster: this.cluster, admin: async () => admin, at: this.at, partitions, replication, config: STATE_CONFIG }),
-    )
-    this.producer = await this.newProducer()
+    const { cluster, at } = this
+    const making = this.withAdmin((admin) => makeOwnTopic({ cluster, admin, at, partitions, replication, config: STATE_CONFIG }))
+    const [made, opened] = await Promise.allSettled([making, this.newProducer()])
+    if (opened.status === 'fulfilled') this.producer = opened.value
+    for (const result of [made, opened]) if (result.status === 'rejected') throw result.reason
     const end = await this.write([ownerRecord(this.owner)])
     this.cache = await this.openCache()
     const of = (this.cache.header as CacheHeader | undefined)?.of
     const nowMs = this.now()
     const isYoung = of !== undefined && of.from < end && nowMs - of.atMs >= 0 && nowMs - of.atMs < TOMBSTONE_MS / 2
-    if (of && isYoung && (await this.catchUp(of.from, end, of))) return
+    if (of && isYoung && ((await this.isComplete(of, end)) || (await this.catchUp(of.from, end, of)))) return
     await this.closeCache()
     await this.dropCache()
     this.cache = await this.openCache()
@@ -198,6 +201,24 @@ export class KafkaState implements StateStore {
     return { epoch: (this.cache?.header?.epoch ?? 0) + 1, ...(of && { of }) }
   }
 
+  /** Whether no checkpoint follows the one that the cache has, which is then the changelog's state up to `end`: a process that stopped as it should has nothing to read. */
+  private async isComplete(of: NonNullable<CacheHeader['of']>, end: number): Promise<boolean> {
+    let newest: { header: CheckpointHeader; store: string; from: number } | undefined
+    for await (const { records } of readChangelog(this.cluster, this.at, Math.max(of.from, end - LOOK_BACK), end))
+      for (const { record, offset } of records) if (record.is === 'header') newest = { ...record.value, from: offset }
+    if (newest?.store !== of.store || newest.header.epoch !== of.header.epoch) return false
+    await this.caughtUp(newest, end)
+    this.options.onRestoring?.({ rows: 0, bytes: 0, rowsPerSecond: 0, done: end - of.from, of: end - of.from })
+    return true
+  }
+
+  /** The cache has all that the changelog has up to `end`. */
+  private async caughtUp(newest: { header: CheckpointHeader; store: string; from: number }, end: number): Promise<void> {
+    this.position = end
+    this.store = newest.store
+    await this.cache!.begin(this.cacheHeader({ ...newest, atMs: this.now() })).finish()
+  }
+
   /** Puts what the changelog has from `from` to `end` into the cache, which says it is `of`. False where it is of another changelog. */
   private async catchUp(from: number, end: number, of?: CacheHeader['of']): Promise<boolean> {
     let newest: { header: CheckpointHeader; store: string; from: number } | undefined
@@ -235,9 +256,7 @@ export class KafkaState implements StateStore {
     this.position = end
     if (!newest) return of === undefined
     if (of && newest.store !== of.store) return false
-    this.store = newest.store
-    const done = this.cache!.begin(this.cacheHeader({ ...newest, atMs: this.now() }))
-    await done.finish()
+    await this.caughtUp(newest, end)
     return true
   }
 
@@ -306,11 +325,14 @@ export class KafkaState implements StateStore {
     return TransactionalProducer.open({ kafka: this.kafka, transactionalId: this.transactionalId, transactionTimeoutMs })
   }
 
-  private async withAdmin<T>(work: (admin: Admin) => Promise<T>): Promise<T> {
+  /** One that connects when it is asked for: where the topic is there, nobody needs it. */
+  private async withAdmin(work: (admin: () => Promise<Admin>) => Promise<void>): Promise<void> {
     const admin = this.kafka.admin({ retry: RETRY })
     try {
-      await admin.connect()
-      return await work(admin)
+      await work(async () => {
+        await admin.connect()
+        return admin
+      })
     } finally {
       await admin.disconnect().catch(() => undefined)
     }
