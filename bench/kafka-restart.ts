@@ -36,7 +36,7 @@ export const kafkaRestart: Question = {
       await makeTopic(admin, { topic: `${PREFIX}${TOPIC}`, partitions: PARTITIONS, replication: 1 })
       await admin.disconnect()
       const start = async (name: string) => {
-        const set = [`kafka.brokers=${broker.broker}`, `kafka.topicPrefix=${PREFIX}`, `kafka.groupInstanceId=${name}`, 'kafka.sinks=false']
+        const set = [`kafka.brokers=${broker.broker}`, `kafka.topicPrefix=${PREFIX}`, 'kafka.sinks=false']
         const sets = [...set, 'engine.lanes=1', 'logLevel=info'].flatMap((one) => ['--set', one])
         running.set(name, startPackmill(folder, ['up', '--no-http', '--every', '86400', '--data', join(folder, name), ...sets]))
         await running.get(name)!.says(TAKEN)
