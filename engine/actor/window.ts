@@ -49,10 +49,7 @@ export class SessionWindow {
     const { state, settings } = this
     const ts = batch.ts[row]
     actor.counters.accepted++
-    if (ts < actor.watermark - settings.correctionMs) {
-      this.late(turn, row, 'late')
-      return
-    }
+    if (ts < actor.watermark - settings.correctionMs) return this.late(turn, row, 'late')
     const user = turn.routed.users[row]
     state.touchUser(user)
     const newest = state.newest(user)
@@ -143,10 +140,8 @@ export class SessionWindow {
         state.flags(pieces[i]) & SESSION_FLAG.AFTER_CUT &&
         state.time(pieces[i], S.FIRST) < actor.watermark &&
         state.kept.rowBefore(batch, row, state.kept.at(state.word(pieces[i], S.HEAD), 0))
-      ) {
-        this.late(turn, row, 'cap')
-        return
-      }
+      )
+        return this.late(turn, row, 'cap')
     for (let i = a; i <= joinedTo; i++)
       if (this.holds(pieces[i], batch, row)) {
         actor.counters.duplicates++
