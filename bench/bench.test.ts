@@ -115,6 +115,7 @@ test('every question is a file of bench/ with its name', () => {
     'ingest',
     'isolation',
     'kafka',
+    'kafka-latency',
     'kafka-log',
     'kafka-restart',
     'kafka-restore',

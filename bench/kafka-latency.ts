@@ -60,7 +60,7 @@ export const kafkaLatency: Question = {
         { name: 'median', value: percentile(told.readMs, 0.5), unit: 'ms' },
         {
           name: 'worst-second',
-          value: Math.max(...perSecond.map((values) => percentile(values, 0.99))),
+          value: Math.max(...perSecond.filter(({ length }) => length > 0).map((values) => percentile(values, 0.99))),
           unit: 'ms, p99 of the worst second',
         },
         { name: 'worst', value: Math.max(...told.readMs), unit: 'ms' },
