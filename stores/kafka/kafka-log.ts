@@ -80,20 +80,28 @@ export class KafkaLog implements Log {
   async claim<R extends LogReceipt = LogReceipt>(name: string, input?: TopicPartition, again = false): Promise<Claim<R>> {
     const { kafka, names, cluster, written } = this
     const at = names.receipts(name)
-    await makeOwnTopic({
-      cluster,
-      admin: () => this.admin(),
-      at,
-      partitions: input ? await cluster.partitions(names.data(input).topic) : 1,
-      replication: this.options.replication,
-      config: RECEIPTS_CONFIG,
-    })
+    const making = async () =>
+      makeOwnTopic({
+        cluster,
+        admin: () => this.admin(),
+        at,
+        partitions: input ? await cluster.partitions(names.data(input).topic) : 1,
+        replication: this.options.replication,
+        config: RECEIPTS_CONFIG,
+      })
     // Fence, then read (protocol 15, 17).
-    const producer = await TransactionalProducer.open({
+    const fencing = TransactionalProducer.open({
       kafka,
       transactionalId: names.transactionalId(name, 'log'),
       transactionTimeoutMs: this.options.transactionTimeoutMs ?? TRANSACTION_TIMEOUT_MS,
     })
+    const [made, fenced] = await Promise.allSettled([making(), fencing])
+    if (fenced.status === 'rejected') throw fenced.reason
+    const producer = fenced.value
+    if (made.status === 'rejected') {
+      await producer.close()
+      throw made.reason
+    }
     const ledger = new Ledger<R>({ cluster, written, at })
     try {
       await ledger.load()
