@@ -15,7 +15,7 @@ Real processes, killed and worse, and then compared with the batch evaluator's a
 ## On Kafka
 
 Three \`packmill up\` share six partitions of one broker (KRaft, one node) with sessions of 6 s, and reach it through a proxy; a producer puts ${count(rate)} events a second into \`events.raw\`.
-Faults come one after the other, every third or so while the one before is not over, every second when all partitions are at work again. Then the input ends, sessions are closed, and lag
+Faults come one after the other, some while the one before is not over, some only when all partitions are at work again. Then the input ends, sessions are closed, and lag
 returns to 0. What a consumer of committed records sees in each topic of results, and what the tables of the one process that fills them hold, is the evaluator's answer for what lies
 on \`events.raw\`: each version of each session and incident once, each row once.
 
