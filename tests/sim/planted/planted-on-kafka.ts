@@ -15,8 +15,8 @@ export const plantedOnKafka: readonly PlantedBug[] = [
           return 1
         }),
     }),
-    seed: 44,
-    as: 'epochs-follow',
+    seed: 4,
+    as: 'watermark-never-back',
   },
   {
     rule: 17,
@@ -27,8 +27,8 @@ export const plantedOnKafka: readonly PlantedBug[] = [
         state.now = () => 0
       },
     }),
-    seed: 45,
-    as: 'published-epochs-restore',
+    seed: 21,
+    as: 'order-without-gaps',
   },
   {
     rule: 17,
@@ -67,7 +67,7 @@ export const plantedOnKafka: readonly PlantedBug[] = [
           return found
         }),
     }),
-    seed: 14,
-    as: 'published-epochs-restore',
+    seed: 1,
+    as: 'watermark-never-back',
   },
 ]
