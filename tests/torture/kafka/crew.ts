@@ -73,14 +73,16 @@ export class Crew {
     if (code !== CLEAN) this.break(`${name}, asked to stop, ended with ${code ?? signal}:\n${tail(out)}${tail(err)}`)
   }
 
-  /** Each partition is at work in one process, and each process has some. */
+  /** Each partition is at work in one process, and each process has started and has some. */
   async shared(): Promise<void> {
     const fromMs = performance.now()
     const { names, partitions } = this.options
     await this.until('each partition is at work once', () => {
-      const at = [...this.processes.values()].map(({ share }) => share)
+      const all = [...this.processes.values()]
+      const at = all.map(({ share }) => share)
       return (
         at.length === names.length &&
+        all.every(({ isReady }) => isReady) &&
         at.every(({ length }) => length > 0) &&
         at.flat().length === partitions &&
         new Set(at.flat()).size === partitions
