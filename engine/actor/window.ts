@@ -49,7 +49,10 @@ export class SessionWindow {
     const { state, settings } = this
     const ts = batch.ts[row]
     actor.counters.accepted++
-    if (ts < actor.watermark - settings.correctionMs) return this.late(turn, row, 'late')
+    if (ts < actor.watermark - settings.correctionMs) {
+      this.late(turn, row, 'late')
+      return
+    }
     const user = turn.routed.users[row]
     state.touchUser(user)
     const newest = state.newest(user)
@@ -140,8 +143,10 @@ export class SessionWindow {
         state.flags(pieces[i]) & SESSION_FLAG.AFTER_CUT &&
         state.time(pieces[i], S.FIRST) < actor.watermark &&
         state.kept.rowBefore(batch, row, state.kept.at(state.word(pieces[i], S.HEAD), 0))
-      )
-        return this.late(turn, row, 'cap')
+      ) {
+        this.late(turn, row, 'cap')
+        return
+      }
     for (let i = a; i <= joinedTo; i++)
       if (this.holds(pieces[i], batch, row)) {
         actor.counters.duplicates++
@@ -291,14 +296,8 @@ export class SessionWindow {
     const ownAt = kept.at(own, 0)
     kept.write(ownAt, batch, row, turn.routed.symbols)
     kept.arena.drop(own)
-    let low = 0
-    let high = places.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (kept.compare(places[middle], ownAt) < 0) low = middle + 1
-      else high = middle
-    }
-    places.splice(low, 0, ownAt)
+    const behind = places.findIndex((place) => kept.compare(place, ownAt) >= 0)
+    places.splice(behind < 0 ? places.length : behind, 0, ownAt)
 
     let older = pieces[from - 1] ?? 0
     const newer = pieces[to + 1] ?? 0
