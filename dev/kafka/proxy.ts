@@ -1,6 +1,7 @@
 // A door to a broker that breaks: what goes through it is passed on, cut off, held back for a while, or answered by half. Which, its caller says for each
 // piece. The broker tells its clients this door's address (server.ts: proxied), so every connection goes through it. Owns the connections.
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 /** What becomes of one piece of bytes on its way. */
 export type Fate = 'pass' | 'cut' | 'half' | 'stall'
@@ -20,6 +21,8 @@ export interface BrokerProxy {
   readonly counts: Readonly<Record<Fate, number>>
   close(): Promise<void>
 }
+
+const BUSY_MS = 50
 
 export async function openProxy({ port, target, fateOf, stallMs }: ProxyOptions): Promise<BrokerProxy> {
   const counts: Record<Fate, number> = { pass: 0, cut: 0, half: 0, stall: 0 }
@@ -52,7 +55,8 @@ export async function openProxy({ port, target, fateOf, stallMs }: ProxyOptions)
       socket.destroy()
     }
   }
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, 'localhost', resolve))
+  // A broker has one such door: of test files that run side by side, one after the other is behind it.
+  while (!(await listens(server, port))) await sleep(BUSY_MS)
   return {
     counts,
     close: () =>
@@ -61,4 +65,15 @@ export async function openProxy({ port, target, fateOf, stallMs }: ProxyOptions)
         end(...open)
       }),
   }
+}
+
+/** False where somebody else listens there. */
+function listens(server: Server, port: number): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const failed = (error: NodeJS.ErrnoException) => (error.code === 'EADDRINUSE' ? resolve(false) : reject(error))
+    server.once('error', failed).listen(port, 'localhost', () => {
+      server.off('error', failed)
+      resolve(true)
+    })
+  })
 }
