@@ -61,6 +61,7 @@ export const defaults: Config = {
     topicPrefix: '',
     replication: 0,
     transactionMs: 60_000,
+    epochMs: 80,
     groupInstanceId: '',
     sessionTimeoutMs: 20_000,
     drainMs: 3_000,

@@ -66,6 +66,7 @@ test.each<[string, string[], string, string]>([
     'it must be a whole number of ms from 6000 (6s) to 1800000 (30m)',
     '',
   ],
+  ['epochs of no time', [brokers, 'kafka.epochMs=0'], 'it must be a whole number of ms from 1 to 60000 (1m)', ''],
   ['a drain of no time', [brokers, 'kafka.drainMs=0'], 'it must be a whole number of ms from 100 to 300000 (5m)', ''],
   [
     'an instance id with a blank',

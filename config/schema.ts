@@ -132,6 +132,11 @@ export const configSchema = group('Packmill', {
       maximum: 30 * MINUTE_MS,
       description: 'a process that says nothing for so long has its partitions given to others; brokers have bounds for it',
     }),
+    epochMs: ms(
+      1,
+      MINUTE_MS,
+      'on Kafka, in place of engine.epochMs: each epoch of a partition is a transaction, and brokers that have too many are slower with each',
+    ),
     drainMs: Type.Integer({
       unit: 'ms',
       minimum: 100,

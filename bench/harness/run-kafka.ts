@@ -36,7 +36,8 @@ await answer(async ({ broker, topicPrefix, folder, lanes: count, checkpointBytes
   const { log: kafka } = await openOnKafka(config, 'clickstream')
   const shared = await prepareLog({ files: realFiles, folder: `${folder}/log`, writers: ['main'] })
   const log = await openKafkaLog(kafka)
-  const { epochMs, epochBytes, cacheBytes, stallMs, restartsMax } = defaults.engine
+  const { epochBytes, cacheBytes, stallMs, restartsMax } = defaults.engine
+  const { epochMs } = defaults.kafka
   const lanes = Array.from({ length: count }, (_, lane) => {
     const partitions = allPartitions.filter((partition) => partition % count === lane)
     const client = new LaneClient(

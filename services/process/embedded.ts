@@ -238,7 +238,7 @@ export class Embedded {
     await sinks.opened
     const lanes = names.map((name, lane) => {
       const mine = all.filter((partition) => partition % laneCount === lane)
-      const { epochMs, epochBytes, checkpointBytes, cacheBytes, stallMs, restartsMax } = config.engine
+      const { epochBytes, checkpointBytes, cacheBytes, stallMs, restartsMax } = config.engine
       const client = new LaneClient(
         {
           ...common,
@@ -252,7 +252,7 @@ export class Embedded {
           stages: 1,
           stallMs,
           restartsMax,
-          epochMs,
+          epochMs: (onKafka ? config.kafka : config.engine).epochMs,
           epochBytes,
           checkpointBytes,
           cacheBytes: cacheBytes / laneCount,
