@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { traffic } from '../services/traffic/traffic.ts'
 import { type FolderLock, lockFolder } from '../stores/files/folder-lock.ts'
 import { packmill, type Running, startPackmill } from './packmill-process.fake.ts'
 import { tablesOf } from './tables-of.fake.ts'
+import { LARGE, lines } from './traffic-lines.fake.ts'
 
 let folder: string
 /** One that another process has, and an import into it: it asks that process for seconds, while other cases are at work. */
@@ -27,14 +27,6 @@ afterAll(async () => {
   rmSync(folder, { recursive: true })
 })
 
-/** Events of which eleven megabytes are made. */
-const LARGE = 45_000
-const made = new Map<number, Buffer>()
-const lines = (events: number) => {
-  const known = made.get(events) ?? Buffer.concat([...traffic({ events, seed: 1, users: 300, orgs: 3 })])
-  made.set(events, known)
-  return known
-}
 const event = (fields: object) =>
   `${JSON.stringify({ orgId: 'o', productId: 'p', userId: 'u', type: 'click', ts: 1_772_434_800_000, ...fields })}\n`
 const write = (name: string, content: string | Uint8Array) => writeFileSync(join(folder, name), content)

@@ -3,9 +3,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { traffic } from '../services/traffic/traffic.ts'
 import { packmill, type Running, startPackmill } from './packmill-process.fake.ts'
 import { tablesOf } from './tables-of.fake.ts'
+import { LARGE, lines } from './traffic-lines.fake.ts'
 
 let folder: string
 const left = new Set<Running>()
@@ -31,14 +31,6 @@ async function up(data: string, ...args: string[]): Promise<Running> {
 const json = (text: string) => JSON.parse(text) as Record<string, unknown>
 const logged = (text: string) => text.split('\n').filter(Boolean).map(json)
 const write = (name: string, content: string | Uint8Array) => writeFileSync(join(folder, name), content)
-/** Events of which eleven megabytes are made. */
-const LARGE = 45_000
-const made = new Map<number, Buffer>()
-const lines = (events: number) => {
-  const known = made.get(events) ?? Buffer.concat([...traffic({ events, seed: 1, users: 300, orgs: 3 })])
-  made.set(events, known)
-  return known
-}
 /** Goes on for minutes: forty microseconds for each of a hundred million rows. */
 const LONG_QUERY = 'SELECT sum(sleepEachRow(0.00004)) FROM numbers(100000000)'
 

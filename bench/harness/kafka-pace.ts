@@ -2,6 +2,7 @@
 // the broker's answer to the one before; an event's due time is what latency counts from (no coordinated omission). Patterns are live-load.ts's.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
+import kafkajs from 'kafkajs'
 import { LineWriter } from '../../services/traffic/line-writer.ts'
 import { kafkaClient } from '../../stores/kafka/kafka-client.ts'
 import { Crowd, type CrowdShape } from './crowd.ts'
@@ -37,10 +38,7 @@ const NEWLINE = 10
 
 const { broker, topicPrefix, shape, stream, fromMs, shiftMs } = workerData as PaceOrder
 const producer = kafkaClient({ brokers: [broker] }).producer({
-  createPartitioner:
-    () =>
-    ({ message }) =>
-      message.partition as number,
+  createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
 })
 await producer.connect()
 const crowd = new Crowd(shape, 2)

@@ -1,5 +1,6 @@
 // Puts an input onto Kafka, record by record as it lies in the embedded log, by a producer without transactions: the same partitions and offsets.
 
+import kafkajs from 'kafkajs'
 import { kafkaClient, RETRY } from '../../stores/kafka/kafka-client.ts'
 import { makeTopic } from '../../stores/kafka/make-topic.ts'
 import { answer } from './in-child.ts'
@@ -26,10 +27,7 @@ await answer(async ({ broker, topicPrefix, input }: KafkaFillOrder): Promise<Kaf
   await makeTopic(admin, { topic, partitions: PARTITIONS, replication: 1 })
   await admin.disconnect()
   const producer = kafka.producer({
-    createPartitioner:
-      () =>
-      ({ message }) =>
-        message.partition as number,
+    createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
   })
   await producer.connect()
   const log = await openLog(input, 'fill')

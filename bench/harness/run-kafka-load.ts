@@ -1,6 +1,7 @@
 // An open loop of events onto Kafka by a producer that knows nothing of Packmill: so many a second, the same number in each partition, until it is told to
 // stop or the input is over. Says 'loading' with the first ones, and at its end how many there were.
 import { setTimeout as sleep } from 'node:timers/promises'
+import kafkajs from 'kafkajs'
 import { kafkaClient } from '../../stores/kafka/kafka-client.ts'
 import type { JournalLog } from '../../stores/log/journal-log.ts'
 import { allPartitions, openLog, PARTITIONS, TOPIC } from './workload.ts'
@@ -37,10 +38,7 @@ async function* linesOf(log: JournalLog, partition: number): AsyncGenerator<stri
 const { broker, topicPrefix, input, rate } = JSON.parse(process.argv[2]) as KafkaLoadOrder
 const say = (message: FromKafkaLoad) => process.send!(message)
 const producer = kafkaClient({ brokers: [broker] }).producer({
-  createPartitioner:
-    () =>
-    ({ message }) =>
-      message.partition as number,
+  createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
 })
 await producer.connect()
 const log = await openLog(input, 'load')
