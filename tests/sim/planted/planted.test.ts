@@ -13,7 +13,12 @@ const WITHOUT = [21, 28, 30, 33]
 describe('planted bugs', () => {
   test.each(plantedBugs.map((bug) => [bug.rule, bug.bug, bug] as const))('rule %i: %s', async (_, __, bug) => {
     // A change of the engine may move it to another seed, or have another invariant notice first; found it must be.
-    expect((await foundAs(bug, bug.seed)) ?? (await findPlanted(bug, 1, SEEDS_MAX))).toBeDefined()
+    if (await foundAs(bug, bug.seed)) return
+    const found = await findPlanted(bug, 1, SEEDS_MAX)
+    expect(found).toBeDefined()
+    console.warn(
+      `rule ${bug.rule}, ${bug.bug}: no more found by seed ${bug.seed}, but by ${found!.seed} as ${found!.as}; its place is here and in docs/proof.md`,
+    )
   })
 
   test('there is one for each rule, or docs/proof.md says why there is none; it has each with its seed', () => {
