@@ -52,6 +52,8 @@ export const kafkaLatency: Question = {
       if (code !== 0) throw new Error(`packmill up ended with ${code}:\n${err}`)
       note(`${whole(told.events)} events, sent at most ${whole(told.lateMs)} ms late`)
       const perSecond = Array.from({ length: seconds }, (_, second) => told.readMs.filter((_, i) => told.second[i] === second))
+      const perSecondP99 = perSecond.map((values) => (values.length > 0 ? whole(percentile(values, 0.99)) : '–'))
+      note(`p99 of each second, ms: ${perSecondP99.join(' ')}`)
       const due = seconds * PATTERNS
       return [
         { name: 'kafka-latency', value: percentile(told.readMs, 0.99), unit: 'ms from due to read, p99', atMost: 150 },

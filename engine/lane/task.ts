@@ -39,6 +39,8 @@ const CLAIMS_MAX = 7
 /** Threads that a lone row has ended, of which the watcher knows, after which it is a dead letter. */
 const LONE_ENDS_MAX = 2
 const SLICE_BYTES = 1 << 20
+/** Where what comes is worked on at once: its commits wait for a slice, and for the disk or broker that takes it. */
+const SLICE_CAUGHT_UP_BYTES = 1 << 17
 const NO_BYTES = new Uint8Array(0)
 /** How often the offset is stored where nothing is exactly once. */
 const OFFSET_EVERY_MS = 10_000
@@ -63,12 +65,14 @@ export class PartitionTask {
   /** A row was found that kills: as others may follow soon, epochs grow slowly to their size. */
   private hasFound = false
   private readonly beat: TaskBeat
-  /** The last epoch computed, and where the next begins. */
-  private epoch = 0
-  private position = 0
+  /** Of the last epoch computed; where the next begins. Its own to change. */
+  lastEpoch = 0
+  readTo = 0
   private committed = 0
   private committedTo = 0
   private bytesSinceCheckpoint = 0
+  /** The last epoch was far from full. */
+  private isCaughtUp = false
   private listWritten = false
   private release: { receiptsThrough: number; inputBefore: number } | undefined
   private checkpointTo = 0
@@ -124,41 +128,41 @@ export class PartitionTask {
     this.computer = stage.computer({ lineage, code, partition }, this.store)
     const header = this.store.header
     const bounds = await this.log.bounds(at)
-    this.epoch = header?.epoch ?? 0
-    this.position = (header?.to as number | undefined) ?? 0
-    this.checkpointTo = this.position
+    this.lastEpoch = header?.epoch ?? 0
+    this.readTo = (header?.to as number | undefined) ?? 0
+    this.checkpointTo = this.readTo
     const last = this.claim.last
     this.committed = last?.epoch ?? 0
     this.committedTo = last?.to ?? 0
     this.accepted = undefined
     if (header && !this.computer.reads(header.layout as string)) throw await this.refuse(header.code as string, 'its state was written')
     if (this.options.sameCode && last && last.code !== code) throw await this.refuse(last.code, 'its last epoch was committed')
-    if (this.epoch > this.committed) {
+    if (this.lastEpoch > this.committed) {
       if (await this.stillHeld())
         throw new EngineError(
           'CHECKPOINT_AHEAD',
-          `partition ${partition}: the checkpoint is of epoch ${this.epoch}, the log ends at epoch ${this.committed}`,
+          `partition ${partition}: the checkpoint is of epoch ${this.lastEpoch}, the log ends at epoch ${this.committed}`,
           'The log lost committed epochs (a restored backup, a removed file?). Restore it, or move the state folder away to recompute from the log.',
         )
       throw fenced(this.name)
     }
     // Also where nothing must be computed again: new records would get the offsets of those that are lost, and be passed over.
     if (last && last.to > bounds.end) throw await this.missing(bounds)
-    if (last && this.epoch < last.epoch) {
-      if (this.position < bounds.start && last.to > this.position) throw await this.missing(bounds)
-      const first = this.epoch
+    if (last && this.lastEpoch < last.epoch) {
+      if (this.readTo < bounds.start && last.to > this.readTo) throw await this.missing(bounds)
+      const first = this.lastEpoch
       onProgress?.(0, last.epoch - first)
       for await (const receipt of this.claim.receipts(first)) {
-        if (receipt.epoch !== this.epoch + 1) throw await this.missing(bounds, receipt.epoch)
+        if (receipt.epoch !== this.lastEpoch + 1) throw await this.missing(bounds, receipt.epoch)
         await this.recompute(receipt)
         onProgress?.(receipt.epoch - first, last.epoch - first)
       }
-      if (this.epoch !== last.epoch) throw await this.missing(bounds)
+      if (this.lastEpoch !== last.epoch) throw await this.missing(bounds)
       this.ahead = undefined
     }
-    if (this.claims > 1 && this.position >= bounds.end) await this.countAnew(at)
+    if (this.claims > 1 && this.readTo >= bounds.end) await this.countAnew(at)
     this.justClaimed = nowMs
-    const hunt = this.beat.hunt(this.position)
+    const hunt = this.beat.hunt(this.readTo)
     if (hunt) Object.assign(this, hunt)
   }
 
@@ -174,15 +178,16 @@ export class PartitionTask {
   async next(live: { nowMs: number } | undefined, asked: { snapshots?: true; close?: true } = {}): Promise<Epoch | undefined> {
     const { options } = this
     // What is asked for stands in an epoch of its own: before any row that comes after it.
-    const nothing = { bytes: NO_BYTES, blocks: [], next: this.position }
+    const nothing = { bytes: NO_BYTES, blocks: [], next: this.readTo }
     // What an epoch brings into memory has no bound but its input: where room is short, epochs are.
     const most = this.computer.stateBytes * 2 > options.cacheBytes ? options.epochBytes >> 2 : options.epochBytes
-    const read = asked.snapshots || asked.close ? nothing : await this.reader.read(this.position, most)
+    const read = asked.snapshots || asked.close ? nothing : await this.reader.read(this.readTo, most)
     const { end } = await this.log.bounds({ topic: options.stage.topic, partition: this.partition })
+    this.isCaughtUp = sizeOf(read.blocks) < most >> 1
     const mustRecord = this.accepted !== undefined
-    const idleDue = live !== undefined && this.position >= end && this.computer.nextIdleMs() <= live.nowMs
+    const idleDue = live !== undefined && this.readTo >= end && this.computer.nextIdleMs() <= live.nowMs
     if (read.blocks.length === 0 && !asked.snapshots && !asked.close && !idleDue && !mustRecord) return undefined
-    const from = this.position
+    const from = this.readTo
     let to = this.load(read, from, Number.POSITIVE_INFINITY)
     const dead = new Set<number>()
     if (from >= this.suspectTo) this.rowsMax = ROWS_MAX
@@ -211,9 +216,9 @@ export class PartitionTask {
     if (asked.close) inputs.close = true
     this.bytesSinceCheckpoint += sizeOf(read.blocks)
     const replay = dead.size > 0 ? { dead, forgotten: [] } : undefined
-    const epoch = this.beat.during(from, to, this.computer.rows, () => this.computer.compute(this.epoch + 1, from, to, inputs, replay))
-    this.epoch++
-    this.position = to
+    const epoch = this.beat.during(from, to, this.computer.rows, () => this.computer.compute(this.lastEpoch + 1, from, to, inputs, replay))
+    this.lastEpoch++
+    this.readTo = to
     return epoch
   }
 
@@ -242,7 +247,7 @@ export class PartitionTask {
       if (this.bytesSinceCheckpoint >= checkpointBytes || this.computer.checkpoints.dirtyBytes > cacheBytes / 2) this.beginCheckpoint()
     }
     if (this.computer.checkpoints.openEpoch !== undefined) {
-      this.listWritten ||= await this.computer.checkpoints.slice(SLICE_BYTES)
+      this.listWritten ||= await this.computer.checkpoints.slice(this.isCaughtUp && !hasWaited ? SLICE_CAUGHT_UP_BYTES : SLICE_BYTES)
       if (this.listWritten && this.committed >= this.computer.checkpoints.openEpoch) await this.finishCheckpoint()
     }
     // To a little below the bound: who is clean is looked for among all.
@@ -275,15 +280,6 @@ export class PartitionTask {
     return this.computer.nextIdleMs()
   }
 
-  /** Where the next epoch begins. */
-  get readTo(): number {
-    return this.position
-  }
-
-  get lastEpoch(): number {
-    return this.epoch
-  }
-
   get committedEpoch(): number {
     return this.committed
   }
@@ -292,7 +288,7 @@ export class PartitionTask {
   async stop(): Promise<void> {
     if (this.options.exactlyOnce) {
       if (this.computer.checkpoints.openEpoch !== undefined) await this.computer.checkpoints.abort()
-      if (this.epoch > ((this.store.header?.epoch as number | undefined) ?? 0)) {
+      if (this.lastEpoch > ((this.store.header?.epoch as number | undefined) ?? 0)) {
         this.beginCheckpoint()
         while (!(await this.computer.checkpoints.slice(SLICE_BYTES)));
         await this.finishCheckpoint()
@@ -318,10 +314,10 @@ export class PartitionTask {
   private beginCheckpoint(): void {
     this.listWritten = false
     this.bytesSinceCheckpoint = 0
-    this.checkpointTo = this.position
+    this.checkpointTo = this.readTo
     this.computer.checkpoints.begin({
-      epoch: this.epoch,
-      to: this.position,
+      epoch: this.lastEpoch,
+      to: this.readTo,
       code: this.options.code,
       layout: this.computer.layout,
       ...this.computer.header,
@@ -348,8 +344,8 @@ export class PartitionTask {
       if (receipt.epoch < (this.options.acceptFrom ?? Number.POSITIVE_INFINITY)) throw this.diverged(receipt, differs)
       this.accepted ??= { from: receipt.epoch, code: receipt.code }
     }
-    this.epoch = receipt.epoch
-    this.position = receipt.to
+    this.lastEpoch = receipt.epoch
+    this.readTo = receipt.to
   }
 
   /** Blocks that cover [from, to), in one buffer, however the log cuts them now. */
@@ -393,8 +389,8 @@ export class PartitionTask {
     const receipts = receipt === undefined ? '' : `, and receipts from epoch ${receipt} on`
     return new EngineError(
       'REPLAY_IMPOSSIBLE',
-      `partition ${this.partition}: epoch ${this.committed} has been committed, which ends at offset ${this.committedTo}; the checkpoint is of epoch ${this.epoch}, ` +
-        `at offset ${this.position}, and the log holds the offsets ${start} to ${end}${receipts}`,
+      `partition ${this.partition}: epoch ${this.committed} has been committed, which ends at offset ${this.committedTo}; the checkpoint is of epoch ${this.lastEpoch}, ` +
+        `at offset ${this.readTo}, and the log holds the offsets ${start} to ${end}${receipts}`,
       'Input or receipts that recovery needs are gone (a checkpoint was removed, retention was below what it needs, or files were removed). Restore the data folder from a copy, or import again into a new one (--data).',
     )
   }

@@ -189,10 +189,10 @@ export const plantedInEpochs: readonly PlantedBug[] = [
     make: () => ({
       task: (task: Inside) =>
         patch(task, 'beginCheckpoint', (begin) => () => {
-          const { epoch, position } = task
-          if (task.committed > (task.store.header?.epoch ?? 0)) Object.assign(task, { epoch: task.committed, position: task.committedTo })
+          const { lastEpoch, readTo } = task
+          if (task.committed > (task.store.header?.epoch ?? 0)) Object.assign(task, { lastEpoch: task.committed, readTo: task.committedTo })
           begin()
-          Object.assign(task, { epoch, position })
+          Object.assign(task, { lastEpoch, readTo })
         }),
     }),
     seed: 1,
