@@ -39,6 +39,7 @@ test('what kafkajs reads of a batch is what was added, with its transaction and 
       expect(await readBatches(sealed, 'out/0')).toMatchObject([
         { count: records.length, producerId: SEAL.producerId, isTransactional: true },
       ])
+      expect(await readBatches(batch.seal({ ...SEAL, producerId: -1 }), 'out/0')).toMatchObject([{ isTransactional: false }])
     }),
     { numRuns: 100 },
   )

@@ -9,6 +9,8 @@ import { WireWriter } from './wire.ts'
 const RECORD_BYTES = 26
 const GROWTH = 2
 const NO_LEADER = -1
+/** Of who produces without transactions. */
+const NO_PRODUCER = -1
 
 /** The records of one batch, for one partition. */
 export class ProducedBatch {
@@ -57,7 +59,7 @@ export class ProducedBatch {
     batch.writeInt32BE(this.pos - LENGTH_END, HEADER.length)
     batch.writeInt32BE(NO_LEADER, HEADER.leaderEpoch)
     batch.writeInt8(MAGIC, HEADER.magic)
-    batch.writeInt16BE(TRANSACTIONAL, HEADER.attributes)
+    batch.writeInt16BE(of.producerId === NO_PRODUCER ? 0 : TRANSACTIONAL, HEADER.attributes)
     batch.writeInt32BE(this.length - 1, HEADER.lastDelta)
     batch.writeBigInt64BE(nowMs, HEADER.firstMs)
     batch.writeBigInt64BE(nowMs, HEADER.lastMs)
@@ -94,7 +96,7 @@ export const asMessages = (batches: ReadonlyMap<number, ProducedBatch>): never =
   ({ find: () => undefined, reduce: () => Object.fromEntries(batches) }) as never
 
 interface ProduceArguments {
-  transactionalId: string
+  transactionalId?: string
   acks: number
   timeout: number
   producerId: string
@@ -117,15 +119,15 @@ produce.protocol = (of) => (given) => {
 
 function encode({ transactionalId, acks, timeout, producerId, producerEpoch, topicData }: ProduceArguments): WireWriter {
   const writer = new WireWriter()
-  const nowMs = Date.now()
+  const of = { producerId: Number(producerId), producerEpoch, nowMs: Date.now() }
   return writer
-    .text(transactionalId)
+    .text(transactionalId ?? null)
     .int16(acks)
     .int32(timeout)
     .array(topicData, ({ topic, partitions }) =>
       writer.text(topic).array(partitions, ({ partition, firstSequence: sequence, messages }) => {
         const batch = messages as ProducedBatch
-        writer.int32(Number(partition)).blob([batch.seal({ producerId: Number(producerId), producerEpoch, sequence, nowMs })])
+        writer.int32(Number(partition)).blob([batch.seal({ ...of, sequence })])
       }),
     )
 }

@@ -100,7 +100,8 @@ export class WireWriter {
     return this.put(8, (bytes) => bytes.writeBigInt64BE(BigInt(value)))
   }
 
-  text(value: string): this {
+  text(value: string | null): this {
+    if (value === null) return this.int16(-1)
     const bytes = Buffer.from(value)
     this.int16(bytes.length).parts.push(bytes)
     return this
