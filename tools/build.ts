@@ -9,7 +9,8 @@ const dist = join(root, 'dist')
 const { include } = JSON.parse(readFileSync(join(root, 'tsconfig.build.json'), 'utf8')) as { include: string[] }
 
 rmSync(dist, { recursive: true, force: true })
-const compiled = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], {
+// Types are checked by `npm run typecheck` and by the tests: emitting alone takes half as long, and gives the same.
+const compiled = spawnSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--noCheck'], {
   cwd: root,
   stdio: 'inherit',
 })
