@@ -31,6 +31,7 @@ export function logNotice(log: Logger<never>, notice: Notice): void {
   else if (type.endsWith('-waiting')) log.warn(fields, `${type}: it goes on by itself when this has passed`)
   else if (type.endsWith('-resumed')) log.info(fields, type)
   else if (type === 'restoring') log.info(fields, type)
+  else if (type === 'reset') log.warn(fields, `${type}: what this folder held was reset; its tables are filled anew from the topics`)
   else if (type === 'sink-failed') log.warn(fields, `${type}: it is tried again`)
   else if (type === 'migrating' || (notice.type === 'recovering' && notice.done === 0)) log.info(fields, type)
   else if (notice.type === 'request' && notice.error) log.warn(fields, type)

@@ -88,6 +88,9 @@ function printNotice(notice: Notice, say: (line: string) => void, told: Set<stri
       if (!told.has(notice.table)) say(`writing into ${notice.table} failed, it is tried again: ${notice.error.message}`)
       told.add(notice.table)
       return
+    case 'reset':
+      say(`what was computed as ${notice.before} has been reset: the tables are filled anew from the topics, as ${notice.lineage}`)
+      return
     case 'migrating':
     case 'request':
       return

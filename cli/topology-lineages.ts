@@ -1,6 +1,7 @@
 // packmill topology replay and reset: what came in computed anew, beside what is live or in its place. Owns what is asked and printed.
 import { type Command, InvalidArgumentError } from 'commander'
 import type { Config } from '../config/index.ts'
+import type { KafkaResetPlan } from '../services/process/kafka-reset.ts'
 import type { ResetPlan } from '../services/process/reset.ts'
 import { addDataOptions, addExamples, addJsonOption, type DataOptions, resolveConfig } from './common-options.ts'
 import { interrupt } from './interrupt.ts'
@@ -38,7 +39,7 @@ export function addLineageCommands(topology: Command, known: readonly string[]):
     .exitOverride()
   const reset = topology
     .command('reset')
-    .description('delete what was computed, live or of a lineage, and say first what that is; what came in stays (not on Kafka)')
+    .description('delete what was computed, live or of a lineage, and say first what that is; what came in stays')
   reset
     .argument('<name>', `which: ${known.join(', ')}`, (name) => nameOf(name, known))
     .option('--lineage <name>', 'this lineage, and not what is live')
@@ -55,7 +56,7 @@ export function addLineageCommands(topology: Command, known: readonly string[]):
   ] as const
   const resets = [
     ['packmill topology reset clickstream', 'what a reset would delete'],
-    ['packmill topology reset clickstream --yes', 'delete it; the next start computes it anew from the log'],
+    ['packmill topology reset clickstream --yes', 'delete it; the next start computes it anew from the log, or from events.raw on Kafka'],
     ['packmill topology reset clickstream --lineage gap20 --yes', 'delete a replay'],
   ] as const
   addExamples(addJsonOption(addDataOptions(replay)), replays)
@@ -108,30 +109,63 @@ async function runReplay(_name: string, options: ReplayOptions): Promise<void> {
   }
 }
 
-async function runReset(_name: string, options: ResetOptions): Promise<void> {
+async function runReset(name: string, options: ResetOptions): Promise<void> {
   const { config } = await resolveConfig(options)
   requireData(config)
-  const [{ planLineageReset, planReset, resetFolder, resetLineage }, { knownLineage }, { folderMeta }] = await Promise.all([
-    import('../services/process/reset.ts'),
+  const [{ knownLineage }, { folderMeta }, { isOnKafka }] = await Promise.all([
     import('../services/process/lineages.ts'),
     import('../services/process/data-folder.ts'),
+    import('../services/process/stopped-source.ts'),
   ])
-  const { topology } = folderMeta(config.data)
-  if (topology !== undefined) throw new OwnTopologyError(topology)
-  if (config.kafka.brokers.length > 0) throw new KafkaResetError()
+  const meta = folderMeta(config.data)
+  if (meta.topology !== undefined) throw new OwnTopologyError(meta.topology)
   const lineage = options.lineage === undefined ? undefined : knownLineage(config.data, options.lineage)
-  const plan = lineage === undefined ? await advised(planReset(config.data)) : planLineageReset(lineage)
+  const resets = await (isOnKafka(config.data, meta, config) ? kafkaReset : embeddedReset)(config, name, lineage)
+  const plan = await advised(resets.plan())
   const { yes = false, json } = options
   if (!json) console.log(asText(plan, yes))
-  if (yes) {
-    if (lineage !== undefined) resetLineage(lineage)
-    else await resetFolder(config.data, await clickstreamOf(config))
-  }
-  if (json) console.log(JSON.stringify({ ...plan, deleted: yes }, null, 2))
-  else if (yes) console.log(lineage === undefined ? '\nDone. The next start (packmill up) computes it anew.' : '\nDone.')
-  else {
+  const left = yes ? await advised(resets.reset()) : []
+  if (json) console.log(JSON.stringify({ ...plan, deleted: yes, ...(left.length > 0 && { left }) }, null, 2))
+  else if (yes) {
+    for (const line of left) console.log(`\nCould not be deleted, and is in nobody's way: ${line}`)
+    console.log(lineage === undefined ? '\nDone. The next start (packmill up) computes it anew.' : '\nDone.')
+  } else {
     console.log('\nNothing was deleted: say --yes.')
     process.exitCode = 1
+  }
+}
+
+/** Of what is live, or of the lineage with this folder. `reset` resolves with what could not be deleted and is in nobody's way. */
+interface Reset {
+  plan(): Promise<ResetPlan | KafkaResetPlan>
+  reset(): Promise<string[]>
+}
+
+async function embeddedReset(config: Config, _name: string, lineage: string | undefined): Promise<Reset> {
+  const { planLineageReset, planReset, resetFolder, resetLineage } = await import('../services/process/reset.ts')
+  if (lineage === undefined)
+    return {
+      plan: () => planReset(config.data),
+      async reset() {
+        await resetFolder(config.data, await clickstreamOf(config))
+        return []
+      },
+    }
+  return {
+    plan: async () => planLineageReset(lineage),
+    async reset() {
+      resetLineage(lineage)
+      return []
+    },
+  }
+}
+
+async function kafkaReset(config: Config, name: string, lineage: string | undefined): Promise<Reset> {
+  const { planKafkaLineageReset, planKafkaReset, resetLineageOnKafka, resetOnKafka } = await import('../services/process/kafka-reset.ts')
+  if (lineage === undefined) return { plan: () => planKafkaReset(config, name), reset: async () => (await resetOnKafka(config, name)).left }
+  return {
+    plan: () => planKafkaLineageReset(config, name, lineage),
+    reset: async () => (await resetLineageOnKafka(config, name, lineage)).left,
   }
 }
 
@@ -143,14 +177,33 @@ async function clickstreamOf(config: Config) {
   return clickstream(clickstreamSettings(config))
 }
 
-function asText({ deletes, events, missing }: ResetPlan, yes: boolean): string {
-  const lines = [
-    yes ? 'deletes:' : 'would delete:',
-    formatTable(deletes.map(({ path, what, bytes }) => [`  ${path}`, formatBytes(bytes), what])),
-  ]
+function asText(plan: ResetPlan | KafkaResetPlan, yes: boolean): string {
+  const { deletes, events, missing } = plan
+  const kafka = 'topics' in plan ? plan : undefined
+  const topics = (kafka?.topics ?? []).map(({ topic, how, partitions, records }) => [
+    `  ${topic}`,
+    `${formatCount(records)} records`,
+    how === 'emptied'
+      ? `${partitions} partitions are emptied; the topic stays, its offsets go on`
+      : `the topic, of ${partitions} partitions`,
+  ])
+  const groups = (kafka?.groups ?? []).map((group) => [`  ${group}`, '', 'consumer group that shows positions'])
+  const parts = deletes.map(({ path, what, bytes }) => [`  ${path}`, formatBytes(bytes), what])
+  const lines = [yes ? 'deletes:' : 'would delete:', formatTable([...topics, ...groups, ...parts])]
+  if (kafka?.next) {
+    lines.push(
+      `What came in, and what is known of imports, stays. What is computed now is ${kafka.computed}, what the next start computes ${kafka.next}.`,
+    )
+    lines.push('Other data folders on these topics forget their tables at their next start, and fill them anew.')
+  }
   if (events > 0) lines.push(`${formatCount(events)} events are in the log, and are computed anew.`)
-  if (missing > 0)
-    lines.push(`${formatCount(missing)} older events are not in the log any more (log.retentionMs): what the tables have of them is lost.`)
+  if (missing > 0) {
+    const from = kafka?.completeFromMs === undefined ? '' : ` All are there from ${new Date(kafka.completeFromMs).toISOString()} on.`
+    const setting = kafka ? 'retention of events.raw' : 'log.retentionMs'
+    lines.push(
+      `${formatCount(missing)} older events are not in the log any more (${setting}): what the tables have of them is lost.${from}`,
+    )
+  }
   return lines.join('\n')
 }
 
@@ -164,15 +217,6 @@ async function advised<T>(work: Promise<T>): Promise<T> {
       code: 'DATA_LOCKED',
       advice: 'Stop that process first (Ctrl-C, or SIGTERM): the log must stand still meanwhile. Start it again afterwards.',
     })
-  }
-}
-
-class KafkaResetError extends Error {
-  readonly code = 'RESET_ON_KAFKA'
-  readonly advice =
-    'Compute it anew beside, in topics of its own: packmill topology replay clickstream --from earliest --lineage NAME. Of a lineage that is not needed any more, delete the topics NAME.* (after kafka.topicPrefix) with kafka-topics --delete, and its folder lineages/NAME.'
-  constructor() {
-    super('what was computed is on topics that others may have read, and is not deleted under them')
   }
 }
 

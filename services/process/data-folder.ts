@@ -79,7 +79,9 @@ export function dataFolder(folder: string, partitions: number, { topology, kafka
     throw new EngineError(
       'RESET_UNFINISHED',
       `a reset of ${folder} was broken off`,
-      'Run `packmill topology reset clickstream --yes` again: it goes on. What came in is whole.',
+      meta.kafka
+        ? `Run \`packmill topology reset clickstream --lineage ${meta.lineage} --yes\` again, in the data folder that it replays: it goes on.`
+        : 'Run `packmill topology reset clickstream --yes` again: it goes on. What came in is whole.',
     )
   if (meta.partitions !== partitions)
     throw new EngineError(
@@ -99,7 +101,7 @@ export const newMember = ({ cluster, topicPrefix }: FolderUse['kafka'] & object)
 })
 
 /** State and tables are of one log: with another, offsets would mean other records. */
-function refuseOtherLog(folder: string, was: FolderMeta['kafka'], now: FolderUse['kafka']): void {
+export function refuseOtherLog(folder: string, was: FolderMeta['kafka'], now: FolderUse['kafka']): void {
   if (was === undefined && now === undefined) return
   const advice = 'Set kafka.brokers and kafka.topicPrefix as they were, or choose another folder with --data.'
   if (was === undefined) throw new EngineError('DATA_LOG', `${folder} has its log in it, and kafka.brokers is set`, advice)

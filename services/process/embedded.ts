@@ -79,6 +79,8 @@ export type Notice =
   /** A write that is tried again. */
   | { type: 'sink-failed'; table: string; error: Error }
   | { type: 'migrating'; name: string }
+  /** On Kafka: what the folder held was reset from elsewhere; its tables are filled anew from the topics. */
+  | { type: 'reset'; lineage: string; before: string }
   /** Of a guest: once when it begins, and with its time when it has ended. */
   | { type: 'request'; id: string; request: string; ms?: number; error?: Error }
 
@@ -199,6 +201,7 @@ export class Embedded {
     const meta = onKafka?.meta ?? dataFolder(folder, config.log.partitions)
     const { partitions, lineage: inputs } = meta
     const lineage = computedIn(meta)
+    if (onKafka?.forgot !== undefined) onNotice({ type: 'reset', lineage, before: onKafka.forgot })
     const all = Array.from({ length: partitions }, (_, partition) => partition)
     // What a person decided about all partitions is done to all of them.
     const isShared = onKafka !== undefined && !options.upgrade

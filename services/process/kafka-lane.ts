@@ -19,6 +19,7 @@ import { realFiles } from '../../stores/files/real-files.ts'
 import { type KafkaLog, openKafkaLog } from '../../stores/kafka/kafka-log.ts'
 import { openKafkaState, type RestoreProgress } from '../../stores/kafka/kafka-state.ts'
 import { taskView } from '../../stores/kafka/task-view.ts'
+import { beginPartition } from './begin-partition.ts'
 import type { KafkaPlace, LaneSetup } from './lane-protocol.ts'
 
 /** Of what a lane is started with. */
@@ -252,14 +253,21 @@ export class KafkaLane {
     const folder = join(setup.folder, 'state', lineage, `${stage.name}-${partition}`)
     await realFiles.makeFolder(folder)
     const name = `task.${lineage}.${stage.name}.${stage.topic}.${partition}`
-    const { log, store } = await both(
-      openKafkaLog({ ...kafka.log, durableOnly: true }),
+    const opened = await both(
+      openKafkaLog({ ...kafka.log, durableOnly: true, mustExist: true }),
       openKafkaState({
         ...{ connection: kafka.log.connection, namespace: kafka.log.namespace, replication: kafka.log.replication },
-        ...{ name, folder, partitions: kafka.partitions },
+        ...{ name, folder, partitions: kafka.partitions, mustExist: true },
         onRestoring: (progress) => onRestoring(partition, progress),
       }),
     )
+    const { log, store } = opened
+    try {
+      await beginPartition(opened, stage, { name, lineage, code, partition })
+    } catch (error) {
+      for (const one of [store, log]) await one.close().catch(() => undefined)
+      throw error
+    }
     const acceptFrom = accept === 'all' ? 0 : accept?.find(([one]) => one === partition)?.[1]
     const view = taskView(log, { topic: stage.topic, partition })
     const bounds = {

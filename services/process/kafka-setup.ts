@@ -10,9 +10,13 @@ import type { TopicPartition } from '../../engine/log/contract.ts'
 import { TOPICS } from '../../model/rows.ts'
 import { clusterId } from '../../stores/kafka/cluster-id.ts'
 import { ensureTopics } from '../../stores/kafka/ensure-topics.ts'
+import { KafkaError } from '../../stores/kafka/kafka-error.ts'
 import { type KafkaLog, type KafkaLogOptions, openKafkaLog } from '../../stores/kafka/kafka-log.ts'
+import { Names } from '../../stores/kafka/names.ts'
 import type { JournalLog } from '../../stores/log/journal-log.ts'
+import { newestComputed, receiptsOf, stageOf } from './computed-lineage.ts'
 import { computedIn, dataFolder, type FolderMeta, folderMeta, LIVE } from './data-folder.ts'
+import { goOnWith } from './forget-computed.ts'
 import type { LagLog } from './lag.ts'
 import { partitionsOf } from './partitions-of.ts'
 
@@ -33,28 +37,52 @@ export function kafkaLogOptions(config: Config, lineage: string): KafkaLogOption
   }
 }
 
+export interface OnKafka {
+  meta: FolderMeta
+  log: KafkaLogOptions
+  /** The folder held what was computed as this, which was reset meanwhile: it begins anew, from the topics. */
+  forgot?: string
+}
+
 /**
- * Topics made and checked, the folder made or found to be of this log. Errors: KAFKA_TOPIC_WRONG, KAFKA_UNAVAILABLE and the like; DATA_LOG, PARTITIONS_FIXED and
- * the like.
+ * Topics made and checked, the folder made or found to be of this log, and of what is computed on it now. Errors: KAFKA_TOPIC_WRONG, KAFKA_UNAVAILABLE and the like;
+ * DATA_LOG, PARTITIONS_FIXED and the like.
  */
-export async function openOnKafka(config: Config, topology: string): Promise<{ meta: FolderMeta; log: KafkaLogOptions }> {
+export async function openOnKafka(config: Config, topology: string): Promise<OnKafka> {
   const { data: folder, kafka } = config
   const isKnown = existsSync(join(folder, 'packmill.json'))
-  const { lineage, computed } = isKnown ? lineagesOf(folderMeta(folder)) : { lineage: LIVE, computed: LIVE }
+  const { lineage, computed: known } = isKnown ? lineagesOf(folderMeta(folder)) : { lineage: LIVE, computed: LIVE }
   const log = kafkaLogOptions(config, lineage)!
   const use = { kafka: { cluster: await clusterId(log.connection), topicPrefix: kafka.topicPrefix } }
   const { partitions } = config.log
   // What does not fit is said before anything is made; a first start that the topics refuse leaves no folder.
   if (isKnown) dataFolder(folder, partitions, use)
+  let computed = lineage
   await ensureTopics({
     ...log,
     topics: Object.values(TOPICS).map((topic) => ({ topic, partitions: partitionsOf(topic, partitions) })),
-    stages: [{ name: `task.${computed}.${topology}.${TOPICS.raw}`, partitions }],
+    stages(there) {
+      const names = new Names(log)
+      const newest = newestComputed(lineage, topology, there, names)
+      // What it holds would be taken for what is computed from an empty beginning.
+      if (newest === undefined && existsSync(join(folder, 'log'))) throw topicsGone(folder, receiptsOf(known, topology, names))
+      computed = newest ?? lineage
+      return [{ name: stageOf(computed, topology), partitions }]
+    },
     retentionMs: config.log.retentionMs,
     retentionBytes: CHECKPOINTS_KEPT * config.engine.checkpointBytes,
   })
-  return { meta: dataFolder(folder, partitions, use), log }
+  const meta = dataFolder(folder, partitions, use)
+  if (computedIn(meta) === computed) return { meta, log }
+  return { meta: goOnWith(folder, meta, computed), log, ...(isKnown && { forgot: known }) }
 }
+
+const topicsGone = (folder: string, topic: string) =>
+  new KafkaError(
+    'KAFKA_TOPIC_MISSING',
+    `${folder} holds what was computed with the topic ${topic}, and that is gone`,
+    'Where its lineage was deleted (packmill topology reset --lineage, from another data folder), delete this folder too. Else choose another one with --data: it is filled from the topics.',
+  )
 
 const lineagesOf = (meta: FolderMeta) => ({ lineage: meta.lineage, computed: computedIn(meta) })
 

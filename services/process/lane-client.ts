@@ -29,8 +29,8 @@ export interface LaneMeans {
   nowMs?: () => number
 }
 
-/** Other code than that of the last epochs: a person decides (packmill upgrade). */
-const NEEDS_DECISION: ReadonlySet<string> = new Set(['UPGRADE_DIVERGED', 'CODE_CHANGED'])
+/** Other code than that of the last epochs, or a reset that was broken off: a person decides (packmill upgrade, packmill topology reset). */
+const NEEDS_DECISION: ReadonlySet<string> = new Set(['UPGRADE_DIVERGED', 'CODE_CHANGED', 'RESET_UNFINISHED'])
 /** Looks within stallMs: a process that was suspended as a whole has not looked meanwhile. */
 const LOOKS = 4
 const BUDGET_MS = 3_600_000

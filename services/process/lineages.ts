@@ -6,6 +6,7 @@ import type { Config } from '../../config/index.ts'
 import { EngineError } from '../../engine/errors.ts'
 import type { Log, TopicPartition } from '../../engine/log/contract.ts'
 import { TOPICS } from '../../model/rows.ts'
+import { isReserved } from './computed-lineage.ts'
 import { FOLDER_FORMAT, folderMeta, newMember, writeMeta } from './data-folder.ts'
 import { receivedAt } from './received-at.ts'
 import { withSource } from './stopped-source.ts'
@@ -70,7 +71,7 @@ async function timesAt(log: Pick<Log, 'reader'>, at: TopicPartition, offset: num
 export function beginLineage(
   data: string,
   asked: { name: string; sinceMs: number; partitions: number },
-  { completeFromMs, newestMs }: Replayable,
+  { completeFromMs, newestMs, records }: Replayable,
 ): string {
   const { name, sinceMs, partitions } = asked
   checkLineage(data, name)
@@ -85,7 +86,14 @@ export function beginLineage(
       `Say the same to go on with it, choose another name, or delete it first: packmill topology reset clickstream --lineage ${name}`,
     )
   }
-  if (newestMs === undefined || sinceMs > newestMs)
+  if (isReserved(name))
+    throw new EngineError(
+      'LINEAGE_NAME',
+      `${name} is what a reset of ${name.replace(/-\d+$/, '')} may call what is computed anew`,
+      'Choose a name that does not end in - and a number.',
+    )
+  // Events of foreign producers may not say when they were received: they are in every replay.
+  if (records === 0 || (newestMs !== undefined && sinceMs > newestMs))
     throw new EngineError(
       'REPLAY_NOTHING',
       newestMs === undefined ? `the log of ${data} has no events` : `the newest event was received at ${instant(newestMs)}`,

@@ -12,14 +12,19 @@ export interface EnsureTopicsOptions extends KafkaNames {
   connection: KafkaConnection
   /** Topics of data, as the topology names them, with their partitions. */
   topics: readonly { topic: string; partitions: number }[]
-  /** Stages whose tasks claim names: `task.<lineage>.<stage>.<topic>`, without the partition. */
-  stages?: readonly { name: string; partitions: number }[]
+  /** Stages whose tasks claim names: `task.<lineage>.<stage>.<topic>`, without the partition. Or what they are by the topics that are there. */
+  stages?: readonly StageTopics[] | ((there: ReadonlySet<string>) => readonly StageTopics[])
   /** What recovery may need of a topic of data: records of the last so many ms … */
   retentionMs: number
   /** … and bytes of a partition, such as a few times checkpointBytes. */
   retentionBytes: number
   /** Replicas of topics that are made; default: the broker's. */
   replication?: number
+}
+
+export interface StageTopics {
+  name: string
+  partitions: number
 }
 
 /** Of every topic: a batch of ours, and a foreign one of the default size. */
@@ -69,10 +74,15 @@ export async function ensureTopics(options: EnsureTopicsOptions): Promise<string
   const admin = kafkaClient(connection).admin({ retry: RETRY })
   try {
     await admin.connect()
-    const plans = plan(options)
-    const there = new Set(await admin.listTopics())
-    const missing = plans.filter(({ topic }) => !there.has(topic))
-    for (const { topic, partitions, config } of missing) await makeTopic(admin, { topic, partitions, replication, config })
+    let plans: Plan[] = []
+    // Who has made any looks again: it may have slept before, and a reset has put other stages in the place of those.
+    for (let isWhole = false; !isWhole; ) {
+      const there = new Set(await admin.listTopics())
+      plans = plan(options, there)
+      const missing = plans.filter(({ topic }) => !there.has(topic))
+      for (const { topic, partitions, config } of missing) await makeTopic(admin, { topic, partitions, replication, config })
+      isWhole = missing.length === 0
+    }
     const findings: Finding[] = []
     // Those that were just made, too: what they keep for how long is the broker's default.
     const [counts, settings] = await Promise.all([countsOf(admin, plans), settingsOf(admin, plans)])
@@ -88,7 +98,7 @@ export async function ensureTopics(options: EnsureTopicsOptions): Promise<string
   }
 }
 
-function plan(options: EnsureTopicsOptions): Plan[] {
+function plan(options: EnsureTopicsOptions, there: ReadonlySet<string>): Plan[] {
   const names = new Names(options)
   const { topics, stages = [], retentionMs, retentionBytes } = options
   const data = topics.map(({ topic, partitions }): Plan => {
@@ -101,7 +111,7 @@ function plan(options: EnsureTopicsOptions): Plan[] {
     const config = { 'cleanup.policy': 'delete', 'max.message.bytes': String(MESSAGE_BYTES_MIN) }
     return { topic: names.data({ topic, partition: 0 }).topic, partitions, isData: true, config, rules }
   })
-  const own = stages.flatMap(({ name, partitions }): Plan[] => [
+  const own = (typeof stages === 'function' ? stages(there) : stages).flatMap(({ name, partitions }): Plan[] => [
     {
       topic: names.receipts(`${name}.0`).topic,
       partitions,

@@ -63,6 +63,12 @@ export class KafkaClaim<R extends LogReceipt> implements Claim<R> {
     await this.end()
   }
 
+  /** Gives the name up for good: who claims it from now on is told which lineage goes on in its place. */
+  async retire(successor: string): Promise<void> {
+    await this.transact([], { is: 'retired', for: successor })
+    await this.end()
+  }
+
   async holds(): Promise<boolean> {
     return !this.over && (await this.options.ledger.isOurs())
   }

@@ -11,6 +11,12 @@ const CODES = {
   KAFKA_UNAUTHENTICATED: { retryable: false },
   KAFKA_UNAUTHORIZED: { retryable: false },
   KAFKA_TOPIC_MISSING: { retryable: false },
+  /** What was computed is being given up (packmill topology reset), or that was broken off. */
+  RESET_UNFINISHED: { retryable: false },
+  /** Somebody works on what a reset would delete. */
+  RESET_AT_WORK: { retryable: false },
+  /** The broker deletes no topics, or takes too long for it. */
+  KAFKA_DELETION_REFUSED: { retryable: false },
   /** A topic is not as it must be: partitions, cleanup policy, retention, size of messages. */
   KAFKA_TOPIC_WRONG: { retryable: false },
   KAFKA_RECORD_TOO_LARGE: { retryable: false },

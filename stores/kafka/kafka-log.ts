@@ -11,7 +11,7 @@ import { RECEIPTS_CONFIG } from './ensure-topics.ts'
 import { KafkaClaim } from './kafka-claim.ts'
 import { type KafkaConnection, kafkaClient, RETRY } from './kafka-client.ts'
 import { KafkaCluster } from './kafka-cluster.ts'
-import { kafkaError } from './kafka-error.ts'
+import { KafkaError, kafkaError } from './kafka-error.ts'
 import { KafkaReader } from './kafka-reader.ts'
 import { Ledger } from './ledger.ts'
 import { type KafkaNames, Names } from './names.ts'
@@ -28,6 +28,8 @@ export interface KafkaLogOptions extends KafkaNames {
   transactionTimeoutMs?: number
   /** Commits resolve when they are durable, and visible() says when they can be read: for tasks, which read nothing that they have written. */
   durableOnly?: boolean
+  /** Topics of receipts are there, or nothing is claimed: for tasks, whose start has made them. */
+  mustExist?: boolean
 }
 
 const TRANSACTION_TIMEOUT_MS = 60_000
@@ -78,6 +80,27 @@ export class KafkaLog implements Log {
   }
 
   async claim<R extends LogReceipt = LogReceipt>(name: string, input?: TopicPartition, again = false): Promise<Claim<R>> {
+    const { claim, successor } = await this.take<R>(name, input, again)
+    if (successor !== undefined) {
+      await claim.end()
+      throw resetUnfinished(name, successor)
+    }
+    await claim.writeDown()
+    return claim
+  }
+
+  /** Gives a name up for another lineage: its owner is fenced, and whoever claims it from now on is refused (RESET_UNFINISHED). May be done again. */
+  async retire(name: string, successor: string): Promise<void> {
+    const { claim } = await this.take(name)
+    await claim.retire(successor)
+  }
+
+  /** A claim that is not written down yet; `successor`: of a name that was given up. */
+  private async take<R extends LogReceipt>(
+    name: string,
+    input?: TopicPartition,
+    again = false,
+  ): Promise<{ claim: KafkaClaim<R>; successor: string | undefined }> {
     const { kafka, names, cluster, written } = this
     const at = names.receipts(name)
     const making = async () =>
@@ -88,6 +111,7 @@ export class KafkaLog implements Log {
         partitions: input ? await cluster.partitions(names.data(input).topic) : 1,
         replication: this.options.replication,
         config: RECEIPTS_CONFIG,
+        mustExist: this.options.mustExist,
       })
     // Fence, then read (protocol 15, 17).
     const fencing = TransactionalProducer.open({
@@ -128,8 +152,7 @@ export class KafkaLog implements Log {
       },
     })
     this.claims.add(claim as unknown as KafkaClaim<never>)
-    await claim.writeDown()
-    return claim
+    return { claim, successor: ledger.successor }
   }
 
   reader(at: TopicPartition): KafkaReader {
@@ -235,3 +258,10 @@ export class KafkaLog implements Log {
     for (const [group, at, position] of this.positions.values()) this.show(group, at, position)
   }
 }
+
+const resetUnfinished = (name: string, successor: string): KafkaError =>
+  new KafkaError(
+    'RESET_UNFINISHED',
+    `${name} was given up for ${successor} by packmill topology reset, which is under way or was broken off`,
+    'Start again when it has ended. Where it was broken off, run `packmill topology reset clickstream --yes` again: it does it anew. What came in is whole.',
+  )

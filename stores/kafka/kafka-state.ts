@@ -43,6 +43,8 @@ export interface KafkaStateOptions extends KafkaNames {
   /** Partitions that the changelog's topic is made with. */
   partitions?: number
   replication?: number
+  /** The changelog's topic is there, or nothing is opened: a start has made it. */
+  mustExist?: boolean
   /** Of the local cache; may be deleted while nobody has it open. */
   folder: string
   /** A checkpoint that is open for longer is aborted by the broker. Default 15 min, which is also the most a broker allows unless told otherwise. */
@@ -107,9 +109,9 @@ export class KafkaState implements StateStore {
   }
 
   async open(): Promise<void> {
-    const { partitions = 1, replication } = this.options
+    const { partitions = 1, replication, mustExist } = this.options
     const { cluster, at } = this
-    const making = this.withAdmin((admin) => makeOwnTopic({ cluster, admin, at, partitions, replication, config: STATE_CONFIG }))
+    const making = this.withAdmin((admin) => makeOwnTopic({ cluster, admin, at, partitions, replication, config: STATE_CONFIG, mustExist }))
     const [made, opened] = await Promise.allSettled([making, this.newProducer()])
     if (opened.status === 'fulfilled') this.producer = opened.value
     for (const result of [made, opened]) if (result.status === 'rejected') throw result.reason

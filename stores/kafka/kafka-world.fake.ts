@@ -46,11 +46,11 @@ export const block = ({ topic, partition }: TopicPartition, ...lines: string[]):
   bytes: Buffer.from(lines.map((line) => `${line}\n`).join('')),
 })
 
-/** Every line of a partition, with its offset. */
+/** Every line of a partition that is there, with its offset. */
 export async function linesOf(log: Log, at: TopicPartition): Promise<[number, string][]> {
   const reader = log.reader(at)
   const found: [number, string][] = []
-  for (let next = 0; ; ) {
+  for (let next = (await log.bounds(at)).start; ; ) {
     const read = await reader.read(next, 1 << 20)
     for (const { baseOffset, pos, length } of read.blocks) {
       const lines = Buffer.from(read.bytes.subarray(pos, pos + length))

@@ -13,6 +13,8 @@ export type LedgerRecord<R extends LogReceipt = LogReceipt> =
   | { is: 'claim'; owner: string; count: number }
   | { is: 'receipt'; receipt: R }
   | { is: 'release' }
+  /** The name was given up for another (packmill topology reset): nobody claims it any more. */
+  | { is: 'retired'; for: string }
 
 const FETCH_BYTES = 4 << 20
 /** A marker is written milliseconds after its transaction was decided. */
@@ -36,6 +38,8 @@ export class Ledger<R extends LogReceipt> {
   /** Claims since the last commit or release. */
   count = 0
   last: R | undefined
+  /** The lineage that it was given up for. */
+  successor: string | undefined
   /** The position behind what was read and written here. */
   position = 0
   private readonly options: LedgerOptions
@@ -80,15 +84,17 @@ export class Ledger<R extends LogReceipt> {
   apply(record: LedgerRecord<R>, offset: number): void {
     if (record.is === 'claim') this.count = record.count
     else this.count = 0
+    if (record.is === 'retired') this.successor = record.for
     if (record.is !== 'receipt') return
     this.last = record.receipt
     this.receipts.push({ epoch: record.receipt.epoch, offset })
   }
 
-  /** Whether nobody has claimed the name after `this.position`. */
+  /** Whether nobody has claimed the name after `this.position`, or given it up. */
   async isOurs(): Promise<boolean> {
     try {
-      for await (const { record } of this.read(this.position)) if (record.is === 'claim' && record.owner !== this.owner) return false
+      for await (const { record } of this.read(this.position))
+        if (record.is === 'retired' || (record.is === 'claim' && record.owner !== this.owner)) return false
       return true
     } catch (error) {
       // Whoever is there now has deleted what was read last.

@@ -18,6 +18,17 @@ function place(name: string): { group: string; partition: number } {
 const legal = (name: string): string =>
   name.replace(/_/g, '__').replace(/[^a-zA-Z0-9._-]/g, (character) => `_${character.codePointAt(0)!.toString(16)}_`)
 
+/** The beginning of a name: task.main.…, import.main.…, sink.main.… */
+export interface OwnedBy {
+  kind: string
+  lineage: string
+}
+
+const ownedBy = (name: string): OwnedBy => {
+  const [kind, lineage = ''] = name.split('.', 2)
+  return { kind, lineage }
+}
+
 export class Names {
   private readonly topicPrefix: string
   private readonly namespace: string
@@ -41,6 +52,21 @@ export class Names {
   state(name: string): TopicPartition {
     const { group, partition } = place(name)
     return { topic: `${this.namespace}.state.${legal(group)}`, partition }
+  }
+
+  /** Of a topic of receipts or of state: of which kind of name, and which lineage it is. Undefined for all other topics. */
+  ownOf(topic: string): OwnedBy | undefined {
+    for (const group of ['receipts', 'state']) {
+      const before = `${this.namespace}.${group}.`
+      if (topic.startsWith(before)) return ownedBy(topic.slice(before.length))
+    }
+    return undefined
+  }
+
+  /** The same of a group: of shown positions, or of members. */
+  groupOf(group: string): OwnedBy | undefined {
+    const before = `${this.namespace}.`
+    return group.startsWith(before) ? ownedBy(group.slice(before.length).replace(/^members\./, '')) : undefined
   }
 
   transactionalId(name: string, of: 'log' | 'state'): string {
