@@ -90,7 +90,8 @@ export function kafkaClient(
     logCreator: () => () => undefined,
   }
   if (tls) config.ssl = { ...(tls.ca && { ca: [tls.ca] }), ...(tls.cert && { cert: tls.cert }), ...(tls.key && { key: tls.key }) }
-  if (sasl) config.sasl = sasl as SASLOptions
+  // A copy: kafkajs puts functions of its own into it, and a connection is sent to threads.
+  if (sasl) config.sasl = { ...sasl } as SASLOptions
   config.socketFactory = socketFactory(onSocket)
   return new Client(config)
 }

@@ -217,7 +217,10 @@ describe.runIf(server)('A door with a password', () => {
   const { saslBroker, tlsBroker, caPath } = server ?? { saslBroker: '', tlsBroker: '', caPath: '' }
 
   it.each(['plain', 'scram-sha-256', 'scram-sha-512'] as const)('%s lets the user in, and no other', async (mechanism) => {
-    await open({ brokers: [saslBroker], sasl: { mechanism, ...USER } })
+    const connection = { brokers: [saslBroker], sasl: { mechanism, ...USER } }
+    await open(connection)
+    // It was let in, and is sent to the threads of lanes and sinks as it is: kafkajs has put nothing into it.
+    expect(structuredClone(connection)).toEqual({ brokers: [saslBroker], sasl: { mechanism, ...USER } })
     const tls = { ca: readFileSync(caPath, 'utf8') }
     await open({ brokers: [tlsBroker], sasl: { mechanism, ...USER }, tls })
     await expect(open({ brokers: [saslBroker], sasl: { mechanism, ...USER, password: 'wrong' } })).rejects.toMatchObject({
