@@ -8,7 +8,8 @@
 // 2. Made: the newest lineage with a topic of receipts is what every start computes (computed-lineage.ts). So before, all of it is refused, and the reset is done anew;
 //    from there on all of it is done, and what is left over is only in the way. There is no state between the two, and none in which receipts and results differ.
 // 3. Results are emptied, their topics stay, with their settings: offsets go on, so whoever reads them, and had come to the end, reads what comes then, and nobody's
-//    position means another record than before. The door's own late events (partition `log.partitions` of events.late) stay: nothing computes them again.
+//    position means another record than before. The door's own late events (partition `log.partitions` of events.late) stay: nothing computes them again. They are
+//    emptied up to where they ended when all owners were fenced and nothing else was computed yet: a reset that sleeps through another one takes nothing of what follows.
 // 4. The topics of before go last. Whoever slept through all of it finds no ledger to claim, and does not make one (stores/kafka/own-topic.ts).
 // 5. Another data folder sees at its next start that it holds what is not computed any more, and begins anew (kafka-setup.ts).
 import type { Admin } from 'kafkajs'
@@ -80,7 +81,16 @@ export async function resetOnKafka(config: Config, topology: string): Promise<{ 
     } finally {
       await retiring.close()
     }
-    for (const { topic, partitions } of emptied) await emptyTopic(admin, topic, partitions)
+    const ends = await Promise.all(emptied.map(({ topic }) => offsets(admin, topic)))
+    if (newestComputed(meta.lineage, topology, await admin.listTopics(), of.names) !== computed) throw anotherReset(computed)
+    for (const [i, { topic, partitions }] of emptied.entries()) {
+      const before = ends[i].filter(({ partition }) => partitions.includes(partition))
+      await emptyTopic(
+        admin,
+        topic,
+        before.map(({ partition, high }) => ({ partition, offset: String(high) })),
+      )
+    }
     const stages = [{ name: stageOf(next, topology), partitions: meta.partitions }]
     await ensureTopics({ ...log, topics: [], stages, retentionMs: 0, retentionBytes: 0 })
     const left = await cleared(of)
@@ -214,8 +224,14 @@ async function groupsCleared(admin: Admin, groups: readonly string[]): Promise<s
     await admin.deleteGroups([...groups])
     return []
   } catch (error) {
-    return [`consumer groups: ${(error as Error).message} (${groups.join(', ')})`]
+    return [`consumer groups (${reasonOf(error)}): ${groups.join(', ')}`]
   }
+}
+
+/** kafkajs hides what the broker said of each group. */
+function reasonOf(error: unknown): string {
+  const { groups, cause, message } = error as Error & { groups?: { error?: Error }[] }
+  return groups?.[0]?.error?.message ?? (cause ? reasonOf(cause) : message)
 }
 
 async function refuseMembers(admin: Admin, group: string): Promise<void> {
@@ -232,6 +248,13 @@ async function refuseMembers(admin: Admin, group: string): Promise<void> {
     'Stop them first (Ctrl-C, or SIGTERM), and start them again afterwards. One that was killed, or has a kafka.groupInstanceId, counts until kafka.sessionTimeoutMs after its end.',
   )
 }
+
+const anotherReset = (computed: string) =>
+  new EngineError(
+    'RESET_AT_WORK',
+    `another reset of ${computed} has ended meanwhile`,
+    'There is nothing left to do: this one has deleted nothing.',
+  )
 
 const nothingThere = (lineage: string) =>
   new EngineError(

@@ -9,8 +9,6 @@ export type TopicDeleter = Pick<Admin, 'deleteTopics' | 'deleteTopicRecords' | '
 /** Until all replicas' brokers know of it. */
 const PATIENCE_MS = 60_000
 const PAUSE_MS = 50
-/** As an offset: all that can be read. */
-const ALL = '-1'
 
 /** Deletes nothing. Errors: KAFKA_UNAUTHORIZED, with all topics that this user may not delete; KAFKA_UNAVAILABLE. */
 export async function refuseUndeletable(admin: TopicDeleter, topics: readonly string[]): Promise<void> {
@@ -36,12 +34,16 @@ export async function refuseUndeletable(admin: TopicDeleter, topics: readonly st
     )
 }
 
-/** All committed records of these partitions; offsets go on, so that whoever has read them reads what comes next. Errors: KAFKA_UNAUTHORIZED, KAFKA_UNAVAILABLE. */
-export async function emptyTopic(admin: TopicDeleter, topic: string, partitions: readonly number[]): Promise<void> {
+/** All records before an offset of each; offsets go on, so that whoever has read them reads what comes next. Errors: KAFKA_UNAUTHORIZED, KAFKA_UNAVAILABLE. */
+export async function emptyTopic(
+  admin: TopicDeleter,
+  topic: string,
+  before: readonly { partition: number; offset: string }[],
+): Promise<void> {
   try {
     // It looks for the leaders in what it knows already.
     await admin.fetchTopicOffsets(topic)
-    await admin.deleteTopicRecords({ topic, partitions: partitions.map((partition) => ({ partition, offset: ALL })) })
+    await admin.deleteTopicRecords({ topic, partitions: [...before] })
   } catch (error) {
     throw kafkaError(causeOf(error), `deleting the records of ${topic}`)
   }

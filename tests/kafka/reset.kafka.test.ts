@@ -207,4 +207,16 @@ describe.runIf(server)('packmill topology reset on Kafka', { timeout: 120_000 },
       beginLineage(a, { name: 'wide-2', sinceMs: 0, partitions: 2 }, { completeFromMs: undefined, newestMs: 1, records: 1 }),
     ).toThrow(expect.objectContaining({ code: 'LINEAGE_NAME' }))
   })
+  test('a folder whose topics are gone is refused: what it holds would be taken for what begins anew', async () => {
+    const data = join(folder, 'left')
+    const topicPrefix = `${options.topicPrefix}gone.`
+    const { cluster } = folderMeta(a).kafka!
+    dataFolder(data, PARTITIONS, { kafka: { cluster, topicPrefix } })
+    mkdirSync(join(data, 'log'))
+    await expect(computed(data, undefined, `kafka.topicPrefix=${topicPrefix}`)).rejects.toMatchObject({ code: 'KAFKA_TOPIC_MISSING' })
+    await expect(resetOnKafka(configOf(data, `kafka.topicPrefix=${topicPrefix}`), 'clickstream')).rejects.toMatchObject({
+      code: 'RESET_NOTHING',
+    })
+    expect([...(await topics())].filter((topic) => topic.startsWith(topicPrefix))).toEqual([])
+  })
 })
