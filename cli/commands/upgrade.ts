@@ -162,7 +162,8 @@ function done({ json }: UpgradeOptions, fields: object, text: string): void {
 
 class RebuildOnKafkaError extends Error {
   readonly code = 'REBUILD_ON_KAFKA'
-  readonly advice = 'Compute it anew in topics of its own: packmill topology replay clickstream --from earliest --lineage NAME.'
+  readonly advice =
+    'Compute it anew in topics of its own (packmill topology replay clickstream --from earliest --lineage NAME), or in place of what there is (packmill topology reset clickstream).'
   constructor() {
     super('a second folder over the same topics would publish everything once more')
   }

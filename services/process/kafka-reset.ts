@@ -43,6 +43,9 @@ export interface KafkaResetPlan extends ResetPlan {
   completeFromMs?: number
 }
 
+/** Of what is live, each done for all partitions. */
+export type ResetStep = 'retired' | 'emptied' | 'made'
+
 /** What is reset, found on the brokers. */
 interface Found {
   meta: FolderMeta
@@ -67,12 +70,16 @@ export async function planKafkaReset(config: Config, topology: string): Promise<
 }
 
 /** Done, or not begun, where it rejects with RESET_AT_WORK, KAFKA_UNAUTHORIZED and the like; broken off in the middle it is done again. `left`: in words, what could not
- *  be deleted and is in nobody's way. */
-export async function resetOnKafka(config: Config, topology: string): Promise<{ left: string[] }> {
+ *  be deleted and is in nobody's way. `onStep`: for tests, which break it off there. */
+export async function resetOnKafka(
+  config: Config,
+  topology: string,
+  onStep: (step: ResetStep) => void = () => undefined,
+): Promise<{ left: string[] }> {
   const { data } = config
   return found(config, data, topology, 'live', async (of) => {
     const { admin, log, meta, computed, emptied, deleted } = of
-    await refuseUndeletable(admin, [...emptied.map(({ topic }) => topic), ...deleted])
+    await refuseUndeletable(admin, { emptied: emptied.map(({ topic }) => topic), deleted })
     const next = nextComputed(meta.lineage, computed)
     const retiring = await openKafkaLog({ ...log, mustExist: true })
     try {
@@ -81,6 +88,7 @@ export async function resetOnKafka(config: Config, topology: string): Promise<{ 
     } finally {
       await retiring.close()
     }
+    onStep('retired')
     const ends = await Promise.all(emptied.map(({ topic }) => offsets(admin, topic)))
     if (newestComputed(meta.lineage, topology, await admin.listTopics(), of.names) !== computed) throw anotherReset(computed)
     for (const [i, { topic, partitions }] of emptied.entries()) {
@@ -91,8 +99,10 @@ export async function resetOnKafka(config: Config, topology: string): Promise<{ 
         before.map(({ partition, high }) => ({ partition, offset: String(high) })),
       )
     }
+    onStep('emptied')
     const stages = [{ name: stageOf(next, topology), partitions: meta.partitions }]
     await ensureTopics({ ...log, topics: [], stages, retentionMs: 0, retentionBytes: 0 })
+    onStep('made')
     const left = await cleared(of)
     goOnWith(data, meta, next)
     return { left }
@@ -111,7 +121,7 @@ export function planKafkaLineageReset(config: Config, topology: string, folder: 
 export async function resetLineageOnKafka(config: Config, topology: string, folder: string): Promise<{ left: string[] }> {
   const left = await found(config, folder, topology, 'lineage', async (of) => {
     const { admin, meta, deleted, groups } = of
-    await refuseUndeletable(admin, deleted)
+    await refuseUndeletable(admin, { deleted })
     writeMeta(folder, { ...meta, isResetting: true })
     try {
       await deleteTopics(admin, deleted)

@@ -26,18 +26,19 @@ function broker(answers: Partial<TopicDeleter> = {}): { admin: TopicDeleter; ask
 
 test('whether topics may be deleted is asked without deleting a record; all that may not be are named', async () => {
   const { admin, asked } = broker()
-  await refuseUndeletable(admin, ['a', 'b'])
+  await refuseUndeletable(admin, { emptied: ['a'], deleted: ['b'] })
   expect(asked).toEqual(['records of a before 7', 'records of b before 7'])
 
   const refusals: Record<string, string> = { a: 'TOPIC_AUTHORIZATION_FAILED', b: 'POLICY_VIOLATION', c: 'TOPIC_AUTHORIZATION_FAILED' }
   const strict = broker({ deleteTopicRecords: ({ topic }) => Promise.reject(ofRecords(refusals[topic])) })
-  await expect(refuseUndeletable(strict.admin, ['a', 'b', 'c'])).rejects.toMatchObject({
+  await expect(refuseUndeletable(strict.admin, { emptied: ['a'], deleted: ['b', 'c'] })).rejects.toMatchObject({
     code: 'KAFKA_UNAUTHORIZED',
     message: 'this user may not delete: a, c; nothing was deleted',
     advice: expect.stringContaining('--operation Delete'),
   })
   // Compacted: nobody deletes its records, and it was past the question of who asks.
-  await refuseUndeletable(strict.admin, ['b'])
+  await refuseUndeletable(strict.admin, { deleted: ['b'] })
+  await expect(refuseUndeletable(strict.admin, { emptied: ['b'], deleted: [] })).rejects.toMatchObject({ code: 'KAFKA_FAILED' })
 })
 
 test('a broker that deletes no topics says so for all of them at once, in the word that old requests have for it, too', async () => {

@@ -6,14 +6,19 @@ import { errorType, KafkaError, kafkaError } from './kafka-error.ts'
 /** What is asked of kafkajs' admin. */
 export type TopicDeleter = Pick<Admin, 'deleteTopics' | 'deleteTopicRecords' | 'fetchTopicOffsets' | 'listTopics'>
 
+interface Undeletable {
+  emptied?: readonly string[]
+  deleted: readonly string[]
+}
+
 /** Until all replicas' brokers know of it. */
 const PATIENCE_MS = 60_000
 const PAUSE_MS = 50
 
-/** Deletes nothing. Errors: KAFKA_UNAUTHORIZED, with all topics that this user may not delete; KAFKA_UNAVAILABLE. */
-export async function refuseUndeletable(admin: TopicDeleter, topics: readonly string[]): Promise<void> {
+/** `emptied`: only their records go. Deletes nothing. Errors: KAFKA_UNAUTHORIZED, with all topics that this user may not delete; KAFKA_UNAVAILABLE. */
+export async function refuseUndeletable(admin: TopicDeleter, { emptied = [], deleted }: Undeletable): Promise<void> {
   const forbidden: string[] = []
-  for (const topic of topics) {
+  for (const topic of [...emptied, ...deleted]) {
     try {
       const [{ partition, low }] = await admin.fetchTopicOffsets(topic)
       // Records before the first one, of which there are none. It takes the same right as deleting the topic.
@@ -21,7 +26,7 @@ export async function refuseUndeletable(admin: TopicDeleter, topics: readonly st
     } catch (error) {
       const type = typeOf(error)
       // Of a topic that is compacted nobody deletes records; he would have been refused before that.
-      if (type === 'POLICY_VIOLATION') continue
+      if (type === 'POLICY_VIOLATION' && !emptied.includes(topic)) continue
       if (!/AUTHORIZATION_FAILED/.test(type ?? '')) throw kafkaError(causeOf(error), `asking whether ${topic} may be deleted`)
       forbidden.push(topic)
     }

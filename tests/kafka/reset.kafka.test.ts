@@ -11,7 +11,7 @@ import type { WireEvent } from '../../model/event.ts'
 import { TOPICS } from '../../model/rows.ts'
 import { dataFolder, folderMeta } from '../../services/process/data-folder.ts'
 import { type Embedded, type Notice, openEmbedded } from '../../services/process/embedded.ts'
-import { type KafkaResetPlan, resetOnKafka } from '../../services/process/kafka-reset.ts'
+import { type KafkaResetPlan, type ResetStep, resetOnKafka } from '../../services/process/kafka-reset.ts'
 import { beginLineage, replayable } from '../../services/process/lineages.ts'
 import { trafficEvents } from '../../services/traffic/traffic.ts'
 import { joinGroup } from '../../stores/kafka/group-membership.ts'
@@ -75,6 +75,11 @@ describe.runIf(server)('packmill topology reset on Kafka', { timeout: 120_000 },
   const computed = (data: string, asked = { snapshots: false, close: false }, ...more: string[]) =>
     opened(configOf(data, ...more), (embedded) => embedded.settle(asked))
 
+  const brokenOff = (at: ResetStep) =>
+    resetOnKafka(configOf(a), 'clickstream', (step) => {
+      if (step === at) throw new Error('killed')
+    })
+
   async function produce(chosen: readonly WireEvent[]): Promise<void> {
     const producer = kafkaClient(options.connection).producer({ createPartitioner: kafkajs.Partitioners.DefaultPartitioner })
     await producer.connect()
@@ -130,13 +135,13 @@ describe.runIf(server)('packmill topology reset on Kafka', { timeout: 120_000 },
     // One that sleeps through all that follows, with an epoch to commit.
     const sleeper = await openKafkaLog({ ...options, durableOnly: true, mustExist: true })
     const claim = await sleeper.claim(`${STAGE}.0`, raw(0))
-    // Broken off where it is half done: no folder starts, also none that knows nothing of it.
-    const retiring = await openKafkaLog(options)
-    for (const partition of [0, 1]) await retiring.retire(`${STAGE}.${partition}`, 'main-2')
-    await retiring.close()
+    // Broken off: no folder starts, also none that knows nothing of it, and what sleeps publishes nothing.
+    await expect(brokenOff('retired')).rejects.toThrow('killed')
     await expect(computed(b, undefined, 'kafka.sinks=false')).rejects.toMatchObject({ code: 'RESET_UNFINISHED' })
     const strange = { outputs: [block({ topic: TOPICS.sessions, partition: 0 }, '{}')], receipt: { epoch: 99, to: 99 } }
     await expect(claim.commit(strange)).rejects.toMatchObject({ code: 'FENCED' })
+    await expect(brokenOff('emptied')).rejects.toThrow('killed')
+    expect(await topics()).toEqual(before)
 
     const done = cli('--yes', '--json')
     expect(done.code, done.err).toBe(0)
@@ -170,10 +175,13 @@ describe.runIf(server)('packmill topology reset on Kafka', { timeout: 120_000 },
     expect(compareSessions(result.sessions, evaluation.sessions)).toEqual([])
     expect(result.raw).toEqual([{ rows: records, places: records, of: 'main-2' }])
     expect(result.lag).toEqual([])
-    // Later starts go on, from where retention had left the log to begin.
-    expect(
-      (await computed(a, undefined, 'kafka.sinks=false')).notices.filter(({ type }) => type === 'reset' || type === 'partition-stopped'),
-    ).toEqual([])
+    // Once more, broken off behind the step by which it is done: the next start computes what follows, and its results stand behind those of before, which are gone.
+    await expect(brokenOff('made')).rejects.toThrow('killed')
+    const third = await computed(a, { snapshots: false, close: true }, 'kafka.sinks=false')
+    expect(third.notices.filter(({ type }) => type === 'reset' || type === 'partition-stopped')).toEqual([
+      { type: 'reset', lineage: 'main-3', before: 'main-2' },
+    ])
+    expect((await topicAnswer(log, PARTITIONS)).differences).toEqual([])
   })
 
   test('a lineage goes with its topics and its folder, and nothing else that is called alike', async () => {
