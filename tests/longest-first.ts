@@ -24,6 +24,7 @@ export const LONGEST = [
   'cli/ingest.test.ts',
   'tests/supervision/lanes.test.ts',
   'tests/kafka/process.kafka.test.ts',
+  'tests/kafka/reset.kafka.test.ts',
   'tests/laws/resume.test.ts',
   'tests/damage/log-and-state.test.ts',
   'cli/run.test.ts',

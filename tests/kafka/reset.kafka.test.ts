@@ -17,7 +17,7 @@ import { trafficEvents } from '../../services/traffic/traffic.ts'
 import { joinGroup } from '../../stores/kafka/group-membership.ts'
 import { kafkaClient } from '../../stores/kafka/kafka-client.ts'
 import { type KafkaLog, type KafkaLogOptions, openKafkaLog } from '../../stores/kafka/kafka-log.ts'
-import { block, type KafkaWorld, kafkaWorld } from '../../stores/kafka/kafka-world.fake.ts'
+import { block, type KafkaWorld, kafkaWorld, textsOf } from '../../stores/kafka/kafka-world.fake.ts'
 import { makeTopic } from '../../stores/kafka/make-topic.ts'
 import { kafkaServer } from '../kafka-server.ts'
 import { compareSessions } from '../oracle/compare.ts'
@@ -80,7 +80,10 @@ describe.runIf(server)('packmill topology reset on Kafka', { timeout: 120_000 },
       if (step === at) throw new Error('killed')
     })
 
-  async function produce(chosen: readonly WireEvent[]): Promise<void> {
+  /** What the door has set aside, of which no task knows. */
+  const tooLate = JSON.stringify({ reason: 'old', partition: PARTITIONS, offset: 0, watermark: 0, record: '{}' })
+
+  async function produce(chosen: readonly WireEvent[], late = false): Promise<void> {
     const producer = kafkaClient(options.connection).producer({ createPartitioner: kafkajs.Partitioners.DefaultPartitioner })
     await producer.connect()
     const messages = chosen.map((event) => ({
@@ -88,6 +91,7 @@ describe.runIf(server)('packmill topology reset on Kafka', { timeout: 120_000 },
       value: JSON.stringify({ ...event, receivedAt: event.ts }),
     }))
     await producer.send({ topic: named(TOPICS.raw)[0], messages })
+    if (late) await producer.send({ topic: named(TOPICS.late)[0], messages: [{ partition: PARTITIONS, value: tooLate }] })
     await producer.disconnect()
   }
 
@@ -97,6 +101,7 @@ describe.runIf(server)('packmill topology reset on Kafka', { timeout: 120_000 },
     // Another one, from which it is done.
     dataFolder(a, PARTITIONS, { kafka: { cluster: folderMeta(b).kafka!.cluster, topicPrefix: options.topicPrefix! } })
     mkdirSync(join(a, 'state', 'main'), { recursive: true })
+    await produce([], true)
     await world.withAdmin(async (admin) => {
       const [topic] = named(TOPICS.raw)
       await admin.fetchTopicOffsets(topic)
@@ -164,6 +169,7 @@ describe.runIf(server)('packmill topology reset on Kafka', { timeout: 120_000 },
         raw: await embedded.query(
           'SELECT count() AS rows, uniqExact(lineage, partition, offset) AS places, any(lineage) AS of FROM events_raw',
         ),
+        late: await embedded.query('SELECT reason FROM events_late'),
         lag: (await embedded.lag()).filter(({ kind, records }) => kind === 'task' && records > 0),
       }
     })
@@ -174,6 +180,8 @@ describe.runIf(server)('packmill topology reset on Kafka', { timeout: 120_000 },
     expect(evaluation.sessions.size).toBeGreaterThan(50)
     expect(compareSessions(result.sessions, evaluation.sessions)).toEqual([])
     expect(result.raw).toEqual([{ rows: records, places: records, of: 'main-2' }])
+    expect(result.late).toEqual([{ reason: 'old' }])
+    expect(await textsOf(log, { topic: TOPICS.late, partition: PARTITIONS })).toEqual([tooLate])
     expect(result.lag).toEqual([])
     // Once more, broken off behind the step by which it is done: the next start computes what follows, and its results stand behind those of before, which are gone.
     await expect(brokenOff('made')).rejects.toThrow('killed')
