@@ -187,7 +187,7 @@ function asText(plan: ResetPlan | KafkaResetPlan, yes: boolean): string {
       ? `${partitions} partitions are emptied; the topic stays, its offsets go on`
       : `the topic, of ${partitions} partitions`,
   ])
-  const groups = (kafka?.groups ?? []).map((group) => [`  ${group}`, '', 'consumer group that shows positions'])
+  const groups = (kafka?.groups ?? []).map((group) => [`  ${group}`, '', 'consumer group'])
   const parts = deletes.map(({ path, what, bytes }) => [`  ${path}`, formatBytes(bytes), what])
   const lines = [yes ? 'deletes:' : 'would delete:', formatTable([...topics, ...groups, ...parts])]
   if (kafka?.next) {

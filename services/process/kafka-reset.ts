@@ -12,6 +12,7 @@
 //    emptied up to where they ended when all owners were fenced and nothing else was computed yet: a reset that sleeps through another one takes nothing of what follows.
 // 4. The topics of before go last. Whoever slept through all of it finds no ledger to claim, and does not make one (stores/kafka/own-topic.ts).
 // 5. Another data folder sees at its next start that it holds what is not computed any more, and begins anew (kafka-setup.ts).
+import type { Socket } from 'node:net'
 import type { Admin } from 'kafkajs'
 import type { Config } from '../../config/index.ts'
 import { EngineError } from '../../engine/errors.ts'
@@ -89,7 +90,8 @@ export async function resetOnKafka(
       await retiring.close()
     }
     onStep('retired')
-    const ends = await Promise.all(emptied.map(({ topic }) => offsets(admin, topic)))
+    const ends: Bounds[][] = []
+    for (const { topic } of emptied) ends.push(await offsets(admin, topic))
     if (newestComputed(meta.lineage, topology, await admin.listTopics(), of.names) !== computed) throw anotherReset(computed)
     for (const [i, { topic, partitions }] of emptied.entries()) {
       const before = ends[i].filter(({ partition }) => partitions.includes(partition))
@@ -154,18 +156,21 @@ async function found<T>(
     const { isResetting: _, ...meta } = folderMeta(folder)
     const log = kafkaLogOptions(config, meta.lineage)!
     refuseOtherLog(folder, meta.kafka, { cluster: await clusterId(log.connection), topicPrefix: config.kafka.topicPrefix })
-    const admin = kafkaClient(log.connection).admin({ retry: RETRY })
+    // Of several connections that are made to one broker at once kafkajs forgets all but one; they would keep the process from ending.
+    const sockets = new Set<Socket>()
+    const admin = kafkaClient(log.connection, { onSocket: (socket) => sockets.add(socket) }).admin({ retry: RETRY })
     try {
       await admin.connect()
       const names = new Names(log)
-      const [topics, groups] = await Promise.all([admin.listTopics(), admin.listGroups()])
+      const topics = await admin.listTopics()
+      const { groups } = await admin.listGroups()
       const computed = newestComputed(meta.lineage, topology, topics, names)
       if (computed === undefined && what === 'live') throw nothingThere(meta.lineage)
       await refuseMembers(admin, names.members(stageOf(computed ?? computedIn(meta), topology)))
       return await work({
         ...{ meta, log, names, admin, computed: computed ?? computedIn(meta) },
         ...(what === 'live' ? liveTopics(topics, meta, names) : lineageTopics(topics, meta, names)),
-        groups: groups.groups
+        groups: groups
           .map(({ groupId }) => groupId)
           .filter((group) => isOf(meta.lineage, names.groupOf(group)?.lineage ?? ''))
           .sort(),
@@ -174,6 +179,7 @@ async function found<T>(
       throw error instanceof EngineError ? error : kafkaError(error, 'a reset')
     } finally {
       await admin.disconnect().catch(() => undefined)
+      for (const socket of sockets) socket.destroy()
     }
   } finally {
     lock.release()
@@ -215,9 +221,15 @@ async function sized({ admin, emptied, deleted }: Found): Promise<KafkaResetPlan
   return sizes
 }
 
-const recordsIn = (bounds: readonly { low: number; high: number }[]) => bounds.reduce((sum, { low, high }) => sum + high - low, 0)
+interface Bounds {
+  partition: number
+  low: number
+  high: number
+}
 
-async function offsets(admin: Admin, topic: string): Promise<{ partition: number; low: number; high: number }[]> {
+const recordsIn = (bounds: readonly Bounds[]) => bounds.reduce((sum, { low, high }) => sum + high - low, 0)
+
+async function offsets(admin: Admin, topic: string): Promise<Bounds[]> {
   const found = await admin.fetchTopicOffsets(topic)
   return found.map(({ partition, low, high }) => ({ partition, low: Number(low), high: Number(high) }))
 }

@@ -60,6 +60,7 @@ export class KafkaLog implements Log {
   /** Committed here, and perhaps not to be read yet. */
   private readonly unseen = new Map<string, Written>()
   private readonly sockets = new Set<Socket>()
+  private isClosed = false
 
   constructor(options: KafkaLogOptions) {
     this.options = options
@@ -67,6 +68,7 @@ export class KafkaLog implements Log {
     const onSocket = (socket: Socket) => {
       this.sockets.add(socket)
       socket.once('close', () => this.sockets.delete(socket))
+      if (this.isClosed) cut(socket)
     }
     this.kafka = kafkaClient(options.connection, { onSocket })
     this.cluster = new KafkaCluster(this.kafka)
@@ -211,8 +213,10 @@ export class KafkaLog implements Log {
     await this.cluster.close()
     await this.written.close()
     await this.connectingAdmin?.then((admin) => admin.disconnect()).catch(() => undefined)
-    // Of several that were made to one broker at once kafkajs forgets all but one; they would keep the process from ending.
-    for (const socket of this.sockets) socket.destroy()
+    // Of several that were made to one broker at once kafkajs forgets all but one; and what was fetched ahead for somebody who has gone connects again. They would
+    // keep the process from ending.
+    this.isClosed = true
+    for (const socket of this.sockets) cut(socket)
   }
 
   private admin(): Promise<Admin> {
@@ -258,6 +262,9 @@ export class KafkaLog implements Log {
     for (const [group, at, position] of this.positions.values()) this.show(group, at, position)
   }
 }
+
+/** With an error: who waits for a connection would else wait for his time limit. */
+const cut = (socket: Socket): void => void socket.on('error', () => undefined).destroy(new Error('this log is closed'))
 
 const resetUnfinished = (name: string, successor: string): KafkaError =>
   new KafkaError(

@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import kafkajs from 'kafkajs'
+import kafkajs, { type Message } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { packmill } from '../../cli/packmill-process.fake.ts'
 import { type Config, loadConfig } from '../../config/index.ts'
@@ -83,25 +83,32 @@ describe.runIf(server)('packmill topology reset on Kafka', { timeout: 120_000 },
   /** What the door has set aside, of which no task knows. */
   const tooLate = JSON.stringify({ reason: 'old', partition: PARTITIONS, offset: 0, watermark: 0, record: '{}' })
 
-  async function produce(chosen: readonly WireEvent[], late = false): Promise<void> {
-    const producer = kafkaClient(options.connection).producer({ createPartitioner: kafkajs.Partitioners.DefaultPartitioner })
+  /** In a transaction: behind the last record of a partition stands a marker then, which who reads that record fetches ahead. */
+  async function produce(topic: string, messages: Message[]): Promise<void> {
+    const transactionalId = `${options.namespace}.producer`
+    const createPartitioner = kafkajs.Partitioners.DefaultPartitioner
+    const producer = kafkaClient(options.connection).producer({
+      transactionalId,
+      idempotent: true,
+      maxInFlightRequests: 1,
+      createPartitioner,
+    })
     await producer.connect()
-    const messages = chosen.map((event) => ({
-      key: `${event.orgId}:${event.productId}`,
-      value: JSON.stringify({ ...event, receivedAt: event.ts }),
-    }))
-    await producer.send({ topic: named(TOPICS.raw)[0], messages })
-    if (late) await producer.send({ topic: named(TOPICS.late)[0], messages: [{ partition: PARTITIONS, value: tooLate }] })
+    const transaction = await producer.transaction()
+    await transaction.send({ topic: named(topic)[0], messages })
+    await transaction.commit()
     await producer.disconnect()
   }
+  const messagesOf = (chosen: readonly WireEvent[]): Message[] =>
+    chosen.map((event) => ({ key: `${event.orgId}:${event.productId}`, value: JSON.stringify({ ...event, receivedAt: event.ts }) }))
 
   test('what was computed goes, what came in stays; every data folder goes on with what is computed anew, which is right', async () => {
-    await produce(events.slice(0, EVENTS / 2))
+    await produce(TOPICS.raw, messagesOf(events.slice(0, EVENTS / 2)))
     await computed(b, { snapshots: false, close: true })
     // Another one, from which it is done.
     dataFolder(a, PARTITIONS, { kafka: { cluster: folderMeta(b).kafka!.cluster, topicPrefix: options.topicPrefix! } })
     mkdirSync(join(a, 'state', 'main'), { recursive: true })
-    await produce([], true)
+    await produce(TOPICS.late, [{ partition: PARTITIONS, value: tooLate }])
     await world.withAdmin(async (admin) => {
       const [topic] = named(TOPICS.raw)
       await admin.fetchTopicOffsets(topic)
@@ -161,7 +168,7 @@ describe.runIf(server)('packmill topology reset on Kafka', { timeout: 120_000 },
     expect(await topics()).toEqual(after)
 
     // The other folder, with its old cache and tables: what is there now, and only that.
-    await produce(events.slice(EVENTS / 2))
+    await produce(TOPICS.raw, messagesOf(events.slice(EVENTS / 2)))
     const { result, notices } = await opened(configOf(b), async (embedded) => {
       await embedded.settle({ snapshots: false, close: true })
       return {
