@@ -68,6 +68,9 @@ function innermost(thrown: unknown): ThrownByClient {
 /** The broker's word for it, such as INVALID_PRODUCER_EPOCH; undefined where it said nothing. */
 export const errorType = (thrown: unknown): string | undefined => innermost(thrown).type
 
+/** Nobody coordinates it yet: brokers choose who does when they are first asked. */
+export const lacksCoordinator = (thrown: unknown): boolean => innermost(thrown).name === 'KafkaJSGroupCoordinatorNotFound'
+
 const FENCES = new Set([
   'PRODUCER_FENCED',
   'INVALID_PRODUCER_EPOCH',

@@ -6,7 +6,7 @@
 import type { Kafka, Producer, Transaction } from 'kafkajs'
 import type { TopicPartition } from '../../engine/log/contract.ts'
 import { PRODUCER_RETRY } from './kafka-client.ts'
-import { errorType, kafkaError } from './kafka-error.ts'
+import { errorType, kafkaError, lacksCoordinator } from './kafka-error.ts'
 import { asMessages, ProducedBatch } from './produced-batch.ts'
 
 export interface OutputRecord {
@@ -63,7 +63,8 @@ export class TransactionalProducer {
           return opened
         } catch (error) {
           // An earlier transaction is being decided, or the coordinator loads what it knows.
-          if (tried === OPEN_TRIES || !/CONCURRENT_TRANSACTIONS|COORDINATOR|LOAD_IN_PROGRESS/.test(errorType(error) ?? '')) throw error
+          const mayPass = lacksCoordinator(error) || /CONCURRENT_TRANSACTIONS|COORDINATOR|LOAD_IN_PROGRESS/.test(errorType(error) ?? '')
+          if (tried === OPEN_TRIES || !mayPass) throw error
         }
       }
     } catch (error) {
