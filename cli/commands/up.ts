@@ -109,20 +109,25 @@ async function run(options: UpOptions): Promise<void> {
     if (say) say(status)
     else console.log(`${time()}  ${line(status)}`)
   }
+  // Who works on waits for what may pass (brokers that cannot be asked), and says so: this line can be said when it has passed.
+  const later = (error: unknown) => {
+    if ((error as { retryable?: boolean }).retryable !== true) throw error
+    log.warn({ error }, 'status-waiting: it is said again when this has passed')
+  }
   try {
     while (!stopping.signal.aborted) {
-      await stopping.race(report())
+      await stopping.race(report().catch(later))
       const pause = new Promise((resolve) => setTimeout(resolve, options.every * 1000).unref())
       await stopping.race(Promise.race([pause, expelled.promise]))
     }
   } catch (error) {
     if (!stopping.signal.aborted) {
       log.error({ error }, 'stopping: it cannot go on')
-      await within(options.stopWithin, folder.stop('at once')).catch(() => undefined)
+      await stopWithin(options.stopWithin, folder).catch(() => undefined)
       throw error
     }
   }
-  await within(options.stopWithin, folder.stop('at once'))
+  await stopWithin(options.stopWithin, folder)
   log.info({ by: (stopping.signal.reason as Interrupted).by }, 'stopped')
   if (say) say({ at: new Date().toISOString(), stopped: true })
   else console.log(`${time()}  stopped: nothing is lost, the next start goes on here`)
@@ -164,20 +169,22 @@ const time = () => new Date().toTimeString().slice(0, 8)
 
 class StopTimeoutError extends Error {
   readonly code = 'STOP_TIMEOUT'
-  readonly advice = 'What was committed is safe: the next start recovers it. Something was still under way; --stop-within gives it longer.'
-  constructor(seconds: number) {
-    super(`the stop was not over after ${seconds} s, and was broken off`)
+  readonly advice = 'What was committed is safe: the next start recovers it. --stop-within gives what it waited for longer.'
+  constructor(seconds: number, underWay: readonly string[]) {
+    super(
+      `the stop was not over after ${seconds} s, and was broken off${underWay.length > 0 ? `; it waited for ${underWay.join(', ')}` : ''}`,
+    )
   }
 }
 
-/** Settles as `stop` does, or ends the process: threads that do not end would keep it. */
-async function within(seconds: number, stop: Promise<void>): Promise<void> {
+/** Settles as the folder's stop does, or ends the process: threads that do not end would keep it. */
+async function stopWithin(seconds: number, folder: Local): Promise<void> {
   const timer = setTimeout(() => {
-    reportError(new StopTimeoutError(seconds), { verbose: false })
+    reportError(new StopTimeoutError(seconds, folder.underWay()), { verbose: false })
     exitNow('SIGKILL')
   }, seconds * 1000)
   try {
-    await stop
+    await folder.stop('at once')
   } finally {
     clearTimeout(timer)
   }

@@ -38,6 +38,7 @@ import type { RebuildResult } from './rebuild.ts'
 import type { Moved, Shares } from './shares.ts'
 import type { StateAnswer, StateRequest } from './state-view.ts'
 import { storeSetup } from './store-setup.ts'
+import { UnderWay } from './under-way.ts'
 import { Waits } from './waits.ts'
 
 export interface EmbeddedOptions {
@@ -139,6 +140,8 @@ export class Embedded {
   private readonly aheads = new Set<Ahead>()
   private dead: DeadLetters | undefined
   shares: Shares | undefined
+  /** What a stop waits for. */
+  readonly underWay = new UnderWay()
   private readonly waits: Waits
   private readonly onNotice: (notice: Notice) => void
 
@@ -344,7 +347,8 @@ export class Embedded {
   /** On Kafka: another process shall have these. Resolves when they have committed, checkpointed and given up their claims. */
   async leave(partitions: readonly number[]): Promise<void> {
     for (const partition of partitions) this.held.delete(partition)
-    await this.each(partitions, (client, mine) => client.leave(mine))
+    const leave = (client: LaneClient, one: number) => this.underWay.during(`partition ${one}`, client.leave([one]))
+    await this.each(partitions, async (client, mine) => void (await Promise.all(mine.map((one) => leave(client, one)))))
   }
 
   /** The same where another process may have them already: nothing more of them is committed here. */
@@ -479,15 +483,19 @@ export class Embedded {
 
   /** Ends imports, commits and checkpoints, writes what the sinks have, gives the folder back. Whatever fails first is thrown when all is closed. */
   async stop(): Promise<void> {
+    const { underWay } = this
     clearInterval(this.timer)
     for (const control of this.imports) control.abort()
     this.stopping.abort()
-    const aheads = await Promise.allSettled(Array.from(this.aheads, (ahead) => ahead.close()))
+    const aheads = await Promise.allSettled(Array.from(this.aheads, (ahead) => underWay.during('an import', ahead.close())))
     // Whoever has them next finds no claim of this process, and does not wait for the rest of this stop.
     const shares = await Promise.allSettled([this.shares?.close()])
-    const lanes = await Promise.allSettled(this.lanes.map(({ client }) => client.stop()))
-    const sinks = await Promise.allSettled([this.sinks.stop()])
-    const log = await Promise.allSettled([this.kafka?.close(), this.own.close()])
+    const laneEnds = this.lanes.map(({ client, partitions }) =>
+      underWay.during(`the thread of the partitions ${partitions.join(', ')}`, client.stop()),
+    )
+    const lanes = await Promise.allSettled(laneEnds)
+    const sinks = await Promise.allSettled([underWay.during(() => `the tables ${this.sinks.working.join(', ')}`, this.sinks.stop())])
+    const log = await Promise.allSettled([underWay.during('the log', Promise.all([this.kafka?.close(), this.own.close()]))])
     this.lock.release()
     for (const result of [...aheads, ...shares, ...lanes, ...sinks, ...log]) if (result.status === 'rejected') throw result.reason
   }

@@ -2,7 +2,7 @@
 // a state of its own; all share the thread. Owns which partitions are held, and the order of taking and leaving them.
 //   take:  fence the state, restore it → fence the log, recover → run
 //   leave: work on until a checkpoint is finished → commit what is under way → checkpoint what came since → give the claim back → close
-//   drop:  commit nothing more → close
+//   drop:  cut off from the brokers → close
 // 1. What is asked of one partition is done in the order in which it was asked.
 // 2. The checkpoint before the end is why a partition that is left stands still for what came within a second, and not for all since the last checkpoint.
 // 3. A broker that cannot be reached is waited for; what cannot pass stops that partition, and says so. Of one that was dropped nobody hears any more.
@@ -13,11 +13,10 @@ import type { TaskBeat } from '../../engine/lane/beat.ts'
 import type { Stage } from '../../engine/lane/computer.ts'
 import { Lane } from '../../engine/lane/lane.ts'
 import { PartitionTask } from '../../engine/lane/task.ts'
-import type { StateStore } from '../../engine/state/store.ts'
 import { systemClock } from '../../engine/time/clock.ts'
 import { realFiles } from '../../stores/files/real-files.ts'
 import { type KafkaLog, openKafkaLog } from '../../stores/kafka/kafka-log.ts'
-import { openKafkaState, type RestoreProgress } from '../../stores/kafka/kafka-state.ts'
+import { type KafkaState, openKafkaState, type RestoreProgress } from '../../stores/kafka/kafka-state.ts'
 import { taskView } from '../../stores/kafka/task-view.ts'
 import { beginPartition } from './begin-partition.ts'
 import type { KafkaPlace, LaneSetup } from './lane-protocol.ts'
@@ -52,7 +51,7 @@ export interface KafkaLaneOptions {
 /** A partition that is held. */
 interface Held {
   log: KafkaLog
-  store: StateStore
+  store: KafkaState
   lane: Lane
   task: PartitionTask
   hasRecovered: boolean
@@ -60,15 +59,14 @@ interface Held {
   failure?: unknown
   /** Settles when its loop has ended; absent before it began. */
   running?: Promise<void>
-  /** Settles when its connections are closed; absent while they are open. */
-  closed?: Promise<void>
 }
 
 /** A partition that was asked for, until nothing of it is left here. */
 interface Stay {
   partition: number
   isLeft: boolean
-  isDropped: boolean
+  /** Aborted: it was dropped. */
+  dropping: AbortController
   held?: Held
 }
 
@@ -95,7 +93,7 @@ export class KafkaLane {
   /** Resolves when it has recovered, or has been reported as stopped. */
   take(partition: number): Promise<void> {
     if (this.staysOf(partition).some(({ isLeft }) => !isLeft)) return this.inTurn(partition, async () => undefined)
-    const stay: Stay = { partition, isLeft: false, isDropped: false }
+    const stay: Stay = { partition, isLeft: false, dropping: new AbortController() }
     this.stays.add(stay)
     return this.inTurn(partition, async () => {
       if (stay.isLeft || this.stopping.signal.aborted) return
@@ -109,14 +107,18 @@ export class KafkaLane {
   leave(partition: number): Promise<void> {
     const stays = this.staysOf(partition)
     for (const stay of stays) stay.isLeft = true
+    const isDropped = () => stays.some(({ dropping }) => dropping.signal.aborted)
     return this.inTurn(partition, async () => {
       const held = this.held.get(partition)
       this.held.delete(partition)
       try {
         if (held) {
-          await checkpointed(held, () => stays.some(({ isDropped }) => isDropped))
+          await checkpointed(held, isDropped)
           await close(held)
         }
+      } catch (error) {
+        // How it ends is nobody's concern: it is refused, or has no connection.
+        if (!isDropped()) throw error
       } finally {
         for (const stay of stays) this.stays.delete(stay)
       }
@@ -124,13 +126,12 @@ export class KafkaLane {
   }
 
   /** Another may have it already: nothing more of it is committed here, also where it is just being taken or left. Resolves when nothing of it is left. */
-  async drop(partition: number): Promise<void> {
-    for (const stay of this.staysOf(partition)) {
-      stay.isDropped = true
-      if (stay.held) cut(stay.held)
+  drop(partition: number): Promise<void> {
+    for (const { dropping, held } of this.staysOf(partition)) {
+      held?.lane.stop()
+      dropping.abort()
     }
-    // How it ends is nobody's concern: it is refused, or has no connection.
-    await this.leave(partition).catch(() => undefined)
+    return this.leave(partition)
   }
 
   /** From here on what was taken goes on. */
@@ -165,7 +166,7 @@ export class KafkaLane {
   }
 
   /** The states of those that are held. */
-  *stores(): Iterable<[partition: number, store: StateStore]> {
+  *stores(): Iterable<[partition: number, store: KafkaState]> {
     for (const [partition, { store }] of this.held) yield [partition, store]
   }
 
@@ -179,7 +180,7 @@ export class KafkaLane {
     const unlessDropped =
       <Rest extends unknown[]>(say: (partition: number, ...rest: Rest) => void) =>
       (partition: number, ...rest: Rest) => {
-        if (!stay.isDropped) say(partition, ...rest)
+        if (!stay.dropping.signal.aborted) say(partition, ...rest)
       }
     return {
       onStopped: unlessDropped(onStopped),
@@ -249,15 +250,16 @@ export class KafkaLane {
     const { partition } = stay
     const { setup, stage, beatOf, onRestoring } = this.options
     const heard = this.heardOf(stay)
+    const { signal } = stay.dropping
     const { lineage, code, epochBytes, checkpointBytes, exactlyOnce, accept, recoverOnly, kafka } = setup
     const folder = join(setup.folder, 'state', lineage, `${stage.name}-${partition}`)
     await realFiles.makeFolder(folder)
     const name = `task.${lineage}.${stage.name}.${stage.topic}.${partition}`
     const opened = await both(
-      openKafkaLog({ ...kafka.log, durableOnly: true, mustExist: true }),
+      openKafkaLog({ ...kafka.log, durableOnly: true, mustExist: true, signal }),
       openKafkaState({
         ...{ connection: kafka.log.connection, namespace: kafka.log.namespace, replication: kafka.log.replication },
-        ...{ name, folder, partitions: kafka.partitions, mustExist: true },
+        ...{ name, folder, partitions: kafka.partitions, mustExist: true, signal },
         onRestoring: (progress) => onRestoring(partition, progress),
       }),
     )
@@ -294,7 +296,7 @@ export class KafkaLane {
 }
 
 /** Opened side by side; where one cannot be, neither is. */
-async function both(opening: Promise<KafkaLog>, restoring: Promise<StateStore>): Promise<{ log: KafkaLog; store: StateStore }> {
+async function both(opening: Promise<KafkaLog>, restoring: Promise<KafkaState>): Promise<{ log: KafkaLog; store: KafkaState }> {
   const [log, store] = await Promise.allSettled([opening, restoring])
   if (log.status === 'fulfilled' && store.status === 'fulfilled') return { log: log.value, store: store.value }
   for (const opened of [store, log]) if (opened.status === 'fulfilled') await opened.value.close().catch(() => undefined)
@@ -327,15 +329,8 @@ async function close(held: Held): Promise<void> {
     await (running ?? task.leave())
   } finally {
     await store.close()
-    await (held.closed ??= log.close())
+    await log.close()
   }
-}
-
-/** Its claim is over here and now; what its loop still does is refused. */
-function cut(held: Held): void {
-  held.lane.stop()
-  held.closed ??= held.log.close()
-  held.closed.catch(() => undefined)
 }
 
 const isRetryable = (error: unknown) => (error as { retryable?: boolean }).retryable === true

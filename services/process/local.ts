@@ -20,6 +20,8 @@ export interface Local extends Pick<Embedded, 'import' | 'settle' | 'stats' | 'l
   readonly rebuild?: Embedded['rebuild']
   /** The process that does the work, where it is another one. */
   readonly owner: LockOwner | undefined
+  /** What the end of this process's part waits for, in words. */
+  underWay(): readonly string[]
   /** Ends this process's part. `at once`: guests are told to come again; else they may first finish what they asked for. */
   stop(how?: 'at once'): Promise<void>
 }
@@ -72,10 +74,12 @@ export async function openOwner(options: OwnerOptions): Promise<Local> {
     lag: () => embedded.lag(),
     state: (request, partitions) => embedded.state(request, partitions),
     deadLetters: (request) => embedded.deadLetters(request),
+    underWay: () => embedded.underWay.list,
     async stop(how) {
-      const [door] = await Promise.allSettled([http?.stop()])
+      const { underWay } = embedded
+      const [door] = await Promise.allSettled([underWay.during('requests over HTTP', Promise.resolve(http?.stop()))])
       if (how !== 'at once') await server.idle()
-      await server.cut()
+      await underWay.during('requests of other commands', server.cut())
       try {
         await embedded.stop()
       } finally {
@@ -142,6 +146,7 @@ export async function connect(folder: string): Promise<Local | undefined> {
     lag: () => client.lag(),
     state: (request, partitions) => client.state(request, partitions),
     deadLetters: (request) => client.deadLetters(request),
+    underWay: () => [],
     stop: async () => undefined,
   }
 }

@@ -5,7 +5,7 @@ import type { Notice } from './embedded.ts'
 import { SinksClient } from './sinks-client.ts'
 import type { SinksSetup } from './sinks-protocol.ts'
 
-export type Sinks = Pick<SinksClient, 'opened' | 'ready' | 'query' | 'queryText' | 'drain' | 'stats' | 'stop'>
+export type Sinks = Pick<SinksClient, 'opened' | 'ready' | 'working' | 'query' | 'queryText' | 'drain' | 'stats' | 'stop'>
 
 /** Without a setup: no tables. */
 export function openSinks(setup: SinksSetup | undefined, onNotice: (notice: Notice) => void): Sinks {
@@ -22,6 +22,7 @@ export function openSinks(setup: SinksSetup | undefined, onNotice: (notice: Noti
 const none: Sinks = {
   opened: Promise.resolve(),
   ready: Promise.resolve(),
+  working: [],
   query: () => Promise.reject(noTables()),
   queryText: () => Promise.reject(noTables()),
   drain: () => Promise.resolve(),

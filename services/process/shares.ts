@@ -7,6 +7,7 @@ import type { Config } from '../../config/index.ts'
 import { type GroupMembership, joinGroup } from '../../stores/kafka/group-membership.ts'
 import type { KafkaLogOptions } from '../../stores/kafka/kafka-log.ts'
 import { Names } from '../../stores/kafka/names.ts'
+import type { UnderWay } from './under-way.ts'
 
 export interface SharesOptions {
   kafka: Pick<Config['kafka'], 'groupInstanceId' | 'sessionTimeoutMs' | 'drainMs'>
@@ -26,6 +27,7 @@ export interface SharesOptions {
 export interface PartitionWork {
   /** Taken, and neither left nor dropped since. */
   readonly held: ReadonlySet<number>
+  readonly underWay: UnderWay
   take(partitions: readonly number[]): Promise<void>
   leave(partitions: readonly number[]): Promise<void>
   drop(partitions: readonly number[]): Promise<void>
@@ -36,6 +38,9 @@ export type Moved =
   | { is: 'taken' | 'left' | 'lost' | 'fenced'; partitions: readonly number[] }
   /** It is no member any more, and nothing is at work here. */
   | { is: 'failed'; error: Error }
+
+/** How long a stop waits for what its partitions commit and checkpoint at their end; then they go without that. Half of what a stop may take by default. */
+const LEAVE_MS = 15_000
 
 export class Shares {
   /** Why it is no member any more. */
@@ -107,10 +112,15 @@ export class Shares {
     const { work, kafka } = this.options
     this.isClosing = true
     this.joining.resolve()
+    const held = [...work.held]
+    // Brokers that do not answer are waited for; the rest of the stop has its share of the time.
+    const late = setTimeout(() => void work.drop(held).catch(() => undefined), LEAVE_MS)
     try {
-      await work.leave([...work.held])
+      await work.leave(held)
     } finally {
-      await this.membership?.close({ leave: kafka.groupInstanceId === '' })
+      clearTimeout(late)
+      const ended = this.membership?.close({ leave: kafka.groupInstanceId === '' })
+      await work.underWay.during('its place in the group', Promise.resolve(ended))
     }
   }
 

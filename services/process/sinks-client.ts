@@ -29,6 +29,7 @@ export class SinksClient {
   readonly ended: Promise<void>
   private readonly port: MessagePort
   private readonly waiting = new Map<number, Waiting>()
+  private readonly atWork: Set<string>
   private nextId = 1
   private isEnded = false
 
@@ -39,6 +40,7 @@ export class SinksClient {
       maxThreads: 1,
       idleTimeout: Number.POSITIVE_INFINITY,
     })
+    this.atWork = new Set(setup.sinks.map(({ table }) => table))
     const { port1, port2 } = new MessageChannel()
     this.port = port1
     const opened = Promise.withResolvers<void>()
@@ -75,6 +77,9 @@ export class SinksClient {
           return events.onSinkResumed?.(message.table)
         case 'sink-stopped':
           return events.onSinkStopped(message.table, fromData(message.error))
+        case 'sink-ended':
+          this.atWork.delete(message.table)
+          return
         case 'ended':
           if (message.error) failure = fromData(message.error)
           lastWord.resolve()
@@ -101,6 +106,11 @@ export class SinksClient {
     this.ready = ready.promise
     this.ready.catch(() => undefined)
     this.ended.catch(() => undefined)
+  }
+
+  /** The tables whose sinks have not ended. */
+  get working(): readonly string[] {
+    return [...this.atWork]
   }
 
   query<T = Record<string, unknown>>(sql: string, params?: Record<string, unknown>): Promise<T[]> {

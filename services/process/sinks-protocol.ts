@@ -62,5 +62,7 @@ export type FromSinks =
   | { type: 'sink-resumed'; table: string }
   /** One sink cannot go on; the others do, and queries are answered. */
   | { type: 'sink-stopped'; table: string; error: ErrorData }
+  /** One sink has ended, one way or the other. */
+  | { type: 'sink-ended'; table: string }
   /** The thread could not start, or cannot go on. The last word. */
   | { type: 'ended'; error: ErrorData | undefined }

@@ -148,11 +148,14 @@ async function work(
       // One after the other: they share the journal and the engine, and a first start declares what each needs.
       const unopened = await task.open().catch(mayWait)
       running.push(
-        task.run(unopened).catch((error) => {
-          // At its end, what a sink could not record is found at the next start.
-          if (stopping.signal.aborted) failure ??= error
-          else say({ type: 'sink-stopped', table: task.stats.sink, error: toData(error) })
-        }),
+        task
+          .run(unopened)
+          .catch((error) => {
+            // At its end, what a sink could not record is found at the next start.
+            if (stopping.signal.aborted) failure ??= error
+            else say({ type: 'sink-stopped', table: task.stats.sink, error: toData(error) })
+          })
+          .finally(() => say({ type: 'sink-ended', table: task.stats.sink })),
       )
     }
     say({ type: 'ready' })

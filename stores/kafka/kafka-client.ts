@@ -1,10 +1,10 @@
 // The one place where kafkajs is set up: connection, TLS, SASL, retries, codecs. Owns nothing that lives.
-import { createRequire } from 'node:module'
 import { connect as connectPlain, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { promisify } from 'node:util'
 import { zstdCompress, zstdDecompress } from 'node:zlib'
 import kafkajs, { type Cluster, type ISocketFactory, type Kafka, type KafkaConfig, type SASLOptions } from 'kafkajs'
+import { mendKafkajs } from './mend-kafkajs.ts'
 
 // A CommonJS module: Node finds only some of its names.
 const { CompressionCodecs, CompressionTypes, Kafka: Client, logLevel } = kafkajs
@@ -22,35 +22,7 @@ export interface KafkaConnection {
   sasl?: { mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; username: string; password: string }
 }
 
-// kafkajs 2.2.4 looks for requests that wait once per ms, on each connection and for ever (with a timer of negative length, of which Node warns): dozens of idle
-// connections cost a core. It need only look where one waits, or the broker has asked for a pause.
-interface RequestQueue {
-  pending: unknown[]
-  throttledUntil: number
-  scheduleCheckPendingRequests(): void
-}
-const require = createRequire(import.meta.url)
-const queue = (require('kafkajs/src/network/requestQueue/index.js') as { prototype: RequestQueue }).prototype
-const schedule = queue.scheduleCheckPendingRequests
-queue.scheduleCheckPendingRequests = function (this: RequestQueue) {
-  if (this.pending.length > 0 || this.throttledUntil > Date.now()) schedule.call(this)
-}
-
-// And it goes on with the bytes of an answer that a broken connection brought half of: the next connection's answers are read at the wrong places, and each
-// request waits for its timeout.
-interface Connection {
-  chunks: Buffer[]
-  bytesBuffered: number
-  bytesNeeded: number
-  isConnected(): boolean
-  connect(): Promise<boolean>
-}
-const connection = (require('kafkajs/src/network/connection.js') as { prototype: Connection }).prototype
-const connect = connection.connect
-connection.connect = function (this: Connection) {
-  if (!this.isConnected()) Object.assign(this, { chunks: [], bytesBuffered: 0, bytesNeeded: 4 })
-  return connect.call(this)
-}
+mendKafkajs()
 
 /** Of one request; a broker that says nothing for longer is taken for gone. */
 const REQUEST_MS = 20_000
@@ -72,11 +44,13 @@ export interface ClientOptions {
   requestMs?: number
   /** Of every connection that is made: whoever wants to end one that has requests on their way, for which kafkajs waits. */
   onSocket?(socket: Socket): void
+  /** Ends all connections, with what is on its way there; none is made any more. */
+  signal?: AbortSignal
 }
 
 export function kafkaClient(
   { brokers, clientId = 'packmill', tls, sasl }: KafkaConnection,
-  { requestMs = REQUEST_MS, onSocket }: ClientOptions = {},
+  { requestMs = REQUEST_MS, onSocket, signal }: ClientOptions = {},
 ): Kafka {
   const config: KafkaConfig = {
     brokers: [...brokers],
@@ -92,21 +66,46 @@ export function kafkaClient(
   if (tls) config.ssl = { ...(tls.ca && { ca: [tls.ca] }), ...(tls.cert && { cert: tls.cert }), ...(tls.key && { key: tls.key }) }
   // A copy: kafkajs puts functions of its own into it, and a connection is sent to threads.
   if (sasl) config.sasl = { ...sasl } as SASLOptions
-  config.socketFactory = socketFactory(onSocket)
+  config.socketFactory = socketFactory(onSocket, signal)
   return new Client(config)
 }
 
 /** As kafkajs' own; but a request behind another on the same connection does not wait until the broker's machine has acknowledged that one (up to 40 ms). */
-const socketFactory =
-  (onSocket?: (socket: Socket) => void): ISocketFactory =>
-  ({ host, port, ssl, onConnect }) => {
+function socketFactory(onSocket?: (socket: Socket) => void, signal?: AbortSignal): ISocketFactory {
+  const open = new Set<Socket>()
+  // With an error: kafkajs is told of no other end that is not the broker's, and would wait for answers.
+  const endAll = () => {
+    for (const socket of open) socket.destroy(connectionEnded())
+  }
+  signal?.addEventListener('abort', endAll, { once: true })
+  return ({ host, port, ssl, onConnect }) => {
+    if (signal?.aborted) throw connectionEnded()
     const socket = ssl
       ? connectTls({ host, port, ...(isIP(host) === 0 && { servername: host }), ...ssl }, onConnect)
       : connectPlain({ host, port }, onConnect)
     socket.setKeepAlive(true, KEEP_ALIVE_MS).setNoDelay(true)
+    open.add(socket)
+    socket.once('close', () => open.delete(socket))
     onSocket?.(socket)
     return socket
   }
+}
+
+/** `work`; or, where the signal comes first, a failure: kafkajs tries on for a while without connections, and nobody waits for that. */
+export async function unlessEnded<T>(signal: AbortSignal | undefined, work: Promise<T>): Promise<T> {
+  if (!signal) return work
+  const ended = Promise.withResolvers<never>()
+  const end = () => ended.reject(connectionEnded())
+  if (signal.aborted) end()
+  else signal.addEventListener('abort', end, { once: true })
+  try {
+    return await Promise.race([work, ended.promise])
+  } finally {
+    signal.removeEventListener('abort', end)
+  }
+}
+
+const connectionEnded = () => Object.assign(new Error('closed by this process'), { name: 'ConnectionEnded' })
 
 /**
  * A client of brokers below kafkajs' consumers, which read only as members of a group: each new partition would be a rebalance, and a read from

@@ -7,7 +7,7 @@ import type { TopicPartition } from '../../engine/log/contract.ts'
 import { StorageError } from '../files/storage-error.ts'
 import { type FetchRequest, fetchRecords } from './fetch-request.ts'
 import { Fetched } from './fetched.ts'
-import { clusterOf } from './kafka-client.ts'
+import { clusterOf, unlessEnded } from './kafka-client.ts'
 import { errorType, isConnectionError, isStale, kafkaError } from './kafka-error.ts'
 
 /** How long a request is tried again before it is an error. */
@@ -24,16 +24,18 @@ export class KafkaCluster {
   private readonly cluster: Cluster
   private connecting: Promise<void> | undefined
   private readonly known = new Set<string>()
+  private readonly signal: AbortSignal | undefined
   private closed = false
 
-  /** `uncommitted`: bounds end behind the last record that was written, decided or not. */
-  constructor(kafka: Kafka, uncommitted = false) {
+  /** `uncommitted`: bounds end behind the last record that was written, decided or not. `signal`: the client's, after which nothing is tried again. */
+  constructor(kafka: Kafka, { uncommitted = false, signal }: { uncommitted?: boolean; signal?: AbortSignal } = {}) {
     this.cluster = clusterOf(kafka, uncommitted)
+    this.signal = signal
   }
 
   /** Errors: KAFKA_UNAVAILABLE, KAFKA_UNAUTHENTICATED. */
   async connect(): Promise<void> {
-    this.connecting ??= this.cluster.connect()
+    this.connecting ??= unlessEnded(this.signal, this.cluster.connect())
     try {
       await this.connecting
     } catch (error) {
@@ -44,7 +46,11 @@ export class KafkaCluster {
 
   async close(): Promise<void> {
     this.closed = true
-    if (this.connecting) await this.connecting.then(() => this.cluster.disconnect()).catch(() => undefined)
+    if (this.connecting)
+      await unlessEnded(
+        this.signal,
+        this.connecting.then(() => this.cluster.disconnect()),
+      ).catch(() => undefined)
   }
 
   /**
@@ -176,7 +182,7 @@ export class KafkaCluster {
         const mayPass = isConnectionError(error) || isStale(error) || (error as { retryable?: boolean }).retryable === true
         // A topic that is not there does not come by waiting: it was told of as soon as it was made.
         const isMissing = errorType(error) === 'UNKNOWN_TOPIC_OR_PARTITION' && pauseMs > 200
-        if (this.closed || !mayPass || isMissing || performance.now() > endMs) throw kafkaError(error, doing)
+        if (this.closed || this.signal?.aborted || !mayPass || isMissing || performance.now() > endMs) throw kafkaError(error, doing)
         await sleep(pauseMs)
         await this.cluster.refreshMetadata().catch(() => undefined)
       }

@@ -3,7 +3,6 @@
 // KafkaLog owns the connections that reading shares; each claim has a producer of its own (KafkaClaim), each partition that is read a KafkaReader.
 // Topics hold one record per line; the record batches of the broker are the blocks. Nothing here deletes records of topics with data: their retention
 // is the broker's, which ensureTopics checks.
-import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Admin, Kafka } from 'kafkajs'
 import type { Claim, Log, LogReceipt, TopicPartition } from '../../engine/log/contract.ts'
@@ -30,18 +29,27 @@ export interface KafkaLogOptions extends KafkaNames {
   durableOnly?: boolean
   /** Topics of receipts are there, or nothing is claimed: for tasks, whose start has made them. */
   mustExist?: boolean
+  /** Cuts it off, also while it is being opened: what is on its way fails, and nothing more is written. It is closed all the same. */
+  signal?: AbortSignal
 }
 
 const TRANSACTION_TIMEOUT_MS = 60_000
 /** How long a commit waits until it can be read; after that it is only durable. */
 const VISIBLE_MS = 2_000
 const LAG_EVERY_MS = 1_000
+/** At the end nobody waits longer for what is only shown. */
+const LAG_LAST_MS = 1_000
 
 /** Errors: KAFKA_UNAVAILABLE, KAFKA_UNAUTHENTICATED. */
 export async function openKafkaLog(options: KafkaLogOptions): Promise<KafkaLog> {
   const log = new KafkaLog(options)
-  await log.connect()
-  return log
+  try {
+    await log.connect()
+    return log
+  } catch (error) {
+    await log.close()
+    throw error
+  }
 }
 
 export class KafkaLog implements Log {
@@ -59,21 +67,18 @@ export class KafkaLog implements Log {
   private lagTimer: NodeJS.Timeout | undefined
   /** Committed here, and perhaps not to be read yet. */
   private readonly unseen = new Map<string, Written>()
-  private readonly sockets = new Set<Socket>()
-  private isClosed = false
+  private readonly ending = new AbortController()
 
   constructor(options: KafkaLogOptions) {
     this.options = options
     this.names = new Names(options)
-    const onSocket = (socket: Socket) => {
-      this.sockets.add(socket)
-      socket.once('close', () => this.sockets.delete(socket))
-      if (this.isClosed) cut(socket)
-    }
-    this.kafka = kafkaClient(options.connection, { onSocket })
-    this.cluster = new KafkaCluster(this.kafka)
-    this.written = new KafkaCluster(this.kafka, true)
-    this.watch = new Watch(new KafkaCluster(this.kafka))
+    const { signal } = this.ending
+    options.signal?.addEventListener('abort', this.cut, { once: true })
+    if (options.signal?.aborted) this.cut()
+    this.kafka = kafkaClient(options.connection, { signal })
+    this.cluster = new KafkaCluster(this.kafka, { signal })
+    this.written = new KafkaCluster(this.kafka, { uncommitted: true, signal })
+    this.watch = new Watch(new KafkaCluster(this.kafka, { signal }))
     this.tails = new Tails(this.cluster)
   }
 
@@ -120,6 +125,7 @@ export class KafkaLog implements Log {
       kafka,
       transactionalId: names.transactionalId(name, 'log'),
       transactionTimeoutMs: this.options.transactionTimeoutMs ?? TRANSACTION_TIMEOUT_MS,
+      signal: this.ending.signal,
     })
     const [made, fenced] = await Promise.allSettled([making(), fencing])
     if (fenced.status === 'rejected') throw fenced.reason
@@ -205,19 +211,23 @@ export class KafkaLog implements Log {
     return this.watch.changed()
   }
 
+  /** To the broker it is a death: nothing that is on its way is waited for, nor any transaction ended. Never rejects. */
   async close(): Promise<void> {
     clearTimeout(this.lagTimer)
+    const late = setTimeout(this.cut, LAG_LAST_MS)
     await this.showAll()
+    clearTimeout(late)
+    // kafkajs would wait for answers of a broker that may not give any; and of several connections that were made to one at once it forgets all but one.
+    this.cut()
+    this.options.signal?.removeEventListener('abort', this.cut)
     await Promise.all([...this.claims].map((claim) => claim.end()))
     await this.watch.close()
     await this.cluster.close()
     await this.written.close()
     await this.connectingAdmin?.then((admin) => admin.disconnect()).catch(() => undefined)
-    // Of several that were made to one broker at once kafkajs forgets all but one; and what was fetched ahead for somebody who has gone connects again. They would
-    // keep the process from ending.
-    this.isClosed = true
-    for (const socket of this.sockets) cut(socket)
   }
+
+  private readonly cut = () => this.ending.abort()
 
   private admin(): Promise<Admin> {
     this.connectingAdmin ??= (async () => {
@@ -262,9 +272,6 @@ export class KafkaLog implements Log {
     for (const [group, at, position] of this.positions.values()) this.show(group, at, position)
   }
 }
-
-/** With an error: who waits for a connection would else wait for his time limit. */
-const cut = (socket: Socket): void => void socket.on('error', () => undefined).destroy(new Error('this log is closed'))
 
 const resetUnfinished = (name: string, successor: string): KafkaError =>
   new KafkaError(

@@ -53,6 +53,8 @@ export interface KafkaStateOptions extends KafkaNames {
   onRestoring?(progress: RestoreProgress): void
   files?: Files
   nowMs?(): number
+  /** Cuts it off from the brokers, also while it is being opened: what is on its way fails. It is closed all the same. */
+  signal?: AbortSignal
 }
 
 const TRANSACTION_TIMEOUT_MS = 900_000
@@ -68,7 +70,7 @@ interface CacheHeader extends CheckpointHeader {
 }
 
 /** Errors: KAFKA_UNAVAILABLE, KAFKA_UNAUTHORIZED, KAFKA_TRANSACTION_HANGS, those of the disk. */
-export async function openKafkaState(options: KafkaStateOptions): Promise<StateStore> {
+export async function openKafkaState(options: KafkaStateOptions): Promise<KafkaState> {
   const state = new KafkaState(options)
   try {
     await state.open()
@@ -98,8 +100,9 @@ export class KafkaState implements StateStore {
   constructor(options: KafkaStateOptions) {
     this.options = options
     const names = new Names(options)
-    this.kafka = kafkaClient(options.connection)
-    this.cluster = new KafkaCluster(this.kafka)
+    const { signal } = options
+    this.kafka = kafkaClient(options.connection, { signal })
+    this.cluster = new KafkaCluster(this.kafka, { signal })
     this.at = names.state(options.name)
     this.transactionalId = names.transactionalId(options.name, 'state')
   }
@@ -323,8 +326,8 @@ export class KafkaState implements StateStore {
   }
 
   private newProducer(): Promise<TransactionalProducer> {
-    const { transactionTimeoutMs = TRANSACTION_TIMEOUT_MS } = this.options
-    return TransactionalProducer.open({ kafka: this.kafka, transactionalId: this.transactionalId, transactionTimeoutMs })
+    const { transactionTimeoutMs = TRANSACTION_TIMEOUT_MS, signal } = this.options
+    return TransactionalProducer.open({ kafka: this.kafka, transactionalId: this.transactionalId, transactionTimeoutMs, signal })
   }
 
   /** One that connects when it is asked for: where the topic is there, nobody needs it. */

@@ -5,7 +5,7 @@
 // 2. All of one call for a partition is one record batch, written here (produced-batch.ts): large blocks go in several calls of bounded bytes.
 import type { Kafka, Producer, Transaction } from 'kafkajs'
 import type { TopicPartition } from '../../engine/log/contract.ts'
-import { PRODUCER_RETRY } from './kafka-client.ts'
+import { PRODUCER_RETRY, unlessEnded } from './kafka-client.ts'
 import { errorType, kafkaError, lacksCoordinator } from './kafka-error.ts'
 import { asMessages, ProducedBatch } from './produced-batch.ts'
 
@@ -22,6 +22,8 @@ export interface ProducerOptions {
   transactionalId: string
   /** An owner that says nothing for so long has its open transaction aborted. */
   transactionTimeoutMs: number
+  /** The client's: what is under way when it comes fails at once. */
+  signal?: AbortSignal
 }
 
 /** Where records went: the offset behind the last one of each partition. */
@@ -40,26 +42,28 @@ const OPEN_TRIES = 20
 
 export class TransactionalProducer {
   private readonly producer: Producer
+  private readonly signal: AbortSignal | undefined
   private transaction: Transaction | undefined
 
-  private constructor(producer: Producer) {
+  private constructor(producer: Producer, signal: AbortSignal | undefined) {
     this.producer = producer
+    this.signal = signal
   }
 
   /** Fences the earlier owner of the id; its open transaction is decided when this resolves. Errors: KAFKA_UNAVAILABLE, KAFKA_UNAUTHORIZED, … */
-  static async open({ kafka, transactionalId, transactionTimeoutMs }: ProducerOptions): Promise<TransactionalProducer> {
+  static async open({ kafka, transactionalId, transactionTimeoutMs, signal }: ProducerOptions): Promise<TransactionalProducer> {
     const producer = kafka.producer({
       transactionalId,
       transactionTimeout: transactionTimeoutMs,
       allowAutoTopicCreation: false,
       retry: PRODUCER_RETRY,
     })
-    const opened = new TransactionalProducer(producer)
+    const opened = new TransactionalProducer(producer, signal)
     try {
-      await producer.connect()
+      await unlessEnded(signal, producer.connect())
       for (let tried = 1; ; tried++) {
         try {
-          opened.transaction = await producer.transaction()
+          opened.transaction = await unlessEnded(signal, producer.transaction())
           return opened
         } catch (error) {
           // An earlier transaction is being decided, or the coordinator loads what it knows.
@@ -79,11 +83,11 @@ export class TransactionalProducer {
 
   /** Adds records to the transaction, which begins with them. Errors are kafkajs': the transaction must be aborted. */
   async send(blocks: readonly ProducedBlock[]): Promise<Written[]> {
-    if (!this.isOpen) this.transaction = await this.producer.transaction()
+    if (!this.isOpen) this.transaction = await unlessEnded(this.signal, this.producer.transaction())
     const written = new Map<string, Written>()
     for (const call of calls(blocks)) {
       const topicMessages = [...call].map(([topic, batches]) => ({ topic, messages: asMessages(batches) }))
-      const answer = await this.transaction!.sendBatch({ topicMessages })
+      const answer = await unlessEnded(this.signal, this.transaction!.sendBatch({ topicMessages }))
       for (const { topicName: topic, partition, baseOffset } of answer) {
         const key = `${topic}/${partition}`
         const base = Number(baseOffset)
@@ -95,17 +99,17 @@ export class TransactionalProducer {
   }
 
   async commit(): Promise<void> {
-    await this.transaction?.commit()
+    if (this.transaction) await unlessEnded(this.signal, this.transaction.commit())
   }
 
   /** As far as the broker can be reached. Never rejects. */
   async abort(): Promise<void> {
-    if (this.isOpen) await this.transaction!.abort().catch(() => undefined)
+    if (this.isOpen) await unlessEnded(this.signal, this.transaction!.abort()).catch(() => undefined)
   }
 
   /** Never rejects. */
   async close(): Promise<void> {
-    await this.producer.disconnect().catch(() => undefined)
+    await unlessEnded(this.signal, this.producer.disconnect()).catch(() => undefined)
   }
 }
 

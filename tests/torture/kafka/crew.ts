@@ -70,7 +70,9 @@ export class Crew {
     this.processes.delete(name)
     process.running.child.kill('SIGTERM')
     const { code, signal, out, err } = await this.orBroken(process.running.ended)
-    if (code !== CLEAN) this.break(`${name}, asked to stop, ended with ${code ?? signal}:\n${tail(out)}${tail(err)}`)
+    // A start that is broken off owes nothing, and says so by its signal.
+    const isBrokenOff = signal === 'SIGTERM' && !process.isReady
+    if (code !== CLEAN && !isBrokenOff) this.break(`${name}, asked to stop, ended with ${code ?? signal}:\n${tail(out)}${tail(err)}`)
   }
 
   /** Each partition is at work in one process, and each process has started and has some. */

@@ -50,7 +50,7 @@ export class Ground {
     const kafka = kafkaClient({ brokers: [broker.broker] })
     process.once('exit', this.killAll)
     this.decided = new KafkaCluster(kafka)
-    this.written = new KafkaCluster(kafka, true)
+    this.written = new KafkaCluster(kafka, { uncommitted: true })
   }
 
   static async open({ folder, random, startedBy }: GroundOptions): Promise<Ground> {
