@@ -32,7 +32,7 @@ import { consumersOf, type Lag, lagOf } from './lag.ts'
 import { LaneClient } from './lane-client.ts'
 import type { LaneSetup, TaskStats } from './lane-protocol.ts'
 import type { LineOptions } from './line-decoder.ts'
-import { openSinks, type Sinks } from './open-sinks.ts'
+import { openSinks, type Sinks, tablesOf } from './open-sinks.ts'
 import { partitionsOf } from './partitions-of.ts'
 import type { RebuildResult } from './rebuild.ts'
 import type { Moved, Shares } from './shares.ts'
@@ -494,7 +494,7 @@ export class Embedded {
       underWay.during(`the thread of the partitions ${partitions.join(', ')}`, client.stop()),
     )
     const lanes = await Promise.allSettled(laneEnds)
-    const sinks = await Promise.allSettled([underWay.during(() => `the tables ${this.sinks.working.join(', ')}`, this.sinks.stop())])
+    const sinks = await Promise.allSettled([underWay.during(() => tablesOf(this.sinks), this.sinks.stop())])
     const log = await Promise.allSettled([underWay.during('the log', Promise.all([this.kafka?.close(), this.own.close()]))])
     this.lock.release()
     for (const result of [...aheads, ...shares, ...lanes, ...sinks, ...log]) if (result.status === 'rejected') throw result.reason

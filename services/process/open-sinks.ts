@@ -19,6 +19,9 @@ export function openSinks(setup: SinksSetup | undefined, onNotice: (notice: Noti
   })
 }
 
+/** What waits for them to end, in words. */
+export const tablesOf = ({ working }: Sinks): string => (working.length > 0 ? `the tables ${working.join(', ')}` : 'the analytics store')
+
 const none: Sinks = {
   opened: Promise.resolve(),
   ready: Promise.resolve(),

@@ -88,3 +88,10 @@ it('two who want to be connected at once share a socket', async () => {
   accepted[0].destroy()
   await expect(asked).rejects.toThrow()
 })
+
+it('a cluster none of whose brokers answers says so', async () => {
+  const Cluster = load('kafkajs/src/cluster/index.js') as { prototype: { metadata(): Promise<unknown> } }
+  const brokerPool = { refreshMetadataIfNecessary: async () => undefined, withBroker: async () => null }
+  const retrier = (work: (bail: (error: Error) => void) => Promise<unknown>) => work((error) => Promise.reject(error))
+  await expect(Cluster.prototype.metadata.call({ brokerPool, retrier })).rejects.toMatchObject({ name: 'KafkaJSBrokerNotFound' })
+})

@@ -20,16 +20,35 @@ interface Connection {
   connect(): Promise<boolean>
   disconnect(): Promise<boolean>
 }
+interface Cluster {
+  metadata(asked?: object): Promise<object | null>
+}
 
 const load = createRequire(import.meta.url)
 const prototypeOf = <T>(path: string) => (load(path) as { prototype: T }).prototype
-const { KafkaJSConnectionClosedError: ClosedError } = load('kafkajs/src/errors.js') as {
+const { KafkaJSConnectionClosedError: ClosedError, KafkaJSBrokerNotFound: NoBrokerError } = load('kafkajs/src/errors.js') as {
   KafkaJSConnectionClosedError: new (message: string, of: { host: string; port: number }) => Error
+  KafkaJSBrokerNotFound: new (message: string) => Error
 }
 
+let isMended = false
+
 export function mendKafkajs(): void {
+  if (isMended) return
+  isMended = true
   mendQueue(prototypeOf<RequestQueue>('kafkajs/src/network/requestQueue/index.js'))
   mendConnection(prototypeOf<Connection>('kafkajs/src/network/connection.js'))
+  mendCluster(prototypeOf<Cluster>('kafkajs/src/cluster/index.js'))
+}
+
+/** Where no broker answers it answers null, which whoever asked takes apart: a TypeError, in place of what is wrong. */
+function mendCluster(cluster: Cluster): void {
+  const { metadata } = cluster
+  cluster.metadata = async function (asked) {
+    const found = await metadata.call(this, asked)
+    if (!found) throw new NoBrokerError('no broker has answered')
+    return found
+  }
 }
 
 /** It looks for requests that wait once per ms, on each connection and for ever (with a timer of negative length, of which Node warns): dozens of idle connections
