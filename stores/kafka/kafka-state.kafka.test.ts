@@ -7,6 +7,7 @@ import { type StateStoreUnderTest, stateStoreConformance } from '../../engine/st
 import type { StateStore } from '../../engine/state/store.ts'
 import { kafkaServer } from '../../tests/kafka-server.ts'
 import { realFiles } from '../files/real-files.ts'
+import { deleteTopics } from './delete-topics.ts'
 import { TOMBSTONE_MS } from './ensure-topics.ts'
 import { kafkaClient } from './kafka-client.ts'
 import { type KafkaStateOptions, openKafkaState, type RestoreProgress } from './kafka-state.ts'
@@ -172,7 +173,7 @@ describe.runIf(server)('State on Kafka', () => {
     await checkpoint(store, 2, { 1: 'older' })
     await store.close()
     const { topic } = new Names(world.options).state(NAME)
-    await world.withAdmin((admin) => admin.deleteTopics({ topics: [topic] }))
+    await world.withAdmin((admin) => deleteTopics(admin, [topic]))
     const other = await openOn('b')
     for (let epoch = 1; epoch <= 4; epoch++) await checkpoint(other, epoch, { 2: 'new' })
     await other.close()
