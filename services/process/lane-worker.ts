@@ -16,6 +16,7 @@ import { realFiles } from '../../stores/files/real-files.ts'
 import { type JournalLog, openJournalLog } from '../../stores/log/journal-log.ts'
 import { openCheckpointStore } from '../../stores/state/checkpoint-store.ts'
 import type { FromLane, LaneSetup, ThreadSetup, ToLane } from './lane-protocol.ts'
+import { Overdue } from './overdue.ts'
 import { recordForm, type StateForm, sessionForm, viewState } from './state-view.ts'
 
 /** How often files of this lane's journal that nobody needs any more are looked for. */
@@ -55,6 +56,7 @@ async function work(port: MessagePort, say: (message: FromLane) => void, setup: 
   const tasks: PartitionTask[] = []
   const kept: Kept[] = []
   const partitions = setup.partitions.filter((partition) => !setup.stopped.includes(partition))
+  const overdue = new Overdue(log, setup.retention)
   const beat = new LaneBeat(setup.beat)
   const { ended } = beat.takeOver()
   const beatOf = (stage: number, partition: number) => {
@@ -68,6 +70,7 @@ async function work(port: MessagePort, say: (message: FromLane) => void, setup: 
       stage,
       folder,
       own,
+      overdue,
       stages.length,
       partitions,
       (partition) => beatOf(i, partition),
@@ -134,7 +137,10 @@ async function work(port: MessagePort, say: (message: FromLane) => void, setup: 
     }
   })
   // A file that could not be removed now is found again next time.
-  const retaining = setInterval(() => void log.retain().catch(() => undefined), RETAIN_MS)
+  const retaining = setInterval(() => {
+    void log.retain().catch(() => undefined)
+    overdue.look(systemClock.now())
+  }, RETAIN_MS)
   try {
     for (const lane of lanes) await lane.open()
     say({ type: 'ready' })
@@ -176,6 +182,7 @@ async function tasksOf(
   stage: Stage,
   name: string,
   log: Log,
+  overdue: Overdue,
   stages: number,
   partitions: readonly number[],
   beatOf: (partition: number) => TaskBeat,
@@ -191,9 +198,17 @@ async function tasksOf(
     onStore(partition, store)
     const beat = beatOf(partition)
     const acceptFrom = setup.accept === 'all' ? 0 : setup.accept?.find(([one]) => one === partition)?.[1]
-    const bounds = { epochBytes, checkpointBytes, cacheBytes }
-    const options = { stage, lineage, code, partition, ...bounds, exactlyOnce, acceptFrom, sameCode: setup.recoverOnly, beat }
-    tasks.push(new PartitionTask(options, log, store))
+    const at = { topic: stage.topic, partition }
+    const bounds = {
+      ...{ epochBytes, cacheBytes },
+      get checkpointBytes(): number {
+        return overdue.has(task.name) ? 1 : checkpointBytes
+      },
+    }
+    const who = { stage, lineage, code, partition, exactlyOnce, acceptFrom, sameCode: setup.recoverOnly, beat }
+    const task: PartitionTask = new PartitionTask(Object.assign(bounds, who), log, store)
+    overdue.watch(task.name, at)
+    tasks.push(task)
   }
   return tasks
 }
