@@ -1,13 +1,15 @@
 // `npm run torture`: kills processes at random and at chosen moments, N times, and compares what the stores hold after every few kills with the evaluator's
-// answer. Prints how many kills fell into which moment; exit code 1 where an answer is wrong. With --kafka: kafka/kafka-main.ts.
+// answer. Prints how many kills fell into which moment; exit code 1 where an answer is wrong. With --kafka: kafka/kafka-main.ts; with --soak: soak/soak-main.ts.
 import { parseArgs } from 'node:util'
 import { Random } from '../../services/traffic/random.ts'
 import { kafkaTorture } from './kafka/kafka-main.ts'
 import { MOMENTS } from './moments.ts'
 import { type Aim, tortureRound } from './round.ts'
+import { soakTorture } from './soak/soak-main.ts'
 
 const HELP = `Usage: npm run torture -- [--kills N] [--seed S]
        npm run torture -- --kafka [--faults N] [--seed S] [--rate R] [--report FILE]
+       npm run torture -- --soak MINUTES [--rate R] [--report FILE]
 
 Kills real processes while they work, and compares what they leave with the batch evaluator's answer.
 
@@ -15,8 +17,10 @@ Kills real processes while they work, and compares what they leave with the batc
   --kafka        instead: three processes on a broker of their own, under load; processes and broker are killed, stopped and put to sleep, connections
                  are cut, held up and bring half of an answer, members come and go
   --faults N     how many of these (100)
-  --rate R       events per second meanwhile (1000)
-  --report FILE  where all went well: writes what was done as a page of Markdown
+  --soak MINUTES instead: one process under a steady load, with all that is kept kept for minutes; do its data folder, its memory and the latency
+                 of incidents stay as they are? An answer takes 20 minutes at least: a third is warm-up
+  --rate R       events per second meanwhile (--kafka: 1000, --soak: 2000)
+  --report FILE  writes what was done as a page of Markdown; --kafka: where all went well, --soak: however it went, with a plot beside it
   --seed S       which kills or faults come in which order (1)
   --help         this text
 
@@ -24,9 +28,10 @@ Examples:
   npm run torture -- --kills 1000 --seed 7
   npm run torture -- --kafka --faults 10
   npm run torture -- --kafka --report docs/torture.md
+  npm run torture -- --soak 60 --report docs/soak.md
 
---kafka needs Java 17, and Maven the first time. Exit code 1: an answer was wrong, or something broke; the folder that is named then has all that is
-needed for a look. 2: wrong usage.`
+--kafka needs Java 17, and Maven the first time; --soak needs Linux. Exit code 1: an answer was wrong, something was not flat, or something broke; the
+folder that is named then has all that is needed for a look. 2: wrong usage.`
 
 function usage(message: string): never {
   console.error(`torture: ${message}\n\n${HELP}`)
@@ -38,7 +43,7 @@ function options() {
     const string = { type: 'string' } as const
     const boolean = { type: 'boolean' } as const
     return parseArgs({
-      options: { kills: string, seed: string, kafka: boolean, faults: string, rate: string, report: string, help: boolean },
+      options: { kills: string, seed: string, kafka: boolean, faults: string, soak: string, rate: string, report: string, help: boolean },
     }).values
   } catch (error) {
     return usage((error as Error).message)
@@ -56,6 +61,10 @@ if (given.help) {
   process.exit(0)
 }
 const seed = whole('seed', given.seed ?? '1', 0)
+if (given.soak !== undefined) {
+  for (const name of ['kafka', 'kills', 'faults', 'seed'] as const) if (given[name] !== undefined) usage(`--${name} is not for --soak`)
+  await soakTorture({ minutes: whole('soak', given.soak, 1), rate: whole('rate', given.rate ?? '2000', 20), report: given.report })
+}
 if (given.kafka) {
   if (given.kills !== undefined) usage('--kills is not for --kafka; --faults is')
   await kafkaTorture({
@@ -65,7 +74,8 @@ if (given.kafka) {
     report: given.report,
   })
 }
-for (const name of ['faults', 'rate', 'report'] as const) if (given[name] !== undefined) usage(`--${name} is for --kafka`)
+for (const name of ['faults', 'rate', 'report'] as const)
+  if (given[name] !== undefined) usage(`--${name} is ${name === 'faults' ? 'for --kafka' : 'for --kafka and --soak'}`)
 const wanted = whole('kills', given.kills ?? '100', 1)
 
 /** A third at random times, the rest at moments, more of those that a random time seldom meets. At first there is nothing to recover. */

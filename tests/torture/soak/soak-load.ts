@@ -18,7 +18,7 @@ export interface SoakLoadSays {
   sent: number
   accepted: number
   rejected: number
-  /** Batches that were sent again, because the process asked for it (503). */
+  /** Batches that were sent again: the process asked for it (503), or had closed the connection. */
   again: number
   patterns: number
   /** The longest that a line waited for being sent, ms, since it was said before. */
@@ -42,6 +42,7 @@ async function run({ port, shape, fromMs }: SoakLoadOrder): Promise<void> {
     parentPort!.postMessage({ ...said, patterns: lines.patterns, isOver } satisfies SoakLoadSays)
     said.latestMs = 0
   }
+  /** Status 0: the connection, which had been idle, was closed as it was used. */
   const post = (body: Buffer) =>
     new Promise<{ status: number; text: string }>((resolve, reject) => {
       const headers = { 'content-type': 'application/json', 'content-length': body.length }
@@ -50,7 +51,11 @@ async function run({ port, shape, fromMs }: SoakLoadOrder): Promise<void> {
         answer.setEncoding('utf8').on('data', (piece: string) => (text += piece))
         answer.on('error', reject).on('end', () => resolve({ status: answer.statusCode!, text }))
       })
-      asked.on('error', reject).end(body)
+      const failed = (error: NodeJS.ErrnoException) => {
+        if (asked.reusedSocket && error.code === 'ECONNRESET') resolve({ status: 0, text: '' })
+        else reject(error)
+      }
+      asked.on('error', failed).end(body)
     })
   const send = async (body: Buffer, count: number) => {
     for (;;) {
@@ -62,9 +67,9 @@ async function run({ port, shape, fromMs }: SoakLoadOrder): Promise<void> {
         said.rejected += rejected
         return
       }
-      if (status !== 503) throw new Error(`a batch was answered with ${status}: ${text}`)
+      if (status !== 503 && status !== 0) throw new Error(`a batch was answered with ${status}: ${text}`)
       said.again++
-      await sleep(AGAIN_MS)
+      await sleep(status === 0 ? 0 : AGAIN_MS)
     }
   }
   let stopping = false

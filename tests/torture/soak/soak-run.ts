@@ -81,7 +81,6 @@ const POLL_MS = 4
 const LIST_MS = 200
 const SETTLE_MS = 60_000
 const STOP_SECONDS = 300
-const TILES = ['fact_overview_hourly', 'fact_screen_hotspots', 'fact_flows', 'fact_tasks_hourly']
 
 /** Errors: a process that does not start or ends, a batch that is refused. The folder then stays. */
 export async function soakRun({ minutes, rate, note }: SoakOptions): Promise<SoakRun> {
@@ -123,7 +122,12 @@ export async function soakRun({ minutes, rate, note }: SoakOptions): Promise<Soa
   const fromMs = Math.ceil(preciseNow()) + 5000
   const shape: SoakShape = { rate, patterns: PATTERNS, seed: 1, allowedDisorderMs: ALLOWED_DISORDER_MS, correctionMs: CORRECTION_MS }
   const load = startLoad({ port, shape, fromMs })
-  load.failed.catch(() => undefined)
+  // A process that ends is the cause, and its connections fail before that is known.
+  const failed = load.failed.catch(async (error: Error) => {
+    await Promise.race([broken, sleep(2000)])
+    throw new Error(`the load failed while process ${pid} went on: ${error.message}`)
+  })
+  failed.catch(() => undefined)
   note(`soak of ${minutes} min at ${rate} events/s; process ${pid}, folder ${folder}`)
 
   const seen = new Map<string, number>()
@@ -200,8 +204,8 @@ export async function soakRun({ minutes, rate, note }: SoakOptions): Promise<Soa
   }
   const endMs = fromMs + minutes * 60_000
   for (let nextMs = fromMs + SAMPLE_MS; nextMs <= endMs; nextMs += SAMPLE_MS) {
-    await Promise.race([sleep(Math.max(0, nextMs - preciseNow())), broken, load.failed])
-    const one = await Promise.race([sample(), broken as Promise<never>, load.failed])
+    await Promise.race([sleep(Math.max(0, nextMs - preciseNow())), broken, failed])
+    const one = await Promise.race([sample(), broken as Promise<never>, failed])
     samples.push(one)
     appendFileSync(join(folder, 'samples.jsonl'), `${JSON.stringify(one)}\n`)
     note(line(one))
