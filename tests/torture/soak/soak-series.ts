@@ -10,14 +10,24 @@ export interface Series {
 
 export interface Judged extends Series {
   limit: Limit
+  /** Judged is the mean of so many seconds before each point: of what comes and goes in teeth. */
+  meanOfS?: number
 }
 
 const MB = 1e6
+/** Parts that merges have replaced lie in the folder until the analytics engine's cleaner comes, every few minutes. */
+const CLEANER_S = 300
 /** What grows slowly here would fill a disk or a memory in weeks: a tenth, either way. */
 const KEPT: Limit = { share: 0.1, least: 0, mayFall: false }
 
 export const JUDGED: readonly Judged[] = [
-  { name: 'data folder', unit: 'MB', of: (sample) => (sample.logBytes + sample.stateBytes + sample.tableBytes) / MB, limit: KEPT },
+  {
+    name: 'data folder',
+    unit: 'MB',
+    of: (sample) => (sample.logBytes + sample.stateBytes + sample.tableBytes) / MB,
+    limit: KEPT,
+    meanOfS: CLEANER_S,
+  },
   { name: 'RssAnon', unit: 'MB', of: (sample) => sample.anonymousBytes / MB, limit: KEPT },
   // Others use the machine's cores, too.
   { name: 'incident latency, median', unit: 'ms', of: ({ medianMs }) => medianMs, limit: { share: 0.25, least: 5, mayFall: true } },
@@ -37,8 +47,17 @@ export const SHOWN: readonly Series[] = [
   { name: 'CPU of the load and of who looks', unit: 'cores', of: ({ ownCpu }) => ownCpu },
 ]
 
-export const pointsOf = ({ of }: Series, samples: readonly Sample[]): Point[] =>
-  samples.map((sample) => ({ atS: sample.atS, value: of(sample) }))
+export function pointsOf({ of, meanOfS = 0 }: Series & Partial<Judged>, samples: readonly Sample[]): Point[] {
+  const points = samples.map((sample) => ({ atS: sample.atS, value: of(sample) }))
+  if (meanOfS === 0) return points
+  let sum = 0
+  let first = 0
+  return points.map(({ atS, value }, at) => {
+    sum += value
+    while (points[first].atS <= atS - meanOfS) sum -= points[first++].value
+    return { atS, value: sum / (at - first + 1) }
+  })
+}
 
 export interface Answer extends Judged {
   verdict: Verdict
