@@ -1,6 +1,6 @@
 // The plot of a soak: the data folder by its parts, memory and latency over the time, as an SVG. Numbers come from the samples and nowhere else.
 import { init } from 'echarts'
-import type { Sample } from './soak-run.ts'
+import type { Sample } from './soak-sample.ts'
 import { WARM_UP } from './soak-verdict.ts'
 
 interface Line {
@@ -109,6 +109,9 @@ export function soakChart({ samples, minutes, machine }: SoakChart): string {
   })
   const svg = drawing.renderToSVGString()
   drawing.dispose()
-  // As in bench/harness/chart.ts: styles for the mouse, which a picture does not have.
-  return svg.replace(/<style.*?<\/style>\n?/s, '').replace(/ class="zr[^"]*"/g, '')
+  // As in bench/harness/chart.ts: styles for the mouse, which a picture does not have; and names that count up from drawing to drawing.
+  return svg
+    .replace(/<style.*?<\/style>\n?/s, '')
+    .replace(/ class="zr[^"]*"/g, '')
+    .replace(/\bzr\d+-c/g, 'soak-')
 }

@@ -1,5 +1,5 @@
 // What of a soak must be flat, and what is shown beside it: each a series of the samples, with its unit. Measures nothing.
-import type { Sample } from './soak-run.ts'
+import type { Sample } from './soak-sample.ts'
 import { type Limit, type Point, type Verdict, verdict } from './soak-verdict.ts'
 
 export interface Series {

@@ -54,11 +54,12 @@ export function verdict(points: readonly Point[], lengthS: number, limit: Limit)
     return { is: 'too short', ...numbers, reasons: [`${kept.length} points after the warm-up, ${MINIMUM} are needed`] }
   const most = Math.max(limit.share * Math.abs(first), limit.least)
   const isOver = (change: number, times = 1) => (limit.mayFall ? change : Math.abs(change)) >= most * times
-  const percent = (change: number) => `${change >= 0 ? '+' : '−'}${((Math.abs(change) / Math.abs(first)) * 100).toFixed(1)} %`
+  const percent = (change: number) => `${((Math.abs(change) / Math.abs(first)) * 100).toFixed(1)} %`
+  const above = (change: number) => `${percent(change)} ${change >= 0 ? 'above' : 'below'}`
   const reasons = [
-    ...(isOver(last - first) ? [`the last third is ${percent(last - first)} of the first`] : []),
-    ...(isOver(tenth - first, 2) ? [`the last tenth is ${percent(tenth - first)} of the first third`] : []),
-    ...(isOver(perHour) ? [`the trend is ${percent(perHour)} per hour`] : []),
+    ...(isOver(last - first) ? [`the last third is ${above(last - first)} the first`] : []),
+    ...(isOver(tenth - first, 2) ? [`the last tenth is ${above(tenth - first)} the first third`] : []),
+    ...(isOver(perHour) ? [`the trend is ${perHour >= 0 ? '+' : '−'}${percent(perHour)} per hour`] : []),
   ]
   return { is: reasons.length === 0 ? 'flat' : 'not flat', ...numbers, reasons }
 }

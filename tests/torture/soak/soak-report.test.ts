@@ -1,0 +1,69 @@
+import { expect, test } from 'vitest'
+import { soakChart } from './soak-chart.ts'
+import { soakReport } from './soak-report.ts'
+import type { SoakRun } from './soak-run.ts'
+import type { Sample } from './soak-sample.ts'
+import { JUDGED, pointsOf } from './soak-series.ts'
+
+const MINUTES = 60
+const sample = (n: number): Sample => ({
+  ...{ atS: (n + 1) * 10, logBytes: 300e6, stateBytes: 100e6, tableBytes: 200e6, tables: { events_raw: 70e6, fact_flows: 1e6 + n * 1e4 } },
+  ...{ anonymousBytes: 800e6, residentBytes: 1000e6, engineBytes: 90e6, incidents: 200, medianMs: 21, p99Ms: 60, worstMs: 90, rowMs: 700 },
+  ...{ sessionsOpen: 8000, usersCached: 40_000, checkpoints: n, cpu: 0.5, ownCpu: 0.1, events: n * 10_000, lateMs: 20 },
+})
+const run = (change: (sample: Sample, n: number) => Partial<Sample> = () => ({})): SoakRun => ({
+  samples: Array.from({ length: MINUTES * 6 }, (_, n) => ({ ...sample(n), ...change(sample(n), n) })),
+  load: { sent: 3_600_000, accepted: 3_600_000, rejected: 0, again: 0, patterns: 72_000, latestMs: 5, isOver: true },
+  ...{ differences: [], read: 72_000, sessionsLooked: 2400, startedAt: '2026-03-02T09:30:00.000Z', folder: '/nowhere' },
+  options: { minutes: MINUTES, rate: 1000, patterns: 20 },
+})
+const page = (of: SoakRun) => soakReport({ run: of, chart: 'soak.svg', machine: '2 × a processor', commit: 'abc1234' })
+
+test('all is flat: the page says so, with the numbers', () => {
+  const text = page(run())
+  expect(text).toContain('data folder, memory and latency are flat, and its counts are right.')
+  expect(text).toMatch(/\| data folder +\| +600 MB \| +600 MB \| +600 MB \| +600 MB \| +\+0 MB \| 10 % +\| flat +\|/)
+  expect(text).toMatch(/\| incident latency, p99 +\| +60 ms .*\| 50 %, at least 20 ms \| flat/)
+  expect(text).toMatch(/\| fact_flows +\| +2.2 MB \| +4.59 MB \|/)
+  expect(text).toMatch(/3,600,000 events were sent \(1,000 a second\), 3,600,000 accepted,\s0 rejected/)
+  expect(text).toContain('![data folder, memory and latency over the time](soak.svg)')
+  expect(text).toContain('2 × a processor; commit abc1234')
+  expect(text).not.toContain('/nowhere')
+})
+
+test('memory grows and a count is wrong: the page says both, and why', () => {
+  const text = page({ ...run((_, n) => ({ anonymousBytes: 800e6 + n * 1e6 })), differences: ['dead letters: 1, expected 0'] })
+  expect(text).toContain('**not all is flat**, and **its counts are wrong**')
+  expect(text).toMatch(
+    /\| RssAnon .*\| \*\*not flat\*\*: the last third is \d\d\.\d % above the first, .*the trend is \+\d\d\.\d % per hour/,
+  )
+  expect(text).toContain('**No**: dead letters: 1, expected 0')
+})
+
+test('teeth of a few minutes do not make the data folder grow, and their growth does', () => {
+  const [folder] = JUDGED
+  const teeth = (of: number) => run(({ tableBytes }, n) => ({ tableBytes: tableBytes + (n % 27) * 1e7 * (1 + (n / 360) * of) }))
+  expect(page(teeth(0))).toMatch(/\| data folder .*\| flat/)
+  expect(page(teeth(2))).toMatch(/\| data folder .*\| \*\*not flat/)
+  // The mean of the last five minutes, and of as many as there are.
+  const points = pointsOf(folder, run((_, n) => ({ logBytes: n * 1e6, stateBytes: 0, tableBytes: 0 })).samples)
+  expect([points[0].value, points[1].value, points[100].value]).toEqual([0, 0.5, 85.5])
+})
+
+test('the plot has the three, the warm-up, and where it was measured', () => {
+  const { samples } = run()
+  const svg = soakChart({ samples, minutes: MINUTES, machine: '2 × a processor; commit abc1234' })
+  expect(svg === soakChart({ samples, minutes: MINUTES, machine: '2 × a processor; commit abc1234' })).toBe(true)
+  for (const text of [
+    'Data folder (MB)',
+    'Memory (MB)',
+    'incident was read (ms)',
+    'warm-up',
+    'RssAnon',
+    'p99',
+    '2 × a processor; commit abc1234',
+  ])
+    expect(svg).toContain(text)
+  expect(svg.startsWith('<svg')).toBe(true)
+  expect(svg).not.toContain('NaN')
+})
