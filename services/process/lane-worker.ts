@@ -137,10 +137,11 @@ async function work(port: MessagePort, say: (message: FromLane) => void, setup: 
     }
   })
   // A file that could not be removed now is found again next time.
-  const retaining = setInterval(() => {
-    void log.retain().catch(() => undefined)
+  const retain = async () => {
     overdue.look(systemClock.now())
-  }, RETAIN_MS)
+    await log.retain()
+  }
+  const retaining = setInterval(() => void retain().catch(() => undefined), RETAIN_MS)
   try {
     for (const lane of lanes) await lane.open()
     say({ type: 'ready' })
