@@ -17,8 +17,8 @@ Kills real processes while they work, and compares what they leave with the batc
   --kafka        instead: three processes on a broker of their own, under load; processes and broker are killed, stopped and put to sleep, connections
                  are cut, held up and bring half of an answer, members come and go
   --faults N     how many of these (100)
-  --soak MINUTES instead: one process under a steady load, with all that is kept kept for minutes; do its data folder, its memory and the latency
-                 of incidents stay as they are? An answer takes 20 minutes at least: a third is warm-up
+  --soak MINUTES instead: one process under a steady load, with retention set to minutes; do its data folder, its memory and the latency of
+                 incidents stay as they are? An answer takes 20 minutes at least, a good one an hour: a third is warm-up
   --rate R       events per second meanwhile (--kafka: 1000, --soak: 2000)
   --report FILE  writes what was done as a page of Markdown; --kafka: where all went well, --soak: however it went, with a plot beside it
   --seed S       which kills or faults come in which order (1)

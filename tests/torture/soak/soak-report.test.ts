@@ -9,7 +9,7 @@ const MINUTES = 60
 const sample = (n: number): Sample => ({
   ...{ atS: (n + 1) * 10, logBytes: 300e6, stateBytes: 100e6, tableBytes: 200e6, tables: { events_raw: 70e6, fact_flows: 1e6 + n * 1e4 } },
   ...{ anonymousBytes: 800e6, residentBytes: 1000e6, engineBytes: 90e6, incidents: 200, medianMs: 21, p99Ms: 60, worstMs: 90, rowMs: 700 },
-  ...{ sessionsOpen: 8000, usersCached: 40_000, checkpoints: n, cpu: 0.5, ownCpu: 0.1, events: n * 10_000, lateMs: 20 },
+  ...{ sessionsOpen: 8000, usersCached: 40_000, checkpoints: n, cpu: 0.5, ownCpu: 0.1, machineCpu: 0.8, events: n * 10_000, lateMs: 20 },
 })
 const run = (change: (sample: Sample, n: number) => Partial<Sample> = () => ({})): SoakRun => ({
   samples: Array.from({ length: MINUTES * 6 }, (_, n) => ({ ...sample(n), ...change(sample(n), n) })),

@@ -31,7 +31,7 @@ export function soakReport({ run, chart, machine, commit }: SoakReport): string 
   }
   return `# What a soak has shown
 
-One \`packmill up\` under a steady load for ${minutes} minutes, with everything that is kept kept for minutes: ${isFlat ? 'data folder, memory and latency are flat' : `**not all is flat**`}${differences.length === 0 ? ', and its counts are right' : ', and **its counts are wrong**'}.
+One \`packmill up\` under a steady load for ${minutes} minutes, with retention set to minutes: ${isFlat ? 'data folder, memory and latency are flat' : '**not all is flat**'}${differences.length === 0 ? ', and its counts are right' : ', and **its counts are wrong**'}.
 What else is tried on real processes: [proof.md](proof.md).
 
 ![data folder, memory and latency over the time](${chart})
@@ -53,7 +53,7 @@ ${table(
   ]),
 )}
 
-Beside them, medians of the same thirds:
+Beside them, medians of the same thirds. What others took of the machine meanwhile is in the latency, too:
 
 ${table(
   ['', 'first third', 'middle', 'last third'],

@@ -1,5 +1,6 @@
 // What a soak sees every ten seconds: of the data folder, of the process by /proc, of what it answers. Owns the counters that a difference is taken of.
 import { readFileSync } from 'node:fs'
+import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { cpuSecondsOf } from '../../../bench/harness/cpu-of.ts'
 import { preciseNow } from '../../../bench/harness/live.ts'
@@ -33,9 +34,10 @@ export interface Sample {
   sessionsOpen: number
   usersCached: number
   checkpoints: number
-  /** Cores: of the process, and of the load and who looks. */
+  /** Cores: of the process, of the load and who looks, and of all on the machine, others' too. */
   cpu: number
   ownCpu: number
+  machineCpu: number
   /** Sent since the beginning, and the longest that one waited for being sent. */
   events: number
   lateMs: number
@@ -52,6 +54,7 @@ export class Sampler {
   private readonly fromMs: number
   private upCpu: number
   private ownCpu: NodeJS.CpuUsage
+  private machineCpu: number
   private lastMs: number
 
   constructor(soaked: SoakedProcess, fromMs: number) {
@@ -59,6 +62,7 @@ export class Sampler {
     this.fromMs = fromMs
     this.upCpu = cpuSecondsOf(soaked.pid)
     this.ownCpu = process.cpuUsage()
+    this.machineCpu = machineSeconds()
     this.lastMs = preciseNow()
   }
 
@@ -96,28 +100,32 @@ export class Sampler {
     }
   }
 
-  private cores(nowMs: number): Pick<Sample, 'cpu' | 'ownCpu'> {
+  private cores(nowMs: number): Pick<Sample, 'cpu' | 'ownCpu' | 'machineCpu'> {
     const seconds = (nowMs - this.lastMs) / 1000
     const { user, system } = process.cpuUsage(this.ownCpu)
-    const upCpu = cpuSecondsOf(this.soaked.pid)
-    const cores = { cpu: (upCpu - this.upCpu) / seconds, ownCpu: (user + system) / 1e6 / seconds }
-    this.upCpu = upCpu
-    this.ownCpu = process.cpuUsage()
-    this.lastMs = nowMs
+    const [upCpu, machineCpu] = [cpuSecondsOf(this.soaked.pid), machineSeconds()]
+    const cores = {
+      cpu: (upCpu - this.upCpu) / seconds,
+      ownCpu: (user + system) / 1e6 / seconds,
+      machineCpu: (machineCpu - this.machineCpu) / seconds,
+    }
+    Object.assign(this, { upCpu, machineCpu, ownCpu: process.cpuUsage(), lastMs: nowMs })
     return cores
   }
 }
 
+/** Of all cores, since the machine began. */
+const machineSeconds = () => cpus().reduce((sum, { times: { user, nice, sys, irq } }) => sum + user + nice + sys + irq, 0) / 1000
 const residentBytes = (pid: number) => Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * 1024
 
 const mb = (bytes: number) => `${(bytes / 1e6).toFixed(0)} MB`
 
 /** For who waits. */
 export function sampleLine(sample: Sample): string {
-  const { atS, logBytes, stateBytes, tableBytes, medianMs, p99Ms, worstMs, cpu, ownCpu, events } = sample
+  const { atS, logBytes, stateBytes, tableBytes, medianMs, p99Ms, worstMs, cpu, ownCpu, machineCpu, events } = sample
   const at = `${String(Math.floor(atS / 60)).padStart(3)}:${String(atS % 60).padStart(2, '0')}`
   const folder = `folder ${mb(logBytes + stateBytes + tableBytes)} (log ${mb(logBytes)}, state ${mb(stateBytes)}, tables ${mb(tableBytes)})`
   const latency = `incidents p50 ${medianMs.toFixed(0)} p99 ${p99Ms.toFixed(0)} worst ${worstMs.toFixed(0)} ms, row ${sample.rowMs.toFixed(0)} ms`
   const memory = `RssAnon ${mb(sample.anonymousBytes)}`
-  return `${at}  ${folder}; ${memory}; ${latency}; ${cpu.toFixed(2)} + ${ownCpu.toFixed(2)} cores; ${events} events, at most ${sample.lateMs.toFixed(0)} ms late`
+  return `${at}  ${folder}; ${memory}; ${latency}; ${cpu.toFixed(2)} + ${ownCpu.toFixed(2)} of ${machineCpu.toFixed(2)} cores; ${events} events, at most ${sample.lateMs.toFixed(0)} ms late`
 }

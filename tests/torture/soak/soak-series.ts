@@ -45,6 +45,7 @@ export const SHOWN: readonly Series[] = [
   { name: 'users in memory', unit: '', of: ({ usersCached }) => usersCached },
   { name: 'CPU of the process', unit: 'cores', of: ({ cpu }) => cpu },
   { name: 'CPU of the load and of who looks', unit: 'cores', of: ({ ownCpu }) => ownCpu },
+  { name: 'CPU of all on the machine', unit: 'cores', of: ({ machineCpu }) => machineCpu },
 ]
 
 export function pointsOf({ of, meanOfS = 0 }: Series & Partial<Judged>, samples: readonly Sample[]): Point[] {
