@@ -102,7 +102,7 @@ export function soakChart({ samples, minutes, machine }: SoakChart): string {
         lineStyle: { color: COLOURS.lines[i], width: 1.5 },
         itemStyle: { color: COLOURS.lines[i] },
         data: samples.map((sample) => [sample.atS / 60, of(sample)]),
-        endLabel: { show: true, formatter: name, color: COLOURS.text, fontSize: 11 },
+        endLabel: { show: true, formatter: name, color: COLOURS.text, fontSize: 11, offset: [0, isStacked ? 0 : i * 14 - 7] },
         markArea: i === 0 ? warmUp : undefined,
       })),
     ),

@@ -14,7 +14,9 @@ export interface SoakReport {
 
 const count = (n: number) => n.toLocaleString('en-GB')
 const number = (value: number, unit: Series['unit']) =>
-  `${value.toLocaleString('en-GB', { maximumFractionDigits: unit === 'cores' ? 2 : unit === 'ms' && value < 100 ? 1 : 0 })}${unit && ` ${unit}`}`
+  Number.isNaN(value)
+    ? '—'
+    : `${value.toLocaleString('en-GB', { maximumFractionDigits: unit === 'cores' ? 2 : unit === 'ms' && value < 100 ? 1 : 0 })}${unit && ` ${unit}`}`
 
 export function soakReport({ run, chart, machine, commit }: SoakReport): string {
   const { samples, options, load, differences, read, sessionsLooked, startedAt } = run
