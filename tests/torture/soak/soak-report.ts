@@ -41,8 +41,9 @@ What else is tried on real processes: [proof.md](proof.md).
 ## Is it flat?
 
 The first third of the time is warm-up. Of the rest a series is flat where the medians of its first and last third differ by less than its limit, that of its last tenth by less
-than twice the limit, and its trend (Theil–Sen) is less than the limit per hour; fewer than ${MINIMUM} points of ten seconds are no answer. Latency may fall. Of the data folder
-each point is the mean of five minutes: parts of tables that merges have replaced lie there until the engine's cleaner comes, every few minutes.
+than twice the limit, and its trend (Theil–Sen) is less than the limit per hour; fewer than ${MINIMUM} points of ten seconds are no answer. Latency may fall. Each
+point is made of the five minutes up to it. Of data folder and memory it is their mean: parts of tables that merges have replaced lie there until the engine's cleaner comes, every few
+minutes. Of latency it is what a tenth of the samples are at most: others use the machine, too, which only adds to it.
 
 ${table(
   ['', 'first third', 'middle', 'last third', 'last tenth', 'per hour', 'limit', 'answer'],
@@ -55,7 +56,7 @@ ${table(
   ]),
 )}
 
-Beside them, medians of the same thirds. What others took of the machine meanwhile is in the latency, too:
+As measured, medians of the same thirds; what others took of the machine meanwhile is in this latency:
 
 ${table(
   ['', 'first third', 'middle', 'last third'],
