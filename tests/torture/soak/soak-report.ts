@@ -1,6 +1,6 @@
 // A soak as a page of Markdown (docs/soak.md), with its plot beside it.
 import type { SoakRun } from './soak-run.ts'
-import { answers, pointsOf, type Series, SHOWN } from './soak-series.ts'
+import { type Answer, answers, judgedPoints, OTHERS_MOST, pointsOf, type Series, SHOWN } from './soak-series.ts'
 import { CORRECTION_MS, ROWS_MINUTES, SOAK_SET } from './soak-settings.ts'
 import { judged, MINIMUM, median, WARM_UP } from './soak-verdict.ts'
 
@@ -23,8 +23,9 @@ export function soakReport({ run, chart, machine, commit }: SoakReport): string 
   const { minutes, rate, patterns } = options
   const all = answers(samples, minutes)
   const sent = load.sent / (minutes * 60)
-  const isFlat = all.every(({ verdict }) => verdict.is === 'flat')
   const kept = (series: Series) => judged(pointsOf(series, samples), minutes * 60).map(({ value }) => value)
+  const latency = judged(judgedPoints(all.find(({ unit }) => unit === 'ms')!, samples), minutes * 60)
+  const [undisturbed, after] = [latency.length, samples.filter(({ atS }) => atS > minutes * 60 * WARM_UP).length]
   const thirds = (series: Series) => {
     const values = kept(series)
     return [0, 1, 2].map((third) =>
@@ -33,7 +34,7 @@ export function soakReport({ run, chart, machine, commit }: SoakReport): string 
   }
   return `# What a soak has shown
 
-One \`packmill up\` under a steady load for ${minutes} minutes, with retention set to minutes: ${isFlat ? 'data folder, memory and latency are flat' : '**not all is flat**'}${differences.length === 0 ? ', and its counts are right' : ', and **its counts are wrong**'}.
+One \`packmill up\` under a steady load for ${minutes} minutes, with retention set to minutes. ${headline(all)}. Its counts are ${differences.length === 0 ? 'right' : '**wrong**'}.
 What else is tried on real processes: [proof.md](proof.md).
 
 ![data folder, memory and latency over the time](${chart})
@@ -41,9 +42,9 @@ What else is tried on real processes: [proof.md](proof.md).
 ## Is it flat?
 
 The first third of the time is warm-up. Of the rest a series is flat where the medians of its first and last third differ by less than its limit, that of its last tenth by less
-than twice the limit, and its trend (Theil–Sen) is less than the limit per hour; fewer than ${MINIMUM} points of ten seconds are no answer. Latency may fall. Each
-point is made of the five minutes up to it. Of data folder and memory it is their mean: parts of tables that merges have replaced lie there until the engine's cleaner comes, every few
-minutes. Of latency it is what a tenth of the samples are at most: others use the machine, too, which only adds to it.
+than twice the limit, and its trend (Theil–Sen) is less than the limit per hour; fewer than ${MINIMUM} points of ten seconds are no answer. Of data
+folder and memory each point is the mean of the five minutes up to it: parts of tables that merges have replaced lie there until the engine's cleaner comes, every few minutes. Latency may
+fall, and is judged by the points in which others took at most ${OTHERS_MOST * 100} % of the machine's cores (${count(undisturbed)} of ${count(after)} here): in the rest it is theirs.
 
 ${table(
   ['', 'first third', 'middle', 'last third', 'last tenth', 'per hour', 'limit', 'answer'],
@@ -88,6 +89,17 @@ retention: they grow with hours, screens and ways, and in such traffic nearly ev
 Begun ${startedAt.slice(0, 16).replace('T', ' ')} UTC; ${machine}; commit ${commit}.
 Written by \`npm run torture -- --soak ${minutes} --rate ${rate} --report docs/soak.md\`.
 `
+}
+
+/** In words; which are not, by name. */
+function headline(all: readonly Answer[]): string {
+  const those = (is: Answer['verdict']['is']) => all.filter(({ verdict }) => verdict.is === is).map(({ name }) => name)
+  const parts = [
+    ['flat', 'Flat'],
+    ['not flat', '**Not flat**'],
+    ['too short', '**No answer**'],
+  ] as const
+  return parts.flatMap(([is, text]) => (those(is).length > 0 ? [`${text}: ${those(is).join('; ')}`] : [])).join('. ')
 }
 
 function tables({ samples, options }: SoakRun): string[][] {

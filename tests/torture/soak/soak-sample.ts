@@ -1,6 +1,6 @@
 // What a soak sees every ten seconds: of the data folder, of the process by /proc, of what it answers. Owns the counters that a difference is taken of.
 import { readFileSync } from 'node:fs'
-import { cpus } from 'node:os'
+import { availableParallelism, cpus } from 'node:os'
 import { join } from 'node:path'
 import { cpuSecondsOf } from '../../../bench/harness/cpu-of.ts'
 import { preciseNow } from '../../../bench/harness/live.ts'
@@ -38,6 +38,8 @@ export interface Sample {
   cpu: number
   ownCpu: number
   machineCpu: number
+  /** That the machine has. */
+  cores: number
   /** Sent since the beginning, and the longest that one waited for being sent. */
   events: number
   lateMs: number
@@ -70,7 +72,7 @@ export class Sampler {
   async take(latencies: readonly number[], load: Pick<Sample, 'events' | 'lateMs'>): Promise<Sample> {
     const { client, data, pid } = this.soaked
     const nowMs = preciseNow()
-    const cores = this.cores(nowMs)
+    const used = this.used(nowMs)
     const { tasks } = await client.stats()
     const sum = (of: (task: (typeof tasks)[number]) => number) => tasks.reduce((total, task) => total + of(task), 0)
     const [row] = await client.query<{ at: number }>(ROW_AT)
@@ -95,22 +97,23 @@ export class Sampler {
       sessionsOpen: Number(open),
       usersCached: sum(({ users }) => users),
       checkpoints: sum(({ checkpoints }) => checkpoints),
-      ...cores,
+      ...used,
+      cores: availableParallelism(),
       ...load,
     }
   }
 
-  private cores(nowMs: number): Pick<Sample, 'cpu' | 'ownCpu' | 'machineCpu'> {
+  private used(nowMs: number): Pick<Sample, 'cpu' | 'ownCpu' | 'machineCpu'> {
     const seconds = (nowMs - this.lastMs) / 1000
     const { user, system } = process.cpuUsage(this.ownCpu)
     const [upCpu, machineCpu] = [cpuSecondsOf(this.soaked.pid), machineSeconds()]
-    const cores = {
+    const used = {
       cpu: (upCpu - this.upCpu) / seconds,
       ownCpu: (user + system) / 1e6 / seconds,
       machineCpu: (machineCpu - this.machineCpu) / seconds,
     }
     Object.assign(this, { upCpu, machineCpu, ownCpu: process.cpuUsage(), lastMs: nowMs })
-    return cores
+    return used
   }
 }
 
