@@ -49,4 +49,4 @@ it('one that is lost while its broker does not answer is gone at once, and a sto
     server.close()
     rmSync(folder, { recursive: true, force: true })
   }
-})
+}, 15_000)
