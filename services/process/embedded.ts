@@ -347,8 +347,8 @@ export class Embedded {
   /** On Kafka: another process shall have these. Resolves when they have committed, checkpointed and given up their claims. */
   async leave(partitions: readonly number[]): Promise<void> {
     for (const partition of partitions) this.held.delete(partition)
-    const leave = (client: LaneClient, one: number) => this.underWay.during(`partition ${one}`, client.leave([one]))
-    await this.each(partitions, async (client, mine) => void (await Promise.all(mine.map((one) => leave(client, one)))))
+    const leave = (client: LaneClient) => (one: number) => this.underWay.during(`partition ${one}`, client.leave([one]))
+    await this.each(partitions, async (client, mine) => void (await Promise.all(mine.map(leave(client)))))
   }
 
   /** The same where another process may have them already: nothing more of them is committed here. */
@@ -487,15 +487,12 @@ export class Embedded {
     clearInterval(this.timer)
     for (const control of this.imports) control.abort()
     this.stopping.abort()
-    const aheads = await Promise.allSettled(Array.from(this.aheads, (ahead) => underWay.during('an import', ahead.close())))
+    const aheads = await underWay.settled(Array.from(this.aheads, (ahead) => ['an import', ahead.close()]))
     // Whoever has them next finds no claim of this process, and does not wait for the rest of this stop.
     const shares = await Promise.allSettled([this.shares?.close()])
-    const laneEnds = this.lanes.map(({ client, partitions }) =>
-      underWay.during(`the thread of the partitions ${partitions.join(', ')}`, client.stop()),
-    )
-    const lanes = await Promise.allSettled(laneEnds)
-    const sinks = await Promise.allSettled([underWay.during(() => tablesOf(this.sinks), this.sinks.stop())])
-    const log = await Promise.allSettled([underWay.during('the log', Promise.all([this.kafka?.close(), this.own.close()]))])
+    const lanes = await underWay.settled(this.lanes.map(({ client, partitions }) => [`the lane of ${partitions}`, client.stop()]))
+    const sinks = await underWay.settled([[() => tablesOf(this.sinks), this.sinks.stop()]])
+    const log = await underWay.settled([this.kafka, this.own].map((one) => ['the log', one?.close()]))
     this.lock.release()
     for (const result of [...aheads, ...shares, ...lanes, ...sinks, ...log]) if (result.status === 'rejected') throw result.reason
   }

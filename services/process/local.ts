@@ -77,7 +77,7 @@ export async function openOwner(options: OwnerOptions): Promise<Local> {
     underWay: () => embedded.underWay.list,
     async stop(how) {
       const { underWay } = embedded
-      const [door] = await Promise.allSettled([underWay.during('requests over HTTP', Promise.resolve(http?.stop()))])
+      const [door] = await Promise.allSettled([underWay.during('requests over HTTP', http?.stop())])
       if (how !== 'at once') await server.idle()
       await underWay.during('requests of other commands', server.cut())
       try {

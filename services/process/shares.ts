@@ -120,7 +120,7 @@ export class Shares {
     } finally {
       clearTimeout(late)
       const ended = this.membership?.close({ leave: kafka.groupInstanceId === '' })
-      await work.underWay.during('its place in the group', Promise.resolve(ended))
+      await work.underWay.during('its place in the group', ended)
     }
   }
 

@@ -1,10 +1,12 @@
 // What has begun and not ended, in words: for whoever waits for an end that does not come. Owns no work.
 
-export class UnderWay {
-  private readonly works = new Set<{ what: string | (() => string) }>()
+/** As in 'partition 3'; asked for when somebody wants to know. */
+type Words = string | (() => string)
 
-  /** `what`: as in 'partition 3'; asked for when somebody wants to know. */
-  async during<T>(what: string | (() => string), work: Promise<T>): Promise<T> {
+export class UnderWay {
+  private readonly works = new Set<{ what: Words }>()
+
+  async during<T>(what: Words, work: Promise<T> | undefined): Promise<T | undefined> {
     const one = { what }
     this.works.add(one)
     try {
@@ -12,6 +14,11 @@ export class UnderWay {
     } finally {
       this.works.delete(one)
     }
+  }
+
+  /** How all of them ended. */
+  settled(works: readonly [what: Words, work: Promise<unknown> | undefined][]): Promise<PromiseSettledResult<unknown>[]> {
+    return Promise.allSettled(works.map(([what, work]) => this.during(what, work)))
   }
 
   /** In the order in which they began. */

@@ -96,11 +96,14 @@ export class KafkaState implements StateStore {
   private position = 0
   private checkpoint: KafkaCheckpoint | undefined
   private closed = false
+  private readonly ending = new AbortController()
 
   constructor(options: KafkaStateOptions) {
     this.options = options
     const names = new Names(options)
-    const { signal } = options
+    const { signal } = this.ending
+    options.signal?.addEventListener('abort', this.cut, { once: true })
+    if (options.signal?.aborted) this.cut()
     this.kafka = kafkaClient(options.connection, { signal })
     this.cluster = new KafkaCluster(this.kafka, { signal })
     this.at = names.state(options.name)
@@ -167,10 +170,15 @@ export class KafkaState implements StateStore {
     if (this.closed) return
     this.closed = true
     await this.checkpoint?.abort()
+    // Nothing is waited for from here on, as when a log is closed.
+    this.cut()
+    this.options.signal?.removeEventListener('abort', this.cut)
     await this.producer?.close()
     await this.cluster.close()
     await this.closeCache()
   }
+
+  private readonly cut = () => this.ending.abort()
 
   private now(): number {
     return (this.options.nowMs ?? Date.now)()
@@ -326,7 +334,8 @@ export class KafkaState implements StateStore {
   }
 
   private newProducer(): Promise<TransactionalProducer> {
-    const { transactionTimeoutMs = TRANSACTION_TIMEOUT_MS, signal } = this.options
+    const { transactionTimeoutMs = TRANSACTION_TIMEOUT_MS } = this.options
+    const { signal } = this.ending
     return TransactionalProducer.open({ kafka: this.kafka, transactionalId: this.transactionalId, transactionTimeoutMs, signal })
   }
 

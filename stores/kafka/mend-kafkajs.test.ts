@@ -92,6 +92,9 @@ it('two who want to be connected at once share a socket', async () => {
 it('a cluster none of whose brokers answers says so', async () => {
   const Cluster = load('kafkajs/src/cluster/index.js') as { prototype: { metadata(): Promise<unknown> } }
   const brokerPool = { refreshMetadataIfNecessary: async () => undefined, withBroker: async () => null }
-  const retrier = (work: (bail: (error: Error) => void) => Promise<unknown>) => work((error) => Promise.reject(error))
+  const retrier = (work: (bail: (error: Error) => void) => Promise<unknown>) =>
+    work((error) => {
+      throw error
+    })
   await expect(Cluster.prototype.metadata.call({ brokerPool, retrier })).rejects.toMatchObject({ name: 'KafkaJSBrokerNotFound' })
 })
