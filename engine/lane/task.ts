@@ -40,7 +40,9 @@ const CLAIMS_MAX = 7
 const LONE_ENDS_MAX = 2
 const SLICE_BYTES = 1 << 20
 /** Where what comes is worked on at once: its commits wait for a slice, and for the disk or broker that takes it. */
-const SLICE_CAUGHT_UP_BYTES = 1 << 17
+const SLICE_CAUGHT_UP_BYTES = 1 << 16
+/** Of the bounds at which a checkpoint begins, a little less for each partition: those of the same load do not begin theirs at once, which nobody else's commits would bear. */
+const shareOf = (partition: number) => 1 - ((partition * 0.618) % 1) / 5
 const NO_BYTES = new Uint8Array(0)
 /** How often the offset is stored where nothing is exactly once. */
 const OFFSET_EVERY_MS = 10_000
@@ -240,11 +242,12 @@ export class PartitionTask {
   /** Between two epochs: begins, continues or finishes a checkpoint, evicts, and keeps the state store in order. True while there is more of it to do. */
   async tend(): Promise<boolean> {
     if (!this.options.exactlyOnce) return false
-    const { cacheBytes, checkpointBytes } = this.options
+    const { cacheBytes, checkpointBytes, partition } = this.options
     // Who has waited reads on, also where the checkpoint finishes in this call: nothing else may be left to wake its lane.
     const hasWaited = this.mustWait
     if (this.computer.checkpoints.openEpoch === undefined) {
-      if (this.bytesSinceCheckpoint >= checkpointBytes || this.computer.checkpoints.dirtyBytes > cacheBytes / 2) this.beginCheckpoint()
+      const used = Math.max(this.bytesSinceCheckpoint / checkpointBytes, (2 * this.computer.checkpoints.dirtyBytes) / cacheBytes)
+      if (used >= shareOf(partition)) this.beginCheckpoint()
     }
     if (this.computer.checkpoints.openEpoch !== undefined) {
       this.listWritten ||= await this.computer.checkpoints.slice(this.isCaughtUp && !hasWaited ? SLICE_CAUGHT_UP_BYTES : SLICE_BYTES)
