@@ -10,7 +10,7 @@ export default defineConfig({
     globalSetup: ['tests/stop-servers.ts'],
     pool: 'forks',
     sequence: { sequencer: LongestFirst },
-    maxWorkers: 2,
+    maxWorkers: 3,
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },
