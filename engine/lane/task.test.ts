@@ -37,6 +37,24 @@ async function produced(world: TaskWorld, events: readonly WireEvent[] = log.eve
 
 const lastOf = (receipts: readonly Receipt[]) => receipts.at(-1)!
 
+test('a checkpoint is written in small slices while all is caught up and nobody waits for it, else in large ones', async () => {
+  const events = Array.from({ length: 1000 }, (_, i) => ({ ...log.events[0], eventId: `event-${i}`, userId: `user-${i}` }))
+  const slices = async (options: OneTaskOptions) => {
+    const process = await new TaskWorld().open()
+    await process.produce(events)
+    const task = await process.recovered({ settings, checkpointBytes: 1, ...options })
+    await task.commit((await task.next(undefined))!)
+    for (let tended = 1; ; tended++) {
+      await task.tend()
+      if (task.checkpoints > 0) return tended
+    }
+  }
+  const caughtUp = { epochBytes: 1 << 30 }
+  expect(await slices(caughtUp)).toBeGreaterThan(2)
+  expect(await slices({ ...caughtUp, hurries: true })).toBe(1)
+  expect(await slices({ epochBytes: 1 << 16 })).toBe(1)
+})
+
 describe('A task that is killed', () => {
   const variants: Record<string, OneTaskOptions> = {
     'without any checkpoint': {},

@@ -278,6 +278,9 @@ export class KafkaLane {
       get checkpointBytes() {
         return stay.isLeft ? 1 : checkpointBytes
       },
+      get hurries() {
+        return stay.isLeft
+      },
     }
     const beat = beatOf(partition, again)
     const who = { stage, lineage, code, partition, exactlyOnce, acceptFrom, sameCode: recoverOnly, beat }
