@@ -10,6 +10,7 @@ import { TOPICS } from '../../model/rows.ts'
 import { ensureTopics } from '../../stores/kafka/ensure-topics.ts'
 import { openKafkaLog } from '../../stores/kafka/kafka-log.ts'
 import { kafkaWorld } from '../../stores/kafka/kafka-world.fake.ts'
+import { retentionDefaults } from '../../stores/log/retention.ts'
 import { kafkaServer } from '../../tests/kafka-server.ts'
 import { settings } from '../../tests/oracle/in-memory.ts'
 import { clickstream } from '../../topologies/clickstream.ts'
@@ -33,7 +34,7 @@ describe.runIf(server?.proxied)('A lane on Kafka', () => {
     const kafka = { log: { ...world.options, connection: { brokers: [broker] } }, partitions: 1 }
     const setup = {
       ...{ folder, lineage: 'main', code: 'v1', partitions: [0], live: false, exactlyOnce: true, kafka },
-      ...{ epochMs: 1, epochBytes: 1 << 16, checkpointBytes: 1 << 20, cacheBytes: 1 << 20 },
+      ...{ epochMs: 1, epochBytes: 1 << 16, checkpointBytes: 1 << 20, cacheBytes: 1 << 20, retention: retentionDefaults },
     }
     const lane = new KafkaLane({
       setup,

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { LaneBeat } from '../../engine/lane/beat.ts'
 import { sessionStage } from '../../engine/lane/session-computer.ts'
+import { retentionDefaults } from '../../stores/log/retention.ts'
 import { settings } from '../../tests/oracle/in-memory.ts'
 import { clickstream } from '../../topologies/clickstream.ts'
 import { KafkaLane } from './kafka-lane.ts'
@@ -26,7 +27,7 @@ it('one that is lost while its broker does not answer is gone at once, and a sto
   const lane = new KafkaLane({
     setup: {
       ...{ folder, lineage: 'main', code: 'v1', partitions: [0], live: false, exactlyOnce: true, kafka },
-      ...{ epochMs: 1, epochBytes: 1 << 16, checkpointBytes: 1 << 20, cacheBytes: 1 << 20 },
+      ...{ epochMs: 1, epochBytes: 1 << 16, checkpointBytes: 1 << 20, cacheBytes: 1 << 20, retention: retentionDefaults },
     },
     stage: sessionStage(clickstream(settings)),
     beatOf: () => new LaneBeat(LaneBeat.buffer(1)).of(0, 'nobody'),

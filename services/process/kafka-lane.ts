@@ -19,6 +19,7 @@ import { type KafkaLog, openKafkaLog } from '../../stores/kafka/kafka-log.ts'
 import { type KafkaState, openKafkaState, type RestoreProgress } from '../../stores/kafka/kafka-state.ts'
 import { taskView } from '../../stores/kafka/task-view.ts'
 import { beginPartition } from './begin-partition.ts'
+import { CheckpointAge } from './checkpoint-age.ts'
 import type { KafkaPlace, LaneSetup } from './lane-protocol.ts'
 
 /** Of what a lane is started with. */
@@ -35,6 +36,7 @@ type ReadSetup =
   | 'epochBytes'
   | 'checkpointBytes'
   | 'cacheBytes'
+  | 'retention'
 
 export interface KafkaLaneOptions {
   setup: Pick<LaneSetup, ReadSetup> & { kafka: KafkaPlace }
@@ -70,6 +72,8 @@ interface Stay {
   held?: Held
 }
 
+/** How often an idle partition is looked at for a checkpoint that is due by its age. */
+const ROUND_EVERY_MS = 600_000
 const PAUSE_FIRST_MS = 100
 const PAUSE_MAX_MS = 5_000
 /** Of a partition that is left: how long it works on until a checkpoint is finished; and how long it is waited for one to begin, as there may be nothing for it. */
@@ -193,9 +197,14 @@ export class KafkaLane {
   private start(held: Held): void {
     // Nothing is read that was not read before: it goes straight to its checkpoint.
     if (this.options.setup.recoverOnly) held.lane.stop()
-    held.running ??= held.lane.run()
-    // Told when it is left.
-    held.running.catch(() => undefined)
+    if (held.running) return
+    held.running = held.lane.run()
+    // One that has nothing to do goes round now and then: its last input may be old by now.
+    const nothing = new Map([[held.task.partition, 0]])
+    const round = () => held.lane.drain(nothing, { snapshots: false, close: false }).catch(() => undefined)
+    const rounds = setInterval(() => void round(), ROUND_EVERY_MS).unref()
+    // How it ended is told when it is left.
+    void held.running.catch(() => undefined).finally(() => clearInterval(rounds))
   }
 
   private inTurn(partition: number, work: () => Promise<void>): Promise<void> {
@@ -274,17 +283,18 @@ export class KafkaLane {
     const view = taskView(log, { topic: stage.topic, partition })
     const bounds = {
       ...{ epochBytes, cacheBytes: setup.cacheBytes / setup.partitions.length },
-      // One that is left takes its next checkpoint at once.
-      get checkpointBytes() {
-        return stay.isLeft ? 1 : checkpointBytes
+      // One that is left takes its next checkpoint at once, and so does one whose last is old.
+      get checkpointBytes(): number {
+        return stay.isLeft || age.isDue(task.checkpoints, performance.now()) ? 1 : checkpointBytes
       },
       get hurries() {
         return stay.isLeft
       },
     }
+    const age = new CheckpointAge(setup.retention.others.ms, performance.now())
     const beat = beatOf(partition, again)
     const who = { stage, lineage, code, partition, exactlyOnce, acceptFrom, sameCode: recoverOnly, beat }
-    const task = new PartitionTask(Object.assign(bounds, who), view, store)
+    const task: PartitionTask = new PartitionTask(Object.assign(bounds, who), view, store)
     const lane = new Lane({
       ...{ tasks: [task], log: view, clock: systemClock, epochMs: setup.epochMs, live: setup.live, ...heard },
       // A lane leaves out what fails before it has recovered, also by what may pass: its partitions are those of a start.
