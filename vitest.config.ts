@@ -1,5 +1,5 @@
 // Forks, not threads: chdb is a native addon that is loaded once per process and not unloaded.
-// Two workers: the limit of 10 minutes for the whole run holds on two cores.
+// Three workers: files with a broker or a process mostly wait. The limit of 10 minutes for the whole run holds on two cores.
 import { defineConfig } from 'vitest/config'
 import { LongestFirst } from './tests/longest-first.ts'
 
