@@ -9,7 +9,7 @@ import { sessionStage } from '../../engine/lane/session-computer.ts'
 import { TOPICS } from '../../model/rows.ts'
 import { ensureTopics } from '../../stores/kafka/ensure-topics.ts'
 import { openKafkaLog } from '../../stores/kafka/kafka-log.ts'
-import { kafkaWorld } from '../../stores/kafka/kafka-world.fake.ts'
+import { block, kafkaWorld } from '../../stores/kafka/kafka-world.fake.ts'
 import { retentionDefaults } from '../../stores/log/retention.ts'
 import { kafkaServer } from '../../tests/kafka-server.ts'
 import { settings } from '../../tests/oracle/in-memory.ts'
@@ -71,5 +71,47 @@ describe.runIf(server?.proxied)('A lane on Kafka', () => {
       await proxy.close()
       rmSync(folder, { recursive: true, force: true })
     }
+  }, 120_000)
+
+  it('takes a checkpoint of little input when its last is as old as a quarter of what the topics keep, and else does not', async () => {
+    const checkpointsAt = async (ms: number) => {
+      const world = await kafkaWorld(server!.broker)
+      const data = Object.values(TOPICS).flatMap((topic) => (topic === TOPICS.raw ? [] : [{ topic, partitions: 1 }]))
+      const stages = [{ name: NAME, partitions: 1 }]
+      await ensureTopics({ ...world.options, topics: data, stages, retentionMs: 1000, retentionBytes: 1 << 20, replication: 1 })
+      const folder = mkdtempSync(join(tmpdir(), 'packmill-kafka-lane-'))
+      const setup = {
+        ...{ folder, lineage: 'main', code: 'v1', partitions: [0], live: false, exactlyOnce: true },
+        ...{ kafka: { log: world.options, partitions: 1 }, epochMs: 1, epochBytes: 1 << 16, checkpointBytes: 1 << 20 },
+        ...{ cacheBytes: 1 << 20, retention: { topics: {}, others: { ms, bytes: Number.POSITIVE_INFINITY } } },
+      }
+      const told = { onRestoring: () => undefined, onRecovering: () => undefined, onWaiting: () => undefined, onResumed: () => undefined }
+      const stopped: unknown[] = []
+      const lane = new KafkaLane({
+        ...{ setup, stage: sessionStage(clickstream(settings)), ...told },
+        beatOf: () => new LaneBeat(LaneBeat.buffer(1)).of(0, 'nobody'),
+        onStopped: (_, error) => stopped.push(error),
+      })
+      const producer = await openKafkaLog(world.options)
+      try {
+        lane.run()
+        await lane.take(0)
+        const claim = await producer.claim('test')
+        // Two epochs: what is due in the round of the first has been written by the end of the second.
+        for (const end of [1, 2]) {
+          await claim.commit({ outputs: [block({ topic: TOPICS.raw, partition: 0 }, `{"a":${end}}`)] })
+          await lane.drain([[0, end]], { snapshots: false, close: false })
+        }
+        if (ms === 0) await expect.poll(() => lane.stats[0].checkpoints, { timeout: 20_000 }).toBeGreaterThan(0)
+        expect(stopped).toEqual([])
+        return lane.stats[0].checkpoints
+      } finally {
+        await lane.stop().catch(() => undefined)
+        await producer.close()
+        rmSync(folder, { recursive: true, force: true })
+      }
+    }
+    expect(await checkpointsAt(0)).toBeGreaterThan(0)
+    expect(await checkpointsAt(retentionDefaults.others.ms)).toBe(0)
   }, 120_000)
 })
