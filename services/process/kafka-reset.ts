@@ -12,7 +12,6 @@
 //    emptied up to where they ended when all owners were fenced and nothing else was computed yet: a reset that sleeps through another one takes nothing of what follows.
 // 4. The topics of before go last. Whoever slept through all of it finds no ledger to claim, and does not make one (stores/kafka/own-topic.ts).
 // 5. Another data folder sees at its next start that it holds what is not computed any more, and begins anew (kafka-setup.ts).
-import type { Socket } from 'node:net'
 import type { Admin } from 'kafkajs'
 import type { Config } from '../../config/index.ts'
 import { EngineError } from '../../engine/errors.ts'
@@ -156,9 +155,8 @@ async function found<T>(
     const { isResetting: _, ...meta } = folderMeta(folder)
     const log = kafkaLogOptions(config, meta.lineage)!
     refuseOtherLog(folder, meta.kafka, { cluster: await clusterId(log.connection), topicPrefix: config.kafka.topicPrefix })
-    // Of several connections that are made to one broker at once kafkajs forgets all but one; they would keep the process from ending.
-    const sockets = new Set<Socket>()
-    const admin = kafkaClient(log.connection, { onSocket: (socket) => sockets.add(socket) }).admin({ retry: RETRY })
+    const ending = new AbortController()
+    const admin = kafkaClient(log.connection, { signal: ending.signal }).admin({ retry: RETRY })
     try {
       await admin.connect()
       const names = new Names(log)
@@ -179,7 +177,7 @@ async function found<T>(
       throw error instanceof EngineError ? error : kafkaError(error, 'a reset')
     } finally {
       await admin.disconnect().catch(() => undefined)
-      for (const socket of sockets) socket.destroy()
+      ending.abort()
     }
   } finally {
     lock.release()
