@@ -15,7 +15,7 @@ export interface CrowdShape {
   /** A multiple of the partitions. */
   orgs: number
   partitions: number
-  /** Users seen before them, each once, spread over a day: their sessions are over. */
+  /** Users seen before them, each once, spread over a week: nothing of theirs can be corrected any more when the first round begins. */
   before: number
   /** They come in cohorts, and again and again: see returning.ts. */
   returning?: true
@@ -24,9 +24,9 @@ export interface CrowdShape {
 export const crowdDefaults: CrowdShape = { users: 1_000_000, rounds: 8, orgs: 64, partitions: 8, before: 0 }
 
 export const ROUND_MS = 60_000
-/** Those before come within a day, and are over when the first round begins. */
-const BEFORE_MS = 86_400_000
-const PAUSE_MS = 2_000_000
+/** Those before come within a week, and gap and correction time are over when the first round begins. */
+const BEFORE_MS = 7 * 86_400_000
+const PAUSE_MS = 7_200_000
 /** Monday 2026-03-02, 07:00 UTC: the first round begins. */
 export const CROWD_START_MS = 1_772_434_800_000
 /** Event time after the last event. */
