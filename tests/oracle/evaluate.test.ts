@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { EventType, WireEvent } from '../../model/event.ts'
 import { trafficEvents } from '../../services/traffic/traffic.ts'
-import { evaluate, type IdleAdvance, type LogRecord, type OracleSettings, oracleDefaults } from './evaluate.ts'
+import { evaluate, type Forgotten, type IdleAdvance, type LogRecord, type OracleSettings, oracleDefaults } from './evaluate.ts'
 import { hashText } from './hash.ts'
 import { shuffleWithin, withDelays, withDuplicates } from './shuffle.ts'
 
@@ -24,8 +24,8 @@ const tick = (ts: number) => event(ts, 'custom', { userId: 'clock' })
 /** Small round numbers: gap 100, no disorder allowed, 1,000 to correct. */
 const rage = { ...oracleDefaults.rage, withinMs: 10 }
 const small: Partial<OracleSettings> = { gapMs: 100, allowedDisorderMs: 0, correctionMs: 1000, rage, backtrackMs: 50 }
-function run(events: (WireEvent | IdleAdvance)[], settings: Partial<OracleSettings> = {}) {
-  const records = events.map((it, offset): LogRecord | IdleAdvance => ('type' in it ? { partition: 2, offset, event: it } : it))
+function run(events: (WireEvent | IdleAdvance | Forgotten)[], settings: Partial<OracleSettings> = {}) {
+  const records = events.map((it, offset): LogRecord | IdleAdvance | Forgotten => ('type' in it ? { partition: 2, offset, event: it } : it))
   const answer = evaluate(records, { ...small, ...settings })
   return {
     ...answer,
@@ -450,6 +450,23 @@ describe('generated traffic', () => {
     const total = [...twice.counters.values()].reduce((sum, counters) => sum + counters.duplicates, 0)
     expect(total).toBe(twice.duplicates.length)
     expect(total).toBeGreaterThan(3500)
+  })
+
+  test('a user that is forgotten begins anew: all that it had is gone, what comes later is not, others notice nothing', () => {
+    const first = event(0)
+    const bob = event(10, 'custom', { userId: 'bob' })
+    const { adas, sessions, org, forgotten } = run([
+      first,
+      event(50),
+      bob,
+      { orgId: 'org', productId: 'shop', forgotten: 'u:ada' },
+      first,
+      event(90),
+    ])
+    expect(spans(adas)).toEqual([[0, 90]])
+    expect(adas[0].event_count).toBe(2)
+    expect(sessions.size).toBe(2)
+    expect([org.accepted, org.open + org.closed, org.duplicates, forgotten]).toEqual([5, 3, 0, 2])
   })
 
   test('adds up: accepted = closed + open + duplicates + late + capLate, per org; the sessions hold what was accepted', () => {

@@ -73,7 +73,15 @@ export interface IdleAdvance {
   watermark: number
 }
 
-/** Events of an org by what became of them: accepted = closed + open + duplicates + late + capLate. */
+/** Where the log's epochs gave a user up whose timers kept throwing: all that it has is gone. For logs in which nothing is final yet. */
+export interface Forgotten {
+  orgId: string
+  productId: string
+  /** `u:` and the user's id, or `a:` and the anonymous one. */
+  forgotten: string
+}
+
+/** Events of an org by what became of them: accepted = closed + open + duplicates + late + capLate, and what was forgotten with its user. */
 export interface OracleCounters {
   accepted: number
   closed: number
@@ -100,6 +108,8 @@ export interface Evaluation {
   counters: Map<string, OracleCounters>
   late: LatePosition[]
   duplicates: { partition: number; offset: number }[]
+  /** How many events were forgotten with their users. */
+  forgotten: number
 }
 
 const RANKS = ['screen_view', 'task_started', 'click', 'custom', 'error', 'task_completed']
@@ -136,7 +146,7 @@ const firstOf = (events: Kept[]) => events[0]
 const lastOf = (events: Kept[]) => events[events.length - 1]
 
 class Evaluator {
-  readonly result: Evaluation = { sessions: new Map(), incidents: new Map(), counters: new Map(), late: [], duplicates: [] }
+  readonly result: Evaluation = { sessions: new Map(), incidents: new Map(), counters: new Map(), late: [], duplicates: [], forgotten: 0 }
   #settings: OracleSettings
   #rowsOf: RowsOf
   #actors = new Map<string, Actor>()
@@ -172,6 +182,14 @@ class Evaluator {
 
   idle({ orgId, productId, watermark }: IdleAdvance): void {
     this.#advance(this.#actor(orgId, productId), watermark)
+  }
+
+  forget({ orgId, productId, forgotten }: Forgotten): void {
+    const actor = this.#actor(orgId, productId)
+    const user = actor.users.get(forgotten)
+    if (!user) throw new Error(`nothing is known of ${forgotten}`)
+    for (const { events } of user.runs) this.result.forgotten += events.length
+    actor.users.delete(forgotten)
   }
 
   /** The answer for what was added. Nothing can be added afterwards. */
@@ -331,13 +349,14 @@ export const evaluator = (settings: Partial<OracleSettings> = {}): Evaluator => 
  * here and what they amount to is asked elsewhere (fold-runner.ts: the product's operators alone, without the engine).
  */
 export function evaluate(
-  records: Iterable<LogRecord | IdleAdvance>,
+  records: Iterable<LogRecord | IdleAdvance | Forgotten>,
   settings: Partial<OracleSettings> = {},
   rows: RowsOf = rowsOf,
 ): Evaluation {
   const it = new Evaluator(settings, rows)
   for (const record of records) {
     if ('event' in record) it.add(record)
+    else if ('forgotten' in record) it.forget(record)
     else it.idle(record)
   }
   return it.finish()

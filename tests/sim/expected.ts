@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import type { Receipt } from '../../engine/lane/receipt.ts'
 import type { WireEvent } from '../../model/event.ts'
 import type { ClickstreamSettings } from '../../topologies/clickstream.ts'
-import { type Evaluation, evaluate, type IdleAdvance, type LogRecord } from '../oracle/evaluate.ts'
+import { type Evaluation, evaluate, type Forgotten, type IdleAdvance, type LogRecord } from '../oracle/evaluate.ts'
 
 interface ActorTimes {
   maxMs: number
@@ -28,16 +28,17 @@ export interface PartitionHistory {
 export function expected(
   partitions: readonly PartitionHistory[],
   settings: ClickstreamSettings,
-): Evaluation & { invalid: number; dead: number } {
-  const entries: (LogRecord | IdleAdvance)[] = []
+): Evaluation & { invalid: number; dead: number; keysForgotten: number } {
+  const entries: (LogRecord | IdleAdvance | Forgotten)[] = []
   let invalid = 0
   let dead = 0
+  let keysForgotten = 0
   for (const [partition, { records, receipts }] of partitions.entries()) {
     const end = (records.at(-1)?.offset ?? -1) + 1
     assert.ok((receipts.at(-1)?.to ?? 0) >= end, `partition ${partition} has been read to its end`)
     const actors = new Map<string, ActorTimes>()
     let claimedAtMs = 0
-    for (const { from, to, inputs, dead: deadOffsets } of receipts) {
+    for (const { from, to, inputs, dead: deadOffsets, forgotten } of receipts) {
       const { now, atEnd, close } = inputs
       claimedAtMs = inputs.claimedAt ?? claimedAtMs
       for (const [key, { maxMs, lastRowMs }] of actors) {
@@ -63,9 +64,12 @@ export function expected(
         actor.maxMs = Math.max(actor.maxMs, event.ts as number)
         entries.push({ partition, offset, event })
       }
+      // At the end of the epoch: all its rows have been seen.
+      for (const [orgId, productId, user] of forgotten) entries.push({ orgId, productId, forgotten: user })
+      keysForgotten += forgotten.length
     }
   }
-  return { ...evaluate(entries, settings), invalid, dead }
+  return { ...evaluate(entries, settings), invalid, dead, keysForgotten }
 }
 
 /** Of the first record at or behind an offset. */

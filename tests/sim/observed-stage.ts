@@ -49,6 +49,7 @@ export function observedStage(stage: Stage, watch: StageWatch): Stage {
         const before = watermarks()
         const committed = epoch <= observed.of(name).length
         if (committed && (replay?.dead.size ?? 0) > 0) observed.counts.deadLettersReplayed++
+        if (committed && (replay?.forgotten.length ?? 0) > 0) observed.counts.keysForgottenReplayed++
         const computed = compute(epoch, from, to, inputs, replay)
         const after = watermarks()
         observed.check('watermark-never-back', () => {

@@ -25,10 +25,14 @@ export interface SeedSettings {
 export function seedSettings(seed: number, random: () => number, plant: Plant, cut: Cut = NO_CUT): SeedSettings {
   const pick = <T>(of: readonly T[]) => of[Math.floor(random() * of.length)]
   const log = nasty(seed, EVENTS_MIN)
-  const window: ClickstreamSettings = { ...defaults, ...log.settings, idleTimeoutMs: 1000, snapshotMs: pick([0, 1, 5000]) }
-  const none: PoisonShares = { always: 0, once: 0, deadly: 0 }
-  const shares = pick([none, none, { ...none, always: 0.005 }, { ...none, once: 0.005 }, { always: 0.003, once: 0.003, deadly: 0 }])
+  // Without the dice: every tenth seed has timers that fail. Nothing is final there: of a user that is given up all goes, wherever its epochs were cut.
+  const timersFail = seed % 10 === 9
+  const correctionMs = timersFail ? Number.MAX_SAFE_INTEGER : log.settings.correctionMs
+  const window: ClickstreamSettings = { ...defaults, ...log.settings, correctionMs, idleTimeoutMs: 1000, snapshotMs: pick([0, 1, 5000]) }
+  const none: PoisonShares = { always: 0, once: 0, deadly: 0, timers: 0 }
+  const shares = { ...pick([none, none, { ...none, always: 0.005 }, { ...none, once: 0.005 }, { ...none, always: 0.003, once: 0.003 }]) }
   if (random() < 0.1) shares.deadly = 0.0005
+  if (timersFail && !cut.without.has('failedTimers')) shares.timers = 0.003
   if (cut.without.has('poisonRecords')) Object.assign(shares, none)
   const poison = new Poison()
   const toSend: string[][] = Array.from({ length: PARTITIONS }, () => [])
@@ -41,7 +45,7 @@ export function seedSettings(seed: number, random: () => number, plant: Plant, c
     if (i < cut.events) toSend[partition].push(...lines)
   }
   const shipped = clickstream(window)
-  const folds = [...shipped.pipeline.folds, poison.fold()]
+  const folds = [...shipped.pipeline.folds, poison.fold(), ...(timersFail ? [poison.timerFold(window.gapMs)] : [])]
   const owners = random() < 0.4
   const node: NodeSettings = {
     topology: { ...shipped, pipeline: { ...shipped.pipeline, folds } },

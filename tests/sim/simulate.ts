@@ -176,6 +176,7 @@ class Run {
     const { poison } = this.seed
     counts.poisonRecords += poison.always
     counts.failuresOnce += poison.once
+    counts.failedTimers += poison.timers
     counts.deadlyRecords += poison.deaths
     for (const table of world.tables.values()) {
       counts.insertsRepeated += table.repeated

@@ -15,7 +15,7 @@ export const INVARIANTS = {
   'no-false-alarm': 'an owner that was fenced leaves quietly',
   'bounded-memory': 'what a sink holds stays bounded while its table stalls',
   'other-code-refused': 'other code goes on only where it computes what was published; state of another layout is not read',
-  'only-poison-is-dropped': 'a dead letter is a record that is poison, or was alone when its process died again and again',
+  'only-poison-is-dropped': 'a dead letter is a record that is poison or killed processes while it was alone, or a user whose timers fail',
   'lag-to-zero': 'once nothing goes wrong any more everything is processed and written, and no partition or sink has stopped',
 } as const
 

@@ -1,4 +1,4 @@
-// Planted bugs of rules 1 to 14, 19 and 20: how epochs are computed and committed, and how checkpoints are taken.
+// Planted bugs of rules 1 to 14 and 19 to 21: how epochs are computed and committed, and how checkpoints are taken.
 import { h128, hash128View } from '../../../model/hash.ts'
 import type { Emit, Fold } from '../../../operators/contract.ts'
 import { type Inside, instead, patch } from './inside.ts'
@@ -299,6 +299,32 @@ export const plantedInEpochs: readonly PlantedBug[] = [
     }),
     seed: 5,
     as: 'the-answer',
+  },
+  {
+    rule: 21,
+    bug: 'users that were given up are not in the receipt',
+    make: () => ({
+      computer: (computer: Inside) =>
+        patch(computer, 'compute', (compute) => (...args) => {
+          const epoch = compute(...args)
+          epoch.receipt.forgotten = []
+          return epoch
+        }),
+    }),
+    seed: 9,
+    as: 'the-answer',
+  },
+  {
+    rule: 21,
+    bug: 'a user whose timer keeps throwing is left as it was',
+    make: () => ({
+      computer: ({ epochs: { runner } }: Inside) =>
+        patch(runner, 'guardUser', () => (turn, user, inputs, drafts, orphans) => {
+          runner.attempts(turn, () => runner.fire.user(turn, user, inputs.snapshots, drafts, new Map(orphans)))
+        }),
+    }),
+    seed: 9,
+    as: 'accounting',
   },
 ]
 
