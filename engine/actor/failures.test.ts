@@ -217,3 +217,22 @@ describe.each(Object.entries(pipelines))('An operator that throws %s', (name, pl
     expect(forgotten).toBeGreaterThan(20)
   })
 })
+
+test('a user that is forgotten while a checkpoint is under way: a recomputation, in which none is, counts the same', () => {
+  const gap = defaults.gapMs
+  const at = (ts: number, userId: string, x?: number) =>
+    ({ orgId: 'org-a', productId: 'p', userId, eventId: `${userId} ${ts}`, type: 'custom', ts, ...(x !== undefined && { x }) }) as const
+  // The session has been closed and counted; then a row comes that lies before its last.
+  const events = [at(0, 'ada'), at(100, 'ada'), at(2 * gap, 'bob'), at(50, 'ada', POISON), at(3 * gap, 'bob')]
+  const plans = planEpochs(events.length, (epoch) => (epoch === 1 ? 3 : 2))
+  const pipeline = pipelines['at the close'](clickstream(defaults).pipeline, boom)
+  const live = new EngineRun(pipeline, events, new MemoryStore())
+  const again = new EngineRun(pipeline, events, new MemoryStore())
+  for (const plan of plans) {
+    const { receipt } = live.compute(plan)
+    if (plan.epoch === 1) live.begin(plan)
+    if (plan.epoch === 2)
+      expect(receipt).toMatchObject({ forgotten: [['org-a', 'p', 'u:ada']], counters: { closed: 0, open: 2, deadLettered: 3 } })
+    expect(again.compute(plan, receipt).receipt).toEqual(receipt)
+  }
+})

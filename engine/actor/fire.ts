@@ -105,7 +105,7 @@ export class Fire {
     state.users.queue(actor.timers, user)
   }
 
-  /** Retracts all that a user has published and drops its sessions; events in no closed session count as dead-lettered (protocol 21). */
+  /** Retracts all that a user has published and drops its sessions; their events count as dead-lettered (protocol 21). */
   forgetUser(turn: Turn, user: number, orphans: Iterable<Orphan>): void {
     const { state } = this
     const { actor } = turn
@@ -118,10 +118,9 @@ export class Fire {
       const published = expired ? undefined : state.published(session)
       if (published) gone.push({ ...published, kind: 'session', user })
       for (const incident of side?.incidents ?? []) gone.push({ ...incident, kind: 'incident', user })
-      // Events that closed sessions were counted with stay counted so; what came to them since, and open sessions, are given up.
-      const closed = state.flags(session) & SESSION_FLAG.COUNTED_CLOSED
-      if (!closed) uncount(state, actor, session)
-      actor.counters.deadLettered += state.word(session, S.COUNT) - (closed ? state.word(session, S.COUNTED) : 0)
+      // All of them: what a session was counted with is gone where a row had it made anew, as one does while a checkpoint is under way.
+      if (!expired) uncount(state, actor, session)
+      if (!expired) actor.counters.deadLettered += state.word(session, S.COUNT)
       state.dropSession(session)
     }
     state.users.arena.u32[user * state.users.arena.words + USER.HEAD] = 0
