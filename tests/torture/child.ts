@@ -16,10 +16,12 @@ export class Child {
   private readonly process: ChildProcess
   private readonly waiting = new Set<() => void>()
 
-  constructor(task: ChildTask) {
-    this.process = spawn(process.execPath, [join(import.meta.dirname, 'import-child.ts'), JSON.stringify(task)], {
+  /** `marks`: a folder in which it shows that it commits (mark-commits.ts). */
+  constructor(task: ChildTask, marks?: string) {
+    const preload = marks === undefined ? [] : ['--import', new URL('./mark-commits.ts', import.meta.url).href]
+    this.process = spawn(process.execPath, [...preload, join(import.meta.dirname, 'import-child.ts'), JSON.stringify(task)], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, NODE_OPTIONS: '' },
+      env: { ...process.env, NODE_OPTIONS: '', TORTURE_MARKS: marks },
     })
     this.process.stderr!.setEncoding('utf8').on('data', (text: string) => {
       this.stderr += text

@@ -3,25 +3,31 @@ import { closeSync, fstatSync, openSync, readdirSync, readFileSync, readSync } f
 import { join } from 'node:path'
 import { checkpointEpoch, isFinished } from '../../stores/state/checkpoint-file.ts'
 import type { ChildLine } from './import-child.ts'
+import { COMMITTING } from './mark-commits.ts'
 
-export const MOMENTS = ['start', 'recovery', 'import', 'drain', 'checkpoint', 'insert', 'stop'] as const
+export const MOMENTS = ['start', 'recovery', 'import', 'drain', 'commit', 'checkpoint', 'insert', 'stop'] as const
 /**
  * start: not ready yet · recovery: computing epochs again · import: reading a file · drain: all is read, not yet all processed or written ·
- * checkpoint: a file of it without its end · insert: a part that is not in its table yet · stop: asked to end.
+ * commit: a frame with a lane's epochs is written or synced, and not answered yet · checkpoint: a file of it without its end ·
+ * insert: a part that is not in its table yet · stop: asked to end.
  */
 export type Moment = (typeof MOMENTS)[number]
 
 /** What can be half done in the folder; taken before a process starts, so that what an earlier one left is not taken for its own. */
 export class Moments {
   private readonly data: string
+  private readonly marks: string
   private readonly before: ReadonlySet<string>
 
-  constructor(data: string) {
+  /** `marks`: a folder of this process alone. */
+  constructor(data: string, marks: string) {
     this.data = data
+    this.marks = marks
     this.before = new Set([...openCheckpoints(data), ...openParts(data)])
   }
 
   holds(moment: Moment, lines: readonly ChildLine[]): boolean {
+    if (moment === 'commit') return list(this.marks).some((name) => readText(join(this.marks, name)) === COMMITTING)
     if (moment === 'checkpoint') return openCheckpoints(this.data).some((path) => !this.before.has(path))
     if (moment === 'insert') return openParts(this.data).some((path) => !this.before.has(path))
     return phaseOf(lines) === moment
@@ -100,6 +106,15 @@ function openParts(data: string): string[] {
       list(join(store, group, table)).flatMap((name) => (name.startsWith('tmp_insert') ? [join(store, group, table, name)] : [])),
     ),
   )
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'latin1')
+  } catch {
+    // Removed since it was listed: its journal has been closed.
+    return ''
+  }
 }
 
 function list(folder: string): string[] {

@@ -51,8 +51,9 @@ export async function tortureRound({ random, files, eventsPerFile, aims, set = S
   const task = { data, set: [...set], files: paths, parallel }
   const kills: Moment[][] = []
   for (const aim of aims) {
-    const moments = new Moments(data)
-    const child = new Child(task)
+    const marks = mkdtempSync(join(folder, 'marks-'))
+    const moments = new Moments(data, marks)
+    const child = new Child(task, marks)
     const met = await meet(child, moments, aim)
     if (met) {
       kills.push(moments.now(child.lines))

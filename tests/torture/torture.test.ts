@@ -3,11 +3,12 @@ import { expect, test } from 'vitest'
 import { Random } from '../../services/traffic/random.ts'
 import { tortureRound } from './round.ts'
 
-test('killed in an insert, a checkpoint, a recovery and an import, and again: the stores equal the evaluator’s answer', async () => {
+test('killed in an insert, a checkpoint, a recovery, a commit and an import, and again: the stores equal the evaluator’s answer', async () => {
   const aims = [
     { moment: 'insert', nth: 2 },
     { moment: 'checkpoint', nth: 1 },
     { moment: 'recovery', nth: 1 },
+    { moment: 'commit', nth: 2 },
     { moment: 'import', nth: 1 },
     { moment: 'insert', nth: 1 },
   ] as const

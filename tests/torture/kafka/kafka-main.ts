@@ -1,5 +1,6 @@
 // `npm run torture -- --kafka`: says what it does as it goes, and how it ended; exit code 1 where the answer is wrong or something broke.
-import { writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { withSection } from '../report-page.ts'
 import { kafkaReport } from './kafka-report.ts'
 import { kafkaRound } from './kafka-round.ts'
 
@@ -7,7 +8,7 @@ export interface KafkaTortureOptions {
   seed: number
   faults: number
   rate: number
-  /** Where all went well: a page of Markdown. */
+  /** Where all went well: a section of this page. */
   report?: string
 }
 
@@ -20,7 +21,11 @@ export async function kafkaTorture({ seed, faults, rate, report }: KafkaTortureO
     const found = differences.length === 0 ? 'right' : `WRONG, kept in ${round.folder}\n    ${differences.join('\n    ')}`
     console.log(`${faults} faults, ${events} records, ${sessions} sessions, ${incidents} incidents: ${found}`)
     if (differences.length > 0) process.exitCode = 1
-    else if (report !== undefined) writeFileSync(report, kafkaReport({ seed, rate, round }))
+    else if (report !== undefined)
+      writeFileSync(
+        report,
+        withSection(existsSync(report) ? readFileSync(report, 'utf8') : '', 'On Kafka', kafkaReport({ seed, rate, round })),
+      )
   } catch (error) {
     console.log(`STOPPED: ${(error as Error).message}`)
     process.exitCode = 1
