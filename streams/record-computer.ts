@@ -22,14 +22,17 @@ import type { Pipeline } from './pipelines.ts'
 import { type Fields, restored, saved } from './record-fields.ts'
 import { type Entry, type Pending, RecordState, unknownVersion } from './record-state.ts'
 import { type HopRecord, type Next, stepFunctions } from './step-functions.ts'
-import type { Topology } from './stream.ts'
+import type { InputNode, Topology } from './stream.ts'
 
-/** The stages of a topology, in the order in which records pass them. */
-export const recordStages = ({ name, pipelines }: Topology): Stage[] =>
+/** The stages of a topology, in the order in which records pass them. `inputOf`: a pipeline's input as a partition of it is read. */
+export const recordStages = (
+  { name, pipelines }: Topology,
+  inputOf: (input: InputNode, partition: number) => InputNode = (input) => input,
+): Stage[] =>
   pipelines.map((pipeline) => ({
     name,
     topic: pipeline.topic,
-    computer: (scope, store) => new RecordComputer(pipeline, scope, store),
+    computer: (scope, store) => new RecordComputer({ ...pipeline, input: inputOf(pipeline.input, scope.partition) }, scope, store),
   }))
 
 const NEVER = Number.POSITIVE_INFINITY
@@ -221,7 +224,9 @@ export class RecordComputer implements Computer {
       item = this.parse(text, offset)
     } catch (error) {
       fields.invalid++
-      this.outputs.to(pipeline.deadLetters).write(this.letter('INVALID', messageOf(error), offset, text))
+      this.outputs
+        .to(pipeline.deadLetters)
+        .write(this.letter(error instanceof EngineError ? error.code : 'INVALID', messageOf(error), offset, text))
       return
     }
     if (pipeline.input.kind === 'hop') {
@@ -257,7 +262,7 @@ export class RecordComputer implements Computer {
       const { k = '', t, s, v } = JSON.parse(text) as HopRecord
       return { offset, timeMs: t, upstream: s, key: k, text, value: v }
     }
-    const value = input.read(JSON.parse(text))
+    const value = input.read(input.value(text))
     const timeMs = input.timeMs(value)
     if (!Number.isSafeInteger(timeMs)) throw new TypeError(`timeMs is ${timeMs}; it must be whole milliseconds`)
     const key = input.key ? input.key(value) : ''
@@ -490,4 +495,5 @@ function lastOf<T>(items: Iterable<T>, timeOf: (item: T) => number): number {
   return last
 }
 
-const messageOf = (error: unknown) => (error instanceof Error ? `${error.name}: ${error.message}` : String(error))
+const messageOf = (error: unknown) =>
+  error instanceof EngineError ? error.message : error instanceof Error ? `${error.name}: ${error.message}` : String(error)

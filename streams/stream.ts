@@ -13,6 +13,8 @@ export interface SourceNode {
   kind: 'source'
   topic: string
   format: 'json' | 'lines'
+  /** What the text of a record in the log says. Throws where it says nothing. */
+  value(text: string): unknown
   /** The record of a parsed line. Throws where it is none. */
   read(value: unknown): unknown
   timeMs(record: unknown): number
@@ -72,7 +74,7 @@ export const lines = (topic: string, options: Times<string> = {}): SourceStream<
 function sourceNode(topic: string, format: SourceNode['format'], read: (value: unknown) => unknown, times: Times<unknown>): SourceNode {
   const { timeMs = () => 0, allowedDisorderMs = 0, idleTimeoutMs = IDLE_TIMEOUT_MS } = times
   if (!(allowedDisorderMs >= 0)) throw new TypeError(`source ${topic}: allowedDisorderMs is ${allowedDisorderMs}; it must be 0 or more`)
-  return { kind: 'source', topic, format, read, timeMs, key: undefined, allowedDisorderMs, idleTimeoutMs }
+  return { kind: 'source', topic, format, value: JSON.parse, read, timeMs, key: undefined, allowedDisorderMs, idleTimeoutMs }
 }
 
 function checked(schema: TSchema): (value: unknown) => unknown {

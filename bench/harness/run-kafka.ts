@@ -3,7 +3,7 @@
 import { defaults, loadConfig } from '../../config/index.ts'
 import { siblingModule } from '../../model/module-url.ts'
 import { TOPICS } from '../../model/rows.ts'
-import { openOnKafka } from '../../services/process/kafka-setup.ts'
+import { openOnKafka, productUse } from '../../services/process/kafka-setup.ts'
 import { LaneClient } from '../../services/process/lane-client.ts'
 import { realFiles } from '../../stores/files/real-files.ts'
 import { openKafkaLog } from '../../stores/kafka/kafka-log.ts'
@@ -33,7 +33,7 @@ export interface KafkaAnswer {
 await answer(async ({ broker, topicPrefix, folder, lanes: count, checkpointBytes, brokerPid }: KafkaOrder): Promise<KafkaAnswer> => {
   const set = [`kafka.brokers=${broker}`, `kafka.topicPrefix=${topicPrefix}`]
   const { config } = loadConfig({ data: folder, set, environment: {} })
-  const { log: kafka } = await openOnKafka(config, 'clickstream')
+  const { log: kafka } = await openOnKafka(config, productUse('clickstream', config.log.partitions))
   const shared = await prepareLog({ files: realFiles, folder: `${folder}/log`, writers: ['main'] })
   const log = await openKafkaLog(kafka)
   const { epochBytes, cacheBytes, stallMs, restartsMax } = defaults.engine

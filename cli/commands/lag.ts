@@ -1,9 +1,12 @@
 // packmill lag: how far each task and each sink is behind what has come in. Owns what is printed; asks the process that is at work, or the log of a
 // stopped folder.
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import type { Config } from '../../config/index.ts'
-import type { Lag } from '../../services/process/lag.ts'
+import type { FolderMeta } from '../../services/process/data-folder.ts'
+import type { Consumer, Lag } from '../../services/process/lag.ts'
+import type { JournalLog } from '../../stores/log/journal-log.ts'
 import { addDataOptions, addExamples, addJsonOption, type DataOptions, resolveConfig } from '../common-options.ts'
 import { interrupt } from '../interrupt.ts'
 import { type LagSum, lagSums } from '../lag-sums.ts'
@@ -95,16 +98,30 @@ async function stoppedLag(config: Config): Promise<Lag[]> {
   const { isOnKafka } = await import('../../services/process/stopped-source.ts')
   const meta = folderMeta(config.data)
   const { topology, partitions } = meta
+  const ofProduct = () => consumersOf(clickstream(clickstreamSettings(config)), computedIn(meta), partitions)
   return withStoppedLog(config.data, async (log) => {
-    if (isOnKafka(config.data, meta, config)) {
-      const { withKafkaLag } = await import('../../services/process/kafka-setup.ts')
-      const all = consumersOf(clickstream(clickstreamSettings(config)), computedIn(meta), partitions)
-      const consumers = config.kafka.sinks ? all : all.filter(({ kind }) => kind === 'task')
-      return withKafkaLag(config, meta, log, (of) => lagOf(of, consumers, Date.now()))
-    }
-    const product = () => consumersOf(clickstream(clickstreamSettings(config)), computedIn(meta), partitions)
-    return lagOf(log, topology === undefined ? product() : await consumersIn(log), Date.now())
+    if (!isOnKafka(config.data, meta, config)) return lagOf(log, topology === undefined ? ofProduct() : await consumersIn(log), Date.now())
+    const { withKafkaLag } = await import('../../services/process/kafka-setup.ts')
+    const consumers = topology === undefined ? ofProduct() : await ownConsumers(config.data, meta, topology, log)
+    const shown = config.kafka.sinks ? consumers : consumers.filter(({ kind }) => kind === 'task')
+    return withKafkaLag(config, meta, log, (of) => lagOf(of, shown, Date.now()))
   })
+}
+
+/** Of a topology of one's own on Kafka: the tasks of the stages that have state here, in all partitions, and the sinks of the folder. */
+async function ownConsumers(data: string, meta: FolderMeta, topology: string, log: JournalLog): Promise<Consumer[]> {
+  const [{ tasksIn }, { ownStageName }, { computedIn }, { consumersIn, consumersOfOwn }] = await Promise.all([
+    import('../../services/process/stopped-state.ts'),
+    import('../../services/process/computed-lineage.ts'),
+    import('../../services/process/data-folder.ts'),
+    import('../../services/process/lag.ts'),
+  ])
+  const lineage = computedIn(meta)
+  const stage = ownStageName(topology)
+  const topics = new Set(tasksIn(join(data, 'state', lineage)).map(({ task }) => task.slice(stage.length + 1)))
+  const pipelines = Array.from(topics, (topic) => ({ topic }))
+  const tasks = consumersOfOwn({ name: topology, pipelines }, { lineage, partitions: meta.partitions, sinks: [], stage })
+  return [...tasks, ...(await consumersIn(log)).filter(({ kind }) => kind === 'sink')]
 }
 
 function asText({ data, process, lag: found }: Look, { all = false }: Pick<LagOptions, 'all'>): string {

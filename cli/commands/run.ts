@@ -9,6 +9,7 @@ import type { SourceNode, Topology } from '../../streams/stream.ts'
 import { addDataOptions, addExamples, type DataOptions, resolveConfig } from '../common-options.ts'
 import { describeError, EXIT_FAILURE } from '../errors.ts'
 import { interrupt } from '../interrupt.ts'
+import { restoring } from '../open-folder.ts'
 import { formatCount } from '../print.ts'
 import { takeStdin } from '../stdin.ts'
 import { topologyData } from '../topology-data.ts'
@@ -54,13 +55,17 @@ export function run(command: Command): void {
     ['packmill run ./mine.ts --input events.jsonl --out results.jsonl', 'into a file, each result once'],
     ['packmill run ./mine.ts --input events.jsonl --watch', 'while you write it'],
     ['tail -f app.log | packmill run ./mine.ts --input - --follow', 'as it happens'],
+    [
+      'packmill run ./mine.ts --follow --set kafka.brokers=kafka-1:9092',
+      'its topics on Kafka; several such processes share the partitions',
+    ],
   ])
 }
 
 async function action(file: string, options: RunOptions): Promise<void> {
   if (options.watch) return watch(file)
   const topology = await loadTopology(file)
-  const loaded = await resolveConfig(options, { isEmbedded: true })
+  const loaded = await resolveConfig(options)
   const { config, origins } = loaded
   const data = topologyData(loaded, topology)
   const inputs = inputsOf(topology, options.input ?? [])
@@ -79,8 +84,8 @@ async function action(file: string, options: RunOptions): Promise<void> {
   }
   try {
     const printing = shown.follow()
-    // A full disk ends the run, whatever is being waited for.
-    const broken = printing.then(() => new Promise<never>(() => undefined))
+    // A full disk ends the run, whatever is being waited for; so does a place among others that is lost.
+    const broken = Promise.race([printing.then(() => new Promise<never>(() => undefined)), streams.lost])
     broken.catch(() => undefined)
     let records = 0
     for (const { source, path } of inputs) {
@@ -166,7 +171,7 @@ class Shown {
     const { late, deadLetters } = streams.topology.pipelines[0]!
     for (const topic of shown.outputs) {
       const ends = await streams.ends(topic)
-      shown.from.set(topic, options.all ? ends.map(() => 0) : ends)
+      shown.from.set(topic, options.all ? await streams.starts(topic) : ends)
     }
     for (const topic of [late, deadLetters]) shown.from.set(topic, await streams.ends(topic))
     for (const { topic, path } of outsOf(shown.outputs, options.out ?? [])) {
@@ -241,6 +246,15 @@ class Shown {
   }
 }
 
+/** What became of partitions that processes share on Kafka, in words. */
+const MOVED = {
+  taken: 'at work here',
+  left: 'committed, and for others to take',
+  lost: 'given to others meanwhile',
+  fenced: 'claimed by another process',
+}
+const namesOf = (partitions: readonly number[]) => `${partitions.length === 1 ? 'partition' : 'partitions'} ${partitions.join(', ')}:`
+
 /** Partitions of which it was said. */
 const recovering = new Set<number>()
 
@@ -259,6 +273,15 @@ function onNotice(notice: StreamsNotice): void {
     case 'sink-waiting':
     case 'import-waiting':
       console.error(`nothing is lost, and it goes on by itself when this has passed:\n${describeError(notice.error, false)}`)
+      return
+    case 'restoring':
+      console.error(restoring(notice))
+      return
+    case 'partitions':
+      if (notice.is !== 'failed') console.error(`${namesOf(notice.partitions)} ${MOVED[notice.is]}`)
+      return
+    case 'reset':
+      console.error(`what was computed as ${notice.before} has been reset: it goes on as ${notice.lineage}`)
       return
     case 'lane-restarted':
       console.error(describeError(notice.error, process.argv.includes('--verbose')))

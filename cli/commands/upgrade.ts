@@ -112,7 +112,7 @@ async function openProduct(options: UpgradeOptions, upgrade: How, onNotice: OnNo
 }
 
 async function openTopology(options: UpgradeOptions, upgrade: How, onNotice: OnNotice): Promise<Opened> {
-  const loaded = await resolveConfig(options, { isEmbedded: true })
+  const loaded = await resolveConfig(options)
   const { config, origins } = loaded
   const [{ loadTopology }, { openStreams }] = await Promise.all([
     import('../../services/streams/load-topology.ts'),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { Names } from '../../stores/kafka/names.ts'
-import { isOf, isReserved, newestComputed, nextComputed } from './computed-lineage.ts'
+import { isOf, isReserved, newestComputed, nextComputed, ownStageName, productStage, stageOf } from './computed-lineage.ts'
 
 test('after each reset the next name', () => {
   expect(['main', 'main-2', 'main-9'].map((computed) => nextComputed('main', computed))).toEqual(['main-2', 'main-3', 'main-10'])
@@ -9,10 +9,16 @@ test('after each reset the next name', () => {
   expect(['gap20', 'gap-20', 'main-2', 'x'].filter(isReserved)).toEqual(['gap-20', 'main-2'])
 })
 
+test('a topology of one’s own has no name of the product’s, nor that of another whose dots are elsewhere', () => {
+  const named = (name: string, topic: string) => stageOf('main', { name: ownStageName(name), topic })
+  expect(named('clickstream', 'events.raw')).not.toBe(stageOf('main', productStage('clickstream')))
+  expect(named('a.b', 'c')).not.toBe(named('a', 'b.c'))
+})
+
 describe('on brokers the newest one that has a topic of receipts is computed', () => {
   const names = new Names({ topicPrefix: 'eu.', namespace: 'eu.packmill' })
   const receipts = (lineage: string) => `eu.packmill.receipts.task.${lineage}.clickstream.events.raw`
-  const newest = (...topics: string[]) => newestComputed('main', 'clickstream', topics, names)
+  const newest = (...topics: string[]) => newestComputed('main', productStage('clickstream'), topics, names)
 
   test.each([
     ['none', [], undefined],

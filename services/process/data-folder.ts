@@ -87,9 +87,11 @@ export function dataFolder(folder: string, partitions: number, { topology, kafka
     throw new EngineError(
       'PARTITIONS_FIXED',
       `${folder} was made with ${meta.partitions} partitions, log.partitions is ${partitions}`,
-      kafka
-        ? `Set log.partitions to ${meta.partitions}: a user's events must stay in one partition. In more they are computed anew, in new topics: packmill topology replay clickstream --from earliest --lineage NAME --set log.partitions=${partitions}`
-        : `Set log.partitions to ${meta.partitions}, or choose a new folder with --data and import again: a user's events must stay in one partition.`,
+      topology !== undefined && kafka
+        ? `Set log.partitions to ${meta.partitions}: a key's records must stay in one partition. In another number they are computed in topics of another kafka.topicPrefix, and in another folder (--data).`
+        : kafka
+          ? `Set log.partitions to ${meta.partitions}: a user's events must stay in one partition. In more they are computed anew, in new topics: packmill topology replay clickstream --from earliest --lineage NAME --set log.partitions=${partitions}`
+          : `Set log.partitions to ${meta.partitions}, or choose a new folder with --data and import again: a user's events must stay in one partition.`,
     )
   return meta
 }

@@ -23,22 +23,22 @@ import { type ClickstreamSettings, clickstream } from '../../topologies/clickstr
 import { type Ingest, type IngestOptions, openIngest } from '../ingest/ingest.ts'
 import { Backlog, backlogBytes, boundedLog, type SourceOptions } from './backlog.ts'
 import { codeVersion } from './code-version.ts'
+import { stageOf } from './computed-lineage.ts'
 import { computedIn, dataFolder } from './data-folder.ts'
 import { type DeadLetterAnswer, type DeadLetterRequest, DeadLetters } from './dead-letters.ts'
 import { type Ahead, decodeAhead } from './decode-ahead.ts'
-import { drainHeld } from './drain-held.ts'
 import { type ImportListener, type ImportOptions, type ImportResult, type ImportTarget, importLines } from './importer.ts'
 import { consumersOf, type Lag, lagOf } from './lag.ts'
-import { LaneClient } from './lane-client.ts'
 import type { LaneSetup, TaskStats } from './lane-protocol.ts'
+import { Lanes, laneNames } from './lanes.ts'
 import type { LineOptions } from './line-decoder.ts'
 import { openSinks, type Sinks, tablesOf } from './open-sinks.ts'
 import { partitionsOf } from './partitions-of.ts'
 import type { RebuildResult } from './rebuild.ts'
-import type { Moved, Shares } from './shares.ts'
+import type { Moved } from './shares.ts'
 import type { StateAnswer, StateRequest } from './state-view.ts'
 import { storeSetup } from './store-setup.ts'
-import { UnderWay } from './under-way.ts'
+import type { UnderWay } from './under-way.ts'
 import { Waits } from './waits.ts'
 
 export interface EmbeddedOptions {
@@ -109,6 +109,12 @@ export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> 
   }
 }
 
+/** Loaded where brokers are named. */
+async function openOnKafka(config: Config, topology: string) {
+  const setup = await import('./kafka-setup.ts')
+  return setup.openOnKafka(config, setup.productUse(topology, config.log.partitions))
+}
+
 /** The clickstream's settings as the topology takes them. */
 export const clickstreamSettings = ({ clickstream: settings }: Config): ClickstreamSettings => settings
 
@@ -122,9 +128,7 @@ export class Embedded {
   private readonly kafka: KafkaLog | undefined
   /** What others may not claim, where several processes work on one log. */
   private readonly member: string | undefined
-  /** Partitions that are at work here. */
-  readonly held: Set<number>
-  private readonly lanes: { client: LaneClient; partitions: number[] }[]
+  private readonly lanes: Lanes
   private readonly sinks: Sinks
   private readonly topology: Topology
   /** That the tasks read. */
@@ -139,9 +143,6 @@ export class Embedded {
   private readonly stopping = new AbortController()
   private readonly aheads = new Set<Ahead>()
   private dead: DeadLetters | undefined
-  shares: Shares | undefined
-  /** What a stop waits for. */
-  readonly underWay = new UnderWay()
   private readonly waits: Waits
   private readonly onNotice: (notice: Notice) => void
 
@@ -153,8 +154,7 @@ export class Embedded {
       own: JournalLog
       kafka: KafkaLog | undefined
       member: string | undefined
-      held: Set<number>
-      lanes: Embedded['lanes']
+      lanes: Lanes
       sinks: Sinks
       inputs: string
       lineage: string
@@ -172,7 +172,6 @@ export class Embedded {
     this.own = parts.own
     this.kafka = parts.kafka
     this.member = parts.member
-    this.held = parts.held
     this.lanes = parts.lanes
     this.sinks = parts.sinks
     this.topology = parts.topology
@@ -198,21 +197,19 @@ export class Embedded {
     const folder = config.data
     const settings = clickstreamSettings(config)
     const whole = clickstream(settings)
-    const onKafka = config.kafka.brokers.length > 0 ? await (await import('./kafka-setup.ts')).openOnKafka(config, whole.name) : undefined
+    const onKafka = config.kafka.brokers.length > 0 ? await openOnKafka(config, whole.name) : undefined
     const hasTables = onKafka === undefined || config.kafka.sinks
     const topology = hasTables ? whole : { ...whole, sinks: [] }
     const meta = onKafka?.meta ?? dataFolder(folder, config.log.partitions)
     const { partitions, lineage: inputs } = meta
     const lineage = computedIn(meta)
     if (onKafka?.forgot !== undefined) onNotice({ type: 'reset', lineage, before: onKafka.forgot })
-    const all = Array.from({ length: partitions }, (_, partition) => partition)
     // What a person decided about all partitions is done to all of them.
     const isShared = onKafka !== undefined && !options.upgrade
-    const held = new Set(isShared ? [] : all)
     const module = options.topologyModule ?? siblingModule(import.meta.url, '../../topologies/clickstream').href
     const code = codeVersion(options.version, settings)
     const laneCount = Math.min(partitions, config.engine.lanes || availableParallelism())
-    const names = Array.from({ length: laneCount }, (_, lane) => `lane-${lane}`)
+    const names = laneNames(laneCount)
     const writers = ['main', 'sinks', ...(onKafka ? [] : names)]
     const shared = await prepareLog({ files: realFiles, folder: join(folder, 'log'), writers })
     const { journalBytes } = config.log
@@ -242,41 +239,14 @@ export class Embedded {
     const sinks = openSinks(hasTables ? tables : undefined, onNotice)
     // A lane may end the process; while the engine is being loaded its handlers would keep it from ending.
     await sinks.opened
-    const lanes = names.map((name, lane) => {
-      const mine = all.filter((partition) => partition % laneCount === lane)
-      const { epochBytes, checkpointBytes, cacheBytes, stallMs, restartsMax } = config.engine
-      const client = new LaneClient(
-        {
-          ...common,
-          ...options.upgrade,
-          name,
-          code,
-          topology: { module, export: 'clickstream', settings },
-          partitions: mine,
-          held: mine.filter((partition) => held.has(partition)),
-          kafka: onKafka && { log: onKafka.log, partitions },
-          stages: 1,
-          stallMs,
-          restartsMax,
-          epochMs: (onKafka ? config.kafka : config.engine).epochMs,
-          epochBytes,
-          checkpointBytes,
-          cacheBytes: cacheBytes / laneCount,
-          live,
-          exactlyOnce: options.exactlyOnce ?? true,
-        },
-        {
-          onRestoring: (partition, progress) => onNotice({ type: 'restoring', partition, ...progress }),
-          onRecovering: (partition, done, of) => onNotice({ type: 'recovering', partition, done, of }),
-          onPartitionStopped: (partition, error) => onNotice({ type: 'partition-stopped', partition, error }),
-          onPartitionWaiting: (partition, error) => onNotice({ type: 'partition-waiting', partition, error }),
-          onPartitionResumed: (partition) => onNotice({ type: 'partition-resumed', partition }),
-          onPartitionFenced: isShared ? (partition) => embedded.shares?.fenced(partition) : undefined,
-          onRestarted: (partition, error) => onNotice({ type: 'lane-restarted', lane: name, partition, error }),
-        },
-        { heapMb: options.laneHeapMb },
-      )
-      return { client, partitions: mine }
+    const lanes = new Lanes({
+      ...{ config, partitions, names, kafka: onKafka?.log, isShared, heapMb: options.laneHeapMb, onNotice },
+      setup: {
+        ...common,
+        ...options.upgrade,
+        ...{ code, live, stages: 1, exactlyOnce: options.exactlyOnce ?? true },
+        topology: { module, export: 'clickstream', settings },
+      },
     })
     const embedded: Embedded = new Embedded(lock, {
       config,
@@ -285,7 +255,6 @@ export class Embedded {
       own,
       kafka,
       member: meta.kafka?.member,
-      held,
       lanes,
       sinks,
       inputs,
@@ -295,21 +264,20 @@ export class Embedded {
       onNotice,
     })
     try {
-      await Promise.all([sinks.ready, ...lanes.map(({ client }) => client.ready)])
-      if (isShared) {
-        const { Shares } = await import('./shares.ts')
-        const { topic } = embedded
-        const of = { stage: `task.${lineage}.${topology.name}.${topic}`, topic, partitions, member: meta.kafka!.member }
-        const onMoved = (moved: Moved) => onNotice({ type: 'partitions', ...moved })
-        embedded.shares = new Shares({ ...of, kafka: config.kafka, log: onKafka.log, work: embedded, onMoved })
-        await embedded.shares.join()
-      }
-      for (const { client } of lanes) client.run()
+      await Promise.all([sinks.ready, lanes.ready()])
+      const { topic } = embedded
+      if (meta.kafka) await lanes.join({ stage: stageOf(lineage, { name: topology.name, topic }), topic, member: meta.kafka.member })
+      lanes.run()
     } catch (error) {
       await embedded.stop().catch(() => undefined)
       throw error
     }
     return embedded
+  }
+
+  /** What a stop waits for. */
+  get underWay(): UnderWay {
+    return this.lanes.underWay
   }
 
   /** Reads lines into the log. What was accepted is durable when it resolves, not yet processed: see settle. */
@@ -336,34 +304,6 @@ export class Embedded {
     // Another process's door is another claim.
     const lineage = member === undefined ? inputs : `${inputs}.${member}`
     return openIngest({ log: this.bounded({ full: 'refuse' }), lineage, partitions, ...options })
-  }
-
-  /** On Kafka: these are at work here from now on. Resolves when they have recovered, or were reported as stopped. */
-  async take(partitions: readonly number[]): Promise<void> {
-    for (const partition of partitions) this.held.add(partition)
-    await this.each(partitions, (client, mine) => client.take(mine))
-  }
-
-  /** On Kafka: another process shall have these. Resolves when they have committed, checkpointed and given up their claims. */
-  async leave(partitions: readonly number[]): Promise<void> {
-    for (const partition of partitions) this.held.delete(partition)
-    const leave = (client: LaneClient) => (one: number) => this.underWay.during(`partition ${one}`, client.leave([one]))
-    await this.each(partitions, async (client, mine) => void (await Promise.all(mine.map(leave(client)))))
-  }
-
-  /** The same where another process may have them already: nothing more of them is committed here. */
-  async drop(partitions: readonly number[]): Promise<void> {
-    for (const partition of partitions) this.held.delete(partition)
-    await this.each(partitions, (client, mine) => client.drop(mine))
-  }
-
-  private async each(partitions: readonly number[], work: (client: LaneClient, mine: number[]) => Promise<void>): Promise<void> {
-    await Promise.all(
-      this.lanes.map(async ({ client, partitions: own }) => {
-        const mine = own.filter((partition) => partitions.includes(partition))
-        if (mine.length > 0) await work(client, mine)
-      }),
-    )
   }
 
   /** The log for a source. What brokers keep is bounded by the retention of their topics, whoever writes to them. */
@@ -420,7 +360,7 @@ export class Embedded {
   }
 
   private async process(asked: { snapshots: boolean; close: boolean }): Promise<void> {
-    await drainHeld(this.lanes, this, await this.ends(this.topic), asked)
+    await this.lanes.drain(await this.ends(this.topic), asked)
     const to: Record<string, number[]> = {}
     for (const topic of this.outputs) to[topic] = await this.ends(topic)
     await this.sinks.drain(to)
@@ -448,11 +388,10 @@ export class Embedded {
   }
 
   async stats(): Promise<Stats> {
-    if (this.shares?.failure) throw this.shares.failure
-    const [sinks, ...tasks] = await Promise.all([this.sinks.stats(), ...this.lanes.map(({ client }) => client.stats())])
+    const [sinks, tasks] = await Promise.all([this.sinks.stats(), this.lanes.stats()])
     const ends: Stats['ends'] = {}
     for (const topic of new Set([this.topic, ...this.outputs])) ends[topic] = await this.ends(topic)
-    const consumed = { tasks: tasks.flat().sort((a, b) => a.partition - b.partition), sinks }
+    const consumed = { tasks, sinks }
     return { ...consumed, ends, backlogBytes: this.kafka ? 0 : backlogBytes(consumed, (at, offset) => this.own.bytesFrom(at, offset)) }
   }
 
@@ -463,12 +402,8 @@ export class Embedded {
   }
 
   /** What is in the state of these partitions (default: all), as of the newest finished checkpoint of each. */
-  async state(request: StateRequest, partitions?: readonly number[]): Promise<StateAnswer[]> {
-    const lanes = this.lanes.filter(
-      (lane) => partitions === undefined || lane.partitions.some((partition) => partitions.includes(partition)),
-    )
-    const answers = await Promise.all(lanes.map(({ client }) => client.state(request, partitions)))
-    return answers.flat().sort((a, b) => a.partition - b.partition)
+  state(request: StateRequest, partitions?: readonly number[]): Promise<StateAnswer[]> {
+    return this.lanes.state(request, partitions)
   }
 
   /** Offsets after the last record of each partition. */
@@ -488,9 +423,8 @@ export class Embedded {
     for (const control of this.imports) control.abort()
     this.stopping.abort()
     const aheads = await underWay.settled(Array.from(this.aheads, (ahead) => ['an import', ahead.close()]))
-    // Whoever has them next finds no claim of this process, and does not wait for the rest of this stop.
-    const shares = await Promise.allSettled([this.shares?.close()])
-    const lanes = await underWay.settled(this.lanes.map(({ client, partitions }) => [`the lane of ${partitions}`, client.stop()]))
+    const shares = await Promise.allSettled([this.lanes.leaveGroup()])
+    const lanes = await this.lanes.stop()
     const sinks = await underWay.settled([[() => tablesOf(this.sinks), this.sinks.stop()]])
     const log = await underWay.settled([this.kafka, this.own].map((one) => ['the log', one?.close()]))
     this.lock.release()

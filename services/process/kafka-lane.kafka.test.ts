@@ -33,12 +33,13 @@ describe.runIf(server?.proxied)('A lane on Kafka', () => {
     const lives: boolean[] = []
     const kafka = { log: { ...world.options, connection: { brokers: [broker] } }, partitions: 1 }
     const setup = {
-      ...{ folder, lineage: 'main', code: 'v1', partitions: [0], live: false, exactlyOnce: true, kafka },
+      ...{ folder, lineage: 'main', code: 'v1', partitions: [0], stages: 1, live: false, exactlyOnce: true, kafka },
       ...{ epochMs: 1, epochBytes: 1 << 16, checkpointBytes: 1 << 20, cacheBytes: 1 << 20, retention: retentionDefaults },
     }
     const lane = new KafkaLane({
       setup,
       stage: sessionStage(clickstream(settings)),
+      folder: 'clickstream',
       // Asked for when the state is restored, right before the claim.
       beatOf: (_, again) => {
         lives.push(again)
@@ -81,14 +82,14 @@ describe.runIf(server?.proxied)('A lane on Kafka', () => {
       await ensureTopics({ ...world.options, topics: data, stages, retentionMs: 1000, retentionBytes: 1 << 20, replication: 1 })
       const folder = mkdtempSync(join(tmpdir(), 'packmill-kafka-lane-'))
       const setup = {
-        ...{ folder, lineage: 'main', code: 'v1', partitions: [0], live: false, exactlyOnce: true },
+        ...{ folder, lineage: 'main', code: 'v1', partitions: [0], stages: 1, live: false, exactlyOnce: true },
         ...{ kafka: { log: world.options, partitions: 1 }, epochMs: 1, epochBytes: 1 << 16, checkpointBytes: 1 << 20 },
         ...{ cacheBytes: 1 << 20, retention: { topics: {}, others: { ms, bytes: Number.POSITIVE_INFINITY } } },
       }
       const told = { onRestoring: () => undefined, onRecovering: () => undefined, onWaiting: () => undefined, onResumed: () => undefined }
       const stopped: unknown[] = []
       const lane = new KafkaLane({
-        ...{ setup, stage: sessionStage(clickstream(settings)), ...told },
+        ...{ setup, stage: sessionStage(clickstream(settings)), folder: 'clickstream', ...told },
         beatOf: () => new LaneBeat(LaneBeat.buffer(1)).of(0, 'nobody'),
         onStopped: (_, error) => stopped.push(error),
       })

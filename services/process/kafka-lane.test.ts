@@ -26,10 +26,11 @@ it('one that is lost while its broker does not answer is gone at once, and a sto
   const heard: string[] = []
   const lane = new KafkaLane({
     setup: {
-      ...{ folder, lineage: 'main', code: 'v1', partitions: [0], live: false, exactlyOnce: true, kafka },
+      ...{ folder, lineage: 'main', code: 'v1', partitions: [0], stages: 1, live: false, exactlyOnce: true, kafka },
       ...{ epochMs: 1, epochBytes: 1 << 16, checkpointBytes: 1 << 20, cacheBytes: 1 << 20, retention: retentionDefaults },
     },
     stage: sessionStage(clickstream(settings)),
+    folder: 'clickstream',
     beatOf: () => new LaneBeat(LaneBeat.buffer(1)).of(0, 'nobody'),
     onRestoring: () => heard.push('restoring'),
     onRecovering: () => heard.push('recovering'),

@@ -1,4 +1,4 @@
-// The partitions of one lane whose log is Kafka: they come and go one by one, while the others go on. Each has connections, a loop (engine/lane/lane.ts) and
+// The partitions of one stage in one lane whose log is Kafka: they come and go one by one, while the others go on. Each has connections, a loop (engine/lane/lane.ts) and
 // a state of its own; all share the thread. Owns which partitions are held, and the order of taking and leaving them.
 //   take:  fence the state, restore it → fence the log, recover → run
 //   leave: work on until a checkpoint is finished → commit what is under way → checkpoint what came since → give the claim back → close
@@ -37,10 +37,13 @@ type ReadSetup =
   | 'checkpointBytes'
   | 'cacheBytes'
   | 'retention'
+  | 'stages'
 
 export interface KafkaLaneOptions {
   setup: Pick<LaneSetup, ReadSetup> & { kafka: KafkaPlace }
   stage: Stage
+  /** Of its state in the data folder, before the partition. */
+  folder: string
   /** `lives`: it was tried before, by this same thread. */
   beatOf(partition: number, lives: boolean): TaskBeat
   onRestoring(partition: number, progress: RestoreProgress): void
@@ -257,11 +260,11 @@ export class KafkaLane {
 
   private async connect(stay: Stay, again: boolean): Promise<Held> {
     const { partition } = stay
-    const { setup, stage, beatOf, onRestoring } = this.options
+    const { setup, stage, folder: folderName, beatOf, onRestoring } = this.options
     const heard = this.heardOf(stay)
     const { signal } = stay.dropping
     const { lineage, code, epochBytes, checkpointBytes, exactlyOnce, accept, recoverOnly, kafka } = setup
-    const folder = join(setup.folder, 'state', lineage, `${stage.name}-${partition}`)
+    const folder = join(setup.folder, 'state', lineage, `${folderName}-${partition}`)
     await realFiles.makeFolder(folder)
     const name = `task.${lineage}.${stage.name}.${stage.topic}.${partition}`
     const opened = await both(
@@ -282,7 +285,7 @@ export class KafkaLane {
     const acceptFrom = accept === 'all' ? 0 : accept?.find(([one]) => one === partition)?.[1]
     const view = taskView(log, { topic: stage.topic, partition })
     const bounds = {
-      ...{ epochBytes, cacheBytes: setup.cacheBytes / setup.partitions.length },
+      ...{ epochBytes, cacheBytes: setup.cacheBytes / setup.partitions.length / setup.stages },
       // One that is left takes its next checkpoint at once, and so does one whose last is old.
       get checkpointBytes(): number {
         return stay.isLeft || age.isDue(task.checkpoints, performance.now()) ? 1 : checkpointBytes

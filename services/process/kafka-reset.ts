@@ -23,8 +23,8 @@ import { ensureTopics } from '../../stores/kafka/ensure-topics.ts'
 import { kafkaClient, RETRY } from '../../stores/kafka/kafka-client.ts'
 import { KafkaError, kafkaError } from '../../stores/kafka/kafka-error.ts'
 import { type KafkaLogOptions, openKafkaLog } from '../../stores/kafka/kafka-log.ts'
-import { Names } from '../../stores/kafka/names.ts'
-import { isOf, newestComputed, nextComputed, stageOf } from './computed-lineage.ts'
+import { Names, type OwnedBy } from '../../stores/kafka/names.ts'
+import { isOf, newestComputed, nextComputed, productStage, stageOf } from './computed-lineage.ts'
 import { computedIn, type FolderMeta, folderMeta, refuseOtherLog, writeMeta } from './data-folder.ts'
 import { bytesBelow, computedParts, goOnWith } from './forget-computed.ts'
 import { kafkaLogOptions } from './kafka-setup.ts'
@@ -84,14 +84,14 @@ export async function resetOnKafka(
     const retiring = await openKafkaLog({ ...log, mustExist: true })
     try {
       for (let partition = 0; partition < meta.partitions; partition++)
-        await retiring.retire(`${stageOf(computed, topology)}.${partition}`, next)
+        await retiring.retire(`${stageOf(computed, productStage(topology))}.${partition}`, next)
     } finally {
       await retiring.close()
     }
     onStep('retired')
     const ends: Bounds[][] = []
     for (const { topic } of emptied) ends.push(await offsets(admin, topic))
-    if (newestComputed(meta.lineage, topology, await admin.listTopics(), of.names) !== computed) throw anotherReset(computed)
+    if (newestComputed(meta.lineage, productStage(topology), await admin.listTopics(), of.names) !== computed) throw anotherReset(computed)
     for (const [i, { topic, partitions }] of emptied.entries()) {
       const before = ends[i].filter(({ partition }) => partitions.includes(partition))
       await emptyTopic(
@@ -101,7 +101,7 @@ export async function resetOnKafka(
       )
     }
     onStep('emptied')
-    const stages = [{ name: stageOf(next, topology), partitions: meta.partitions }]
+    const stages = [{ name: stageOf(next, productStage(topology)), partitions: meta.partitions }]
     await ensureTopics({ ...log, topics: [], stages, retentionMs: 0, retentionBytes: 0 })
     onStep('made')
     const left = await cleared(of)
@@ -162,15 +162,15 @@ async function found<T>(
       const names = new Names(log)
       const topics = await admin.listTopics()
       const { groups } = await admin.listGroups()
-      const computed = newestComputed(meta.lineage, topology, topics, names)
+      const computed = newestComputed(meta.lineage, productStage(topology), topics, names)
       if (computed === undefined && what === 'live') throw nothingThere(meta.lineage)
-      await refuseMembers(admin, names.members(stageOf(computed ?? computedIn(meta), topology)))
+      await refuseMembers(admin, names.members(stageOf(computed ?? computedIn(meta), productStage(topology))))
       return await work({
         ...{ meta, log, names, admin, computed: computed ?? computedIn(meta) },
-        ...(what === 'live' ? liveTopics(topics, meta, names) : lineageTopics(topics, meta, names)),
+        ...(what === 'live' ? liveTopics(topics, topology, meta, names) : lineageTopics(topics, meta, names)),
         groups: groups
           .map(({ groupId }) => groupId)
-          .filter((group) => isOf(meta.lineage, names.groupOf(group)?.lineage ?? ''))
+          .filter((group) => isOwned(names.groupOf(group), topology, meta))
           .sort(),
       })
     } catch (error) {
@@ -185,9 +185,9 @@ async function found<T>(
 }
 
 /** Results, and what tasks and replays of dead letters have written down: what came in, and what is known of imports, stays. */
-function liveTopics(topics: readonly string[], { lineage, partitions }: FolderMeta, names: Names): Pick<Found, 'emptied' | 'deleted'> {
+function liveTopics(topics: readonly string[], topology: string, meta: FolderMeta, names: Names): Pick<Found, 'emptied' | 'deleted'> {
   const there = new Set(topics)
-  const all = Array.from({ length: partitions }, (_, partition) => partition)
+  const all = Array.from({ length: meta.partitions }, (_, partition) => partition)
   const results = Object.values(TOPICS).filter((topic) => topic !== TOPICS.raw)
   return {
     emptied: results
@@ -195,10 +195,14 @@ function liveTopics(topics: readonly string[], { lineage, partitions }: FolderMe
       .filter(({ topic }) => there.has(topic)),
     deleted: topics.filter((topic) => {
       const own = names.ownOf(topic)
-      return own !== undefined && (own.kind === 'task' || own.kind === 'dlq') && isOf(lineage, own.lineage)
+      return (own?.kind === 'task' || own?.kind === 'dlq') && isOwned(own, topology, meta)
     }),
   }
 }
+
+/** Other topologies on these brokers, somebody's own, have the same lineage. */
+const isOwned = (own: OwnedBy | undefined, topology: string, { lineage }: FolderMeta) =>
+  own !== undefined && isOf(lineage, own.lineage) && (own.kind !== 'task' || own.of === topology)
 
 /** All of it, by name: what somebody else calls so that begins alike is not touched. */
 function lineageTopics(topics: readonly string[], { lineage }: FolderMeta, names: Names): Pick<Found, 'emptied' | 'deleted'> {

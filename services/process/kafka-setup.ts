@@ -14,7 +14,7 @@ import { KafkaError } from '../../stores/kafka/kafka-error.ts'
 import { type KafkaLog, type KafkaLogOptions, openKafkaLog } from '../../stores/kafka/kafka-log.ts'
 import { Names } from '../../stores/kafka/names.ts'
 import type { JournalLog } from '../../stores/log/journal-log.ts'
-import { newestComputed, receiptsOf, stageOf } from './computed-lineage.ts'
+import { newestComputed, productStage, receiptsOf, type StageName, stageOf } from './computed-lineage.ts'
 import { computedIn, dataFolder, type FolderMeta, folderMeta, LIVE } from './data-folder.ts'
 import { goOnWith } from './forget-computed.ts'
 import type { LagLog } from './lag.ts'
@@ -44,33 +44,56 @@ export interface OnKafka {
   forgot?: string
 }
 
+/** What the folder is to be at work on. */
+export interface KafkaUse {
+  /** One of one's own, which the folder is for; none: the product's. */
+  topology?: string
+  /** Of the log. */
+  partitions: number
+  /** With data, that it reads and writes. */
+  topics: readonly { topic: string; partitions: number }[]
+  /** What its tasks are called by; processes share the partitions of the first. */
+  stages: readonly [StageName, ...StageName[]]
+  /** What is to be done for another number of partitions, where records lie by the old one. */
+  otherPartitions: string
+}
+
+/** The product's. */
+export const productUse = (topology: string, partitions: number): KafkaUse => ({
+  partitions,
+  topics: Object.values(TOPICS).map((topic) => ({ topic, partitions: partitionsOf(topic, partitions) })),
+  stages: [productStage(topology)],
+  otherPartitions: 'To change the count, replay into new topics: packmill topology replay --lineage NAME',
+})
+
 /**
  * Topics made and checked, the folder made or found to be of this log, and of what is computed on it now. Errors: KAFKA_TOPIC_WRONG, KAFKA_UNAVAILABLE and the like;
  * DATA_LOG, PARTITIONS_FIXED and the like.
  */
-export async function openOnKafka(config: Config, topology: string): Promise<OnKafka> {
+export async function openOnKafka(config: Config, { topology, partitions, topics, stages, otherPartitions }: KafkaUse): Promise<OnKafka> {
   const { data: folder, kafka } = config
+  const [first] = stages
   const isKnown = existsSync(join(folder, 'packmill.json'))
   const { lineage, computed: known } = isKnown ? lineagesOf(folderMeta(folder)) : { lineage: LIVE, computed: LIVE }
   const log = kafkaLogOptions(config, lineage)!
-  const use = { kafka: { cluster: await clusterId(log.connection), topicPrefix: kafka.topicPrefix } }
-  const { partitions } = config.log
+  const use = { topology, kafka: { cluster: await clusterId(log.connection), topicPrefix: kafka.topicPrefix } }
   // What does not fit is said before anything is made; a first start that the topics refuse leaves no folder.
   if (isKnown) dataFolder(folder, partitions, use)
   let computed = lineage
   await ensureTopics({
     ...log,
-    topics: Object.values(TOPICS).map((topic) => ({ topic, partitions: partitionsOf(topic, partitions) })),
+    topics,
     stages(there) {
       const names = new Names(log)
-      const newest = newestComputed(lineage, topology, there, names)
+      const newest = newestComputed(lineage, first, there, names)
       // What it holds would be taken for what is computed from an empty beginning.
-      if (newest === undefined && existsSync(join(folder, 'log'))) throw topicsGone(folder, receiptsOf(known, topology, names))
+      if (newest === undefined && existsSync(join(folder, 'log'))) throw topicsGone(folder, receiptsOf(known, first, names))
       computed = newest ?? lineage
-      return [{ name: stageOf(computed, topology), partitions }]
+      return stages.map((stage) => ({ name: stageOf(computed, stage), partitions }))
     },
     retentionMs: config.log.retentionMs,
     retentionBytes: CHECKPOINTS_KEPT * config.engine.checkpointBytes,
+    otherPartitions,
   })
   const meta = dataFolder(folder, partitions, use)
   if (computedIn(meta) === computed) return { meta, log }
@@ -81,7 +104,7 @@ const topicsGone = (folder: string, topic: string) =>
   new KafkaError(
     'KAFKA_TOPIC_MISSING',
     `${folder} holds what was computed with the topic ${topic}, and that is gone`,
-    'Where its lineage was deleted (packmill topology reset --lineage, from another data folder), delete this folder too. Else choose another one with --data: it is filled from the topics.',
+    'Where it was deleted on purpose (packmill topology reset --lineage from another data folder, or by hand to begin anew), delete this folder too. Else choose another one with --data: it is filled from the topics.',
   )
 
 const lineagesOf = (meta: FolderMeta) => ({ lineage: meta.lineage, computed: computedIn(meta) })

@@ -1,7 +1,7 @@
 // How far each task and each sink is behind what has come into its topic, from the log alone: positions are those of their newest receipts, so
 // the answer is the same whoever asks, and whether or not a process is at work. Claims nothing, so nobody is fenced by being looked at.
 import type { Log, LogReceipt, TopicPartition } from '../../engine/log/contract.ts'
-import type { Topology } from '../../engine/topology/topology.ts'
+import type { SinkEdge, Topology } from '../../engine/topology/topology.ts'
 import { partitionsOf } from './partitions-of.ts'
 import { receivedAt } from './received-at.ts'
 
@@ -46,6 +46,21 @@ export function consumersOf({ name, pipeline, sinks }: Topology, lineage: string
   }))
   const into = sinks.flatMap(({ topic, table }) =>
     each(topic, (partition) => ({ ...{ kind: 'sink', consumer: table, topic, partition }, name: `sink.${lineage}.${table}.${topic}` })),
+  )
+  return [...tasks, ...into]
+}
+
+/** Those of a topology of one's own. `stage`: what its tasks are called by, where that is not its name. */
+export function consumersOfOwn(
+  { name, pipelines }: { name: string; pipelines: readonly { topic: string }[] },
+  { lineage, partitions, sinks, stage = name }: { lineage: string; partitions: number; sinks: readonly SinkEdge[]; stage?: string },
+): Consumer[] {
+  const each = (make: (partition: number) => Consumer) => Array.from({ length: partitions }, (_, partition) => make(partition))
+  const tasks = pipelines.flatMap(({ topic }) =>
+    each((partition) => ({ kind: 'task', consumer: name, name: `task.${lineage}.${stage}.${topic}.${partition}`, topic, partition })),
+  )
+  const into = sinks.flatMap(({ topic, table }) =>
+    each((partition) => ({ kind: 'sink', consumer: table, name: `sink.${lineage}.${table}.${topic}`, topic, partition })),
   )
   return [...tasks, ...into]
 }

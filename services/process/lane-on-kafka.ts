@@ -1,47 +1,56 @@
 // A lane's thread whose log is Kafka: starts its partitions, and answers the main thread (lane-protocol.ts). Numbers and shapes are those of lane-worker.ts,
-// which calls it; the partitions are KafkaLane's.
+// which calls it; the partitions are those of a KafkaLane for each stage.
 import type { MessagePort } from 'node:worker_threads'
 import { toData } from '../../engine/errors.ts'
 import { LaneBeat } from '../../engine/lane/beat.ts'
-import type { Topology } from '../../engine/topology/topology.ts'
-import { checkedStage } from './checked-stage.ts'
 import { KafkaLane } from './kafka-lane.ts'
 import type { FromLane, LaneSetup, ThreadSetup, ToLane } from './lane-protocol.ts'
-import { sessionForm, viewState } from './state-view.ts'
+import { stagesOf } from './stages-of.ts'
+import { viewState } from './state-view.ts'
 
 type KafkaSetup = ThreadSetup & { kafka: NonNullable<LaneSetup['kafka']> }
 
 /** How often the progress of a restore is told. */
 const TELL_MS = 1_000
 
-/** Runs the partitions that are held until 'stop'. */
+/** Runs the partitions that are held, each through every stage, until 'stop'. */
 export async function workOnKafka(port: MessagePort, say: (message: FromLane) => void, setup: KafkaSetup): Promise<void> {
-  const { module, export: name, settings } = setup.topology
-  const exports = (await import(module)) as Record<string, (settings: unknown) => Topology>
-  const topology = exports[name](settings)
-  const stage = checkedStage(topology, setup.kafka.partitions)
-  const form = sessionForm(topology)
+  const stages = await stagesOf(setup)
   const beat = new LaneBeat(setup.beat)
   const { ended } = beat.takeOver()
-  const toldMs = new Map<number, number>()
-  const lane = new KafkaLane({
-    setup,
-    stage,
-    beatOf: (partition, lives) => {
-      const task = setup.partitions.indexOf(partition)
-      return beat.of(task, lives ? 'an end' : setup.again ? (task === ended ? 'its own end' : 'an end') : 'nobody')
-    },
-    onRestoring: (partition, progress) => {
-      const { rows, done, of } = progress
-      if (rows === 0 || (done < of && performance.now() - (toldMs.get(partition) ?? -Infinity) < TELL_MS)) return
-      toldMs.set(partition, performance.now())
-      say({ type: 'restoring', partition, progress })
-    },
-    onRecovering: (partition, done, of) => say({ type: 'recovering', partition, done, of }),
-    onStopped: (partition, error) => say({ type: 'partition-stopped', partition, error: toData(error) }),
-    onWaiting: (partition, error) => say({ type: 'partition-waiting', partition, error: toData(error) }),
-    onResumed: (partition) => say({ type: 'partition-resumed', partition }),
+  const lanes = stages.map(({ folder, stage }, i) => {
+    const toldMs = new Map<number, number>()
+    return new KafkaLane({
+      ...{ setup, stage, folder },
+      beatOf: (partition, lives) => {
+        const task = i * setup.partitions.length + setup.partitions.indexOf(partition)
+        return beat.of(task, lives ? 'an end' : setup.again ? (task === ended ? 'its own end' : 'an end') : 'nobody')
+      },
+      onRestoring: (partition, progress) => {
+        const { rows, done, of } = progress
+        if (rows === 0 || (done < of && performance.now() - (toldMs.get(partition) ?? -Infinity) < TELL_MS)) return
+        toldMs.set(partition, performance.now())
+        say({ type: 'restoring', partition, progress })
+      },
+      onRecovering: (partition, done, of) => say({ type: 'recovering', partition, done, of }),
+      onStopped: (partition, error) => say({ type: 'partition-stopped', partition, error: toData(error) }),
+      onWaiting: (partition, error) => say({ type: 'partition-waiting', partition, error: toData(error) }),
+      onResumed: (partition) => say({ type: 'partition-resumed', partition }),
+    })
   })
+  /** Of a partition every stage comes and goes. */
+  const ofAll = async (work: (lane: KafkaLane) => Promise<void>) => {
+    const ends = await Promise.allSettled(lanes.map(work))
+    for (const end of ends) if (end.status === 'rejected') throw end.reason
+  }
+  const run = () => {
+    for (const lane of lanes) lane.run()
+  }
+  /** A stage's input is what the one before it has written: each is drained when that can be read. */
+  const drain = async (to: readonly (readonly [partition: number, offset: number])[], asked: { snapshots: boolean; close: boolean }) => {
+    const toEnds = to.map(([partition]) => [partition, Number.POSITIVE_INFINITY] as const)
+    for (const [i, lane] of lanes.entries()) await lane.drain(i === 0 ? to : toEnds, asked)
+  }
   const stopping = Promise.withResolvers<void>()
   const mayRun = Promise.withResolvers<void>()
   const answer = (id: number, work: Promise<FromLane>) =>
@@ -54,32 +63,36 @@ export async function workOnKafka(port: MessagePort, say: (message: FromLane) =>
   port.on('message', (message: ToLane) => {
     switch (message.type) {
       case 'take':
-        return each(message.id, message.partitions, (partition) => lane.take(partition))
+        return each(message.id, message.partitions, (partition) => ofAll((lane) => lane.take(partition)))
       case 'leave':
-        return each(message.id, message.partitions, (partition) => lane.leave(partition))
+        return each(message.id, message.partitions, (partition) => ofAll((lane) => lane.leave(partition)))
       case 'drop':
-        return each(message.id, message.partitions, (partition) => lane.drop(partition))
+        return each(message.id, message.partitions, (partition) => ofAll((lane) => lane.drop(partition)))
       case 'drain': {
         const { id, to, snapshots, close } = message
         return answer(
           id,
-          lane.drain(to, { snapshots, close }).then(() => ({ type: 'drained', id })),
+          drain(to, { snapshots, close }).then(() => ({ type: 'drained', id })),
         )
       }
       case 'state': {
         const { id, partitions, request } = message
         const look = async (): Promise<FromLane> => {
-          const of = [...lane.stores()].filter(([partition]) => partitions?.includes(partition) ?? true)
-          return {
-            type: 'state',
-            id,
-            answers: of.map(([partition, store]) => viewState(store, form, { task: stage.name, partition }, request)),
-          }
+          const answers = lanes.flatMap((lane, i) => {
+            const { folder: task, form } = stages[i]
+            const of = [...lane.stores()].filter(([partition]) => partitions?.includes(partition) ?? true)
+            return of.map(([partition, store]) => viewState(store, form, { task, partition }, request))
+          })
+          return { type: 'state', id, answers }
         }
         return answer(id, look())
       }
       case 'stats':
-        return say({ type: 'stats', id: message.id, tasks: lane.stats.map((task) => ({ ...task, topic: stage.topic })) })
+        return say({
+          type: 'stats',
+          id: message.id,
+          tasks: lanes.flatMap((lane, i) => lane.stats.map((task) => ({ ...task, topic: stages[i].stage.topic }))),
+        })
       case 'run':
         return mayRun.resolve()
       case 'stop':
@@ -87,11 +100,11 @@ export async function workOnKafka(port: MessagePort, say: (message: FromLane) =>
     }
   })
   try {
-    await Promise.race([stopping.promise, Promise.all(setup.held.map((partition) => lane.take(partition)))])
+    await Promise.race([stopping.promise, Promise.all(setup.held.map((partition) => ofAll((lane) => lane.take(partition))))])
     say({ type: 'ready' })
-    await Promise.race([stopping.promise, mayRun.promise.then(() => lane.run())])
+    await Promise.race([stopping.promise, mayRun.promise.then(() => run())])
     await stopping.promise
   } finally {
-    await lane.stop()
+    await ofAll((lane) => lane.stop())
   }
 }

@@ -23,7 +23,7 @@ export interface LaneSetup {
   /** The data folder. */
   folder: string
   shared: SharedLog
-  /** The log and the state are on brokers: those in the folder are not used. The topology is the product's then. */
+  /** The log and the state are on brokers: those in the folder are not used. */
   kafka?: KafkaPlace
   /** The topology: a module, its exported function, and what that is called with: gives a Topology, or a promise of Stages. */
   topology: { module: string; export: string; settings: unknown }

@@ -6,18 +6,17 @@ import { toData } from '../../engine/errors.ts'
 import { LaneBeat, type TaskBeat } from '../../engine/lane/beat.ts'
 import type { Stage } from '../../engine/lane/computer.ts'
 import { Lane } from '../../engine/lane/lane.ts'
-import { sessionStage } from '../../engine/lane/session-computer.ts'
 import { PartitionTask } from '../../engine/lane/task.ts'
 import type { Log } from '../../engine/log/contract.ts'
 import type { StateStore } from '../../engine/state/store.ts'
 import { systemClock } from '../../engine/time/clock.ts'
-import type { Topology } from '../../engine/topology/topology.ts'
 import { realFiles } from '../../stores/files/real-files.ts'
 import { type JournalLog, openJournalLog } from '../../stores/log/journal-log.ts'
 import { openCheckpointStore } from '../../stores/state/checkpoint-store.ts'
-import type { FromLane, LaneSetup, ThreadSetup, ToLane } from './lane-protocol.ts'
+import type { FromLane, ThreadSetup, ToLane } from './lane-protocol.ts'
 import { Overdue } from './overdue.ts'
-import { recordForm, type StateForm, sessionForm, viewState } from './state-view.ts'
+import { stagesOf } from './stages-of.ts'
+import { type StateForm, viewState } from './state-view.ts'
 
 /** How often files of this lane's journal that nobody needs any more are looked for. */
 const RETAIN_MS = 60_000
@@ -51,7 +50,7 @@ async function workOnJournal(port: MessagePort, say: (message: FromLane) => void
 
 /** Runs the partitions of every stage until 'stop'. */
 async function work(port: MessagePort, say: (message: FromLane) => void, setup: ThreadSetup, log: JournalLog): Promise<void> {
-  const stages = await stagesOf(setup.topology)
+  const stages = await stagesOf(setup)
   const lanes: Lane[] = []
   const tasks: PartitionTask[] = []
   const kept: Kept[] = []
@@ -166,20 +165,8 @@ interface Kept {
   form: StateForm
 }
 
-/** What the topology's module gives: one topology of product events, or the stages of one's own. */
-async function stagesOf({
-  module,
-  export: name,
-  settings,
-}: LaneSetup['topology']): Promise<{ folder: string; stage: Stage; form: StateForm }[]> {
-  const exports = (await import(module)) as Record<string, (settings: unknown) => Topology | Promise<Stage[]>>
-  const made = await exports[name](settings)
-  if (!Array.isArray(made)) return [{ folder: made.name, stage: sessionStage(made), form: sessionForm(made) }]
-  return made.map((stage) => ({ folder: `${stage.name}.${stage.topic}`, stage, form: recordForm }))
-}
-
 async function tasksOf(
-  setup: LaneSetup,
+  setup: ThreadSetup,
   stage: Stage,
   name: string,
   log: Log,

@@ -47,7 +47,8 @@ const bound = (store: StateStore): Omit<StateStore, 'header'> => ({
   close: () => store.close(),
 })
 
-function tasksIn(folder: string): { task: string; partition: number; folder: string }[] {
+/** The tasks of one folder of states, `state/<lineage>`. */
+export function tasksIn(folder: string): { task: string; partition: number; folder: string }[] {
   const names = realFiles.exists(folder) ? realFiles.list(folder) : []
   return names
     .flatMap((name) => {

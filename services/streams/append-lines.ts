@@ -10,20 +10,22 @@ import { EVENT_BYTES_MAX } from '../../model/event.ts'
 import { kafkaPartition } from '../../model/hash.ts'
 import { LineCutter } from '../../model/line-cutter.ts'
 import type { SourceNode } from '../../streams/stream.ts'
+import { type Patience, patientClaim } from '../process/patient-claim.ts'
 
 interface AppendReceipt extends LogReceipt {
   crc: number
   records: number
 }
 
-export interface AppendOptions {
+export interface AppendOptions extends Partial<Patience> {
   log: Log
   lineage: string
   source: SourceNode
   partitions: number
   /** Undefined for a stream that cannot be given again (stdin). */
   name: string | undefined
-  signal?: AbortSignal
+  /** On brokers: of the data folder, as several processes have such streams at once; and text is written as it is, as others write it. */
+  member?: string
 }
 
 export interface Appended {
@@ -39,12 +41,13 @@ const NEWLINE = 10
 
 /** Reads to the end, or to the signal. Errors: INPUT_CHANGED; the stream's; the log's. */
 export async function appendLines(chunks: AsyncIterable<Uint8Array>, options: AppendOptions): Promise<Appended> {
-  const { log, lineage, source, partitions, name, signal } = options
+  const { log, lineage, source, partitions, name, member, patienceMs = 0, signal } = options
   const id = createHash('sha256')
     .update(name ?? '')
     .digest('hex')
     .slice(0, 32)
-  const claim = await log.claim<AppendReceipt>(`append.${lineage}.${source.topic}.${name === undefined ? 'stdin' : id}`)
+  const stream = name === undefined ? ['stdin', ...(member === undefined ? [] : [member])].join('.') : id
+  const claim = await patientClaim<AppendReceipt>(log, `append.${lineage}.${source.topic}.${stream}`, { ...options, patienceMs })
   const last = name === undefined ? undefined : claim.last
   const skip = last?.to ?? 0
   const cutter = new LineCutter(skip)
@@ -78,7 +81,7 @@ export async function appendLines(chunks: AsyncIterable<Uint8Array>, options: Ap
       start = end + 1
       if (size > EVENT_BYTES_MAX) appended.tooLong++
       else if (line.trim() !== '') {
-        const record = source.format === 'lines' ? JSON.stringify(line) : line
+        const record = source.format === 'lines' && member === undefined ? JSON.stringify(line) : line
         parts[partitionOf(source, record, partitions)].push(`${record}\n`)
         appended.records++
         waiting += size
@@ -89,7 +92,9 @@ export async function appendLines(chunks: AsyncIterable<Uint8Array>, options: Ap
     new EngineError(
       'INPUT_CHANGED',
       `${name} is not what was read before: its first ${skip} bytes are others now`,
-      'What is new belongs behind what was read. Give another file, or begin anew in another folder (--data).',
+      member === undefined
+        ? 'What is new belongs behind what was read. Give another file, or begin anew in another folder (--data).'
+        : 'What is new belongs behind what was read; a file is known by its path, whichever process reads it. Give another file.',
     )
 
   for await (const chunk of chunks) {
@@ -127,10 +132,10 @@ export async function appendLines(chunks: AsyncIterable<Uint8Array>, options: Ap
 }
 
 /** By the source's key, so that a key is in one partition; of records without one by their content. */
-function partitionOf({ key, read }: SourceNode, record: string, partitions: number): number {
+function partitionOf({ key, read, value }: SourceNode, record: string, partitions: number): number {
   if (partitions === 1) return 0
   try {
-    return kafkaPartition(Buffer.from(key ? key(read(JSON.parse(record))) : record), partitions)
+    return kafkaPartition(Buffer.from(key ? key(read(value(record))) : record), partitions)
   } catch {
     // It will be a dead letter there.
     return 0

@@ -53,7 +53,9 @@ export class FileSink {
       },
     )
     const { last } = claim
-    const at = last ?? { epoch: 0, positions: Array.from({ length: partitions }, () => 0), length: 0 }
+    // Retention may have deleted what was before.
+    const starts = Array.from({ length: partitions }, async (_, partition) => (await log.bounds({ topic, partition })).start)
+    const at = last ?? { epoch: 0, positions: await Promise.all(starts), length: 0 }
     if (!last && size > 0)
       throw new EngineError(
         'OUT_EXISTS',

@@ -1,4 +1,4 @@
-// One process that runs a topology of one's own: the log, its lanes, the door for lines, and the sinks into the tables that it declares.
+// One process that runs a topology of one's own: the log (in the data folder, or on Kafka), its lanes, the door for lines, and the sinks into the tables that it declares.
 // What embedded.ts is for the product.
 //
 // StreamsProcess owns the order of starting and stopping, and the data folder's lock. The file's code runs in the lanes' threads.
@@ -6,26 +6,33 @@ import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Config } from '../../config/index.ts'
 import { EngineError } from '../../engine/errors.ts'
+import type { Log } from '../../engine/log/contract.ts'
 import { systemClock } from '../../engine/time/clock.ts'
 import { siblingModule } from '../../model/module-url.ts'
 import { type FolderLock, lockFolder } from '../../stores/files/folder-lock.ts'
 import { realFiles } from '../../stores/files/real-files.ts'
+import type { KafkaLog } from '../../stores/kafka/kafka-log.ts'
 import { type JournalLog, openJournalLog } from '../../stores/log/journal-log.ts'
 import { prepareLog } from '../../stores/log/prepare-log.ts'
+import { foreignSource } from '../../streams/foreign-source.ts'
 import type { SourceNode, Topology } from '../../streams/stream.ts'
 import { Backlog, backlogBytes, boundedLog } from '../process/backlog.ts'
-import { dataFolder } from '../process/data-folder.ts'
-import { consumersIn, type Lag, lagOf } from '../process/lag.ts'
-import { LaneClient } from '../process/lane-client.ts'
+import { ownStageName, type StageName, stageOf } from '../process/computed-lineage.ts'
+import { computedIn, dataFolder, type FolderMeta } from '../process/data-folder.ts'
+import type { Notice } from '../process/embedded.ts'
+import { consumersIn, consumersOfOwn, type Lag, lagOf } from '../process/lag.ts'
 import type { LaneSetup, TaskStats } from '../process/lane-protocol.ts'
-import { SinksClient } from '../process/sinks-client.ts'
+import { Lanes, laneNames } from '../process/lanes.ts'
+import { openSinks, type Sinks } from '../process/open-sinks.ts'
 import type { SocketServer } from '../process/socket-server.ts'
 import type { StateAnswer, StateRequest } from '../process/state-view.ts'
 import { storeSetup } from '../process/store-setup.ts'
 import { type Appended, appendLines } from './append-lines.ts'
 import { declaredSinks } from './declared-sinks.ts'
 import { FileSink } from './file-sink.ts'
+import type { LaneStagesSettings } from './lane-stages.ts'
 import { topologyCode } from './load-topology.ts'
+import { TopicTexts } from './topic-texts.ts'
 
 export interface StreamsOptions {
   /** The file that exports the topology. */
@@ -42,22 +49,12 @@ export interface StreamsOptions {
   onNotice(notice: StreamsNotice): void
 }
 
-export type StreamsNotice =
-  | { type: 'recovering'; partition: number; done: number; of: number }
-  | { type: 'partition-stopped'; partition: number; error: Error }
-  | { type: 'partition-waiting'; partition: number; error: Error }
-  | { type: 'partition-resumed'; partition: number }
-  | { type: 'lane-restarted'; lane: string; partition: number | undefined; error: Error }
-  | { type: 'sink-stopped'; table: string; error: Error }
-  /** A write that is tried again. */
-  | { type: 'sink-failed'; table: string; error: Error }
-  | { type: 'sink-waiting'; table: string; error: Error }
-  | { type: 'sink-resumed'; table: string }
-  /** An input waits: lanes and tables are too far behind (log.backlogBytes). */
-  | { type: 'import-waiting'; error: Error }
-  | { type: 'import-resumed' }
+/** Migrations and guests are nothing to whoever writes a topology. */
+export type StreamsNotice = Exclude<Notice, { type: 'migrating' | 'request' }>
 
 const RETAIN_MS = 60_000
+/** How long an input bears with brokers that are away. */
+const PATIENCE_MS = 30_000
 
 /** Errors: TOPOLOGY_ONE_LANE, ACCEPT_ALL_ONLY; those of the folder, the log and the state stores; those of the topology's file. */
 export async function openStreams(options: StreamsOptions): Promise<StreamsProcess> {
@@ -68,18 +65,25 @@ export async function openStreams(options: StreamsOptions): Promise<StreamsProce
     return await StreamsProcess.open(options, shape, lock)
   } catch (error) {
     lock.release()
-    throw diverged(error, options.file)
+    throw diverged(error, options)
   }
 }
 
 /** The same error, with the commands for a topology of one's own. */
-function diverged(error: unknown, file: string): unknown {
+function diverged(error: unknown, { file, config }: StreamsOptions): unknown {
   if (!(error instanceof EngineError) || error.code !== 'UPGRADE_DIVERGED') return error
   const advice = error.advice
     .replaceAll(/packmill upgrade (drain|accept \d+:\d+)/g, `packmill upgrade $1 --topology ${file}`)
-    .replace(/or compute all output anew .*$/, 'or give the input to a new folder (--data).')
+    .replace(
+      /or compute all output anew .*$/,
+      isOnKafka(config)
+        ? 'or compute it into topics of another kafka.topicPrefix, in a new folder (--data).'
+        : 'or give the input to a new folder (--data).',
+    )
   return new EngineError(error.code, error.message, advice, { cause: error })
 }
+
+const isOnKafka = ({ kafka }: Config) => kafka.brokers.length > 0
 
 /** An epoch is named by a partition: of several tasks of it nobody would know which is meant. */
 function refusePlaces({ topology, upgrade }: StreamsOptions): void {
@@ -105,101 +109,122 @@ function shapeOf({ topology, config, asked }: StreamsOptions): { partitions: num
   return { partitions, lanes: Math.min(partitions, wanted || availableParallelism()) }
 }
 
+/** Loaded where brokers are named. `partitions`: of every topic. */
+async function openOnKafka(config: Config, topology: Topology, partitions: number) {
+  const { name, pipelines, branches } = topology
+  const setup = await import('../process/kafka-setup.ts')
+  const [{ late, deadLetters }] = pipelines
+  const topics = new Set([...pipelines, ...branches].map(({ topic }) => topic)).add(late).add(deadLetters)
+  const stages = pipelines.map(({ topic }) => ({ name: ownStageName(name), topic }))
+  return setup.openOnKafka(config, {
+    ...{ topology: name, partitions, topics: Array.from(topics, (topic) => ({ topic, partitions })) },
+    stages: stages as [StageName, ...StageName[]],
+    otherPartitions: 'Another count is another kafka.topicPrefix, and another folder (--data).',
+  })
+}
+
 export class StreamsProcess {
   readonly topology: Topology
   readonly partitions: number
   /** Where the topology declares tables. */
-  readonly tables: SinksClient | undefined
+  readonly tables: Sinks | undefined
+  /** Rejects where this process has lost its place among those that share the partitions. */
+  readonly lost: Promise<never>
   private server: SocketServer | undefined
+  private readonly config: Config
   private readonly lineage: string
   private readonly lock: FolderLock
-  private readonly log: JournalLog
-  private readonly lanes: { client: LaneClient; partitions: number[] }[]
+  /** In the data folder: the log itself, or, where that is on Kafka, the receipts of tables and files. */
+  private readonly own: JournalLog
+  private readonly kafka: KafkaLog | undefined
+  /** Of the data folder, where the log is on Kafka. */
+  private readonly member: string | undefined
+  private readonly lanes: Lanes
   private readonly backlog: Backlog
+  private readonly topics: TopicTexts
   private readonly onNotice: StreamsOptions['onNotice']
   private readonly timer: NodeJS.Timeout
 
   private constructor(
-    { topology, config, onNotice }: StreamsOptions,
-    partitions: number,
-    lineage: string,
-    lock: FolderLock,
-    log: JournalLog,
-    lanes: StreamsProcess['lanes'],
-    sinks: SinksClient | undefined,
+    parts: Pick<StreamsOptions, 'topology' | 'config' | 'onNotice'> & {
+      meta: FolderMeta
+      lock: FolderLock
+      own: JournalLog
+      kafka: KafkaLog | undefined
+      lanes: Lanes
+      tables: Sinks | undefined
+      lost: Promise<never>
+    },
   ) {
-    this.topology = topology
-    this.onNotice = onNotice
+    const { meta, config } = parts
+    this.topology = parts.topology
+    this.config = config
+    this.onNotice = parts.onNotice
     this.backlog = new Backlog({ boundBytes: config.log.backlogBytes, clock: systemClock, look: () => this.behindBytes() })
-    this.partitions = partitions
-    this.lineage = lineage
-    this.lock = lock
-    this.log = log
-    this.lanes = lanes
-    this.tables = sinks
-    this.timer = setInterval(() => void this.log.retain().catch(() => undefined), RETAIN_MS).unref()
+    this.partitions = meta.partitions
+    this.lineage = computedIn(meta)
+    this.member = meta.kafka?.member
+    this.lock = parts.lock
+    this.own = parts.own
+    this.kafka = parts.kafka
+    this.lanes = parts.lanes
+    this.tables = parts.tables
+    this.lost = parts.lost
+    this.topics = new TopicTexts(this.log, meta.partitions)
+    this.timer = setInterval(() => void this.own.retain().catch(() => undefined), RETAIN_MS).unref()
   }
 
   static async open(options: StreamsOptions, shape: { partitions: number; lanes: number }, lock: FolderLock): Promise<StreamsProcess> {
-    const { topology, config, live, onNotice } = options
+    const { topology, config, live } = options
     const { data: folder, log: logConfig } = config
-    const { partitions, lineage } = dataFolder(folder, shape.partitions, { topology: topology.name })
-    const names = Array.from({ length: shape.lanes }, (_, lane) => `lane-${lane}`)
-    const shared = await prepareLog({ files: realFiles, folder: join(folder, 'log'), writers: ['main', 'sinks', ...names] })
+    const onNotice = (notice: Notice) => {
+      if (notice.type === 'partitions' && notice.is === 'failed') losing.reject(notice.error)
+      if (notice.type !== 'migrating' && notice.type !== 'request') options.onNotice(notice)
+    }
+    const losing = Promise.withResolvers<never>()
+    losing.promise.catch(() => undefined)
+    const onKafka = isOnKafka(config) ? await openOnKafka(config, topology, shape.partitions) : undefined
+    const meta = onKafka?.meta ?? dataFolder(folder, shape.partitions, { topology: topology.name })
+    const { partitions } = meta
+    const lineage = computedIn(meta)
+    const names = laneNames(shape.lanes)
+    const writers = ['main', 'sinks', ...(onKafka ? [] : names)]
+    const shared = await prepareLog({ files: realFiles, folder: join(folder, 'log'), writers })
     const { journalBytes } = logConfig
     const retention = { topics: {}, others: { ms: logConfig.retentionMs, bytes: logConfig.retentionBytes || Number.POSITIVE_INFINITY } }
-    const log = await openJournalLog({ files: realFiles, folder: join(folder, 'log'), writer: 'main', shared, journalBytes, retention })
+    const own = await openJournalLog({ files: realFiles, folder: join(folder, 'log'), writer: 'main', shared, journalBytes, retention })
     // Before a lane declares it, which may fail at first: what a table has done with is not all that is needed.
-    const each = Array.from({ length: partitions }, (_, partition) => partition)
-    const inputs = topology.pipelines.flatMap(({ topic }) => each.map((partition) => ({ topic, partition })))
-    await Promise.all(inputs.map((at) => log.reserve(`task.${lineage}.${topology.name}.${at.topic}.${at.partition}`, at)))
-    const tables = declaredSinks(topology)
-    const sinks =
-      tables.length === 0
-        ? undefined
-        : new SinksClient(
-            {
-              ...{ name: 'sinks', folder, shared, journalBytes, retention, lineage, partitions, sinks: tables },
-              acceptVersion: options.upgrade?.accept !== undefined,
-              ...storeSetup(config),
-            },
-            {
-              onSinkFailed: (table, error) => onNotice({ type: 'sink-failed', table, error }),
-              onSinkWaiting: (table, error) => onNotice({ type: 'sink-waiting', table, error }),
-              onSinkResumed: (table) => onNotice({ type: 'sink-resumed', table }),
-              onSinkStopped: (table, error) => onNotice({ type: 'sink-stopped', table, error }),
-            },
-          )
-    const { epochMs, epochBytes, checkpointBytes, cacheBytes, stallMs, restartsMax } = config.engine
-    const code = topologyCode(options.file, options.version)
-    const lanes = names.map((name, lane) => {
-      const own = each.filter((partition) => partition % shape.lanes === lane)
-      const client = new LaneClient(
-        {
-          ...options.upgrade,
-          ...{ name, folder, shared, journalBytes, retention, lineage, code, partitions: own },
-          ...{ epochMs, epochBytes, checkpointBytes, cacheBytes: cacheBytes / shape.lanes, live, exactlyOnce: true },
-          ...{ stages: topology.pipelines.length, stallMs, restartsMax },
-          topology: {
-            module: siblingModule(import.meta.url, './lane-stages').href,
-            export: 'laneStages',
-            settings: { file: resolve(options.file) },
-          },
-        },
-        {
-          onRecovering: (partition, done, of) => onNotice({ type: 'recovering', partition, done, of }),
-          onPartitionStopped: (partition, error) => onNotice({ type: 'partition-stopped', partition, error }),
-          onPartitionWaiting: (partition, error) => onNotice({ type: 'partition-waiting', partition, error }),
-          onPartitionResumed: (partition) => onNotice({ type: 'partition-resumed', partition }),
-          onRestarted: (partition, error) => onNotice({ type: 'lane-restarted', lane: name, partition, error }),
-        },
-      )
-      return { client, partitions: own }
+    const tasks = onKafka ? [] : consumersOfOwn(topology, { lineage, partitions, sinks: [] })
+    await Promise.all(tasks.map(({ name, ...at }) => own.reserve(name, at)))
+    const kafka = onKafka && (await (await import('../../stores/kafka/kafka-log.ts')).openKafkaLog(onKafka.log))
+    const common = { folder, shared, journalBytes, retention, lineage }
+    const sinks = declaredSinks(topology)
+    const tables = {
+      ...{ ...common, ...storeSetup(config), name: 'sinks', kafka: onKafka?.log, partitions, sinks },
+      acceptVersion: options.upgrade?.accept !== undefined,
+    }
+    const hasTables = onKafka === undefined || config.kafka.sinks
+    const settings: LaneStagesSettings = { file: resolve(options.file), ...(onKafka && { kafkaPartitions: partitions }) }
+    const lanes = new Lanes({
+      // What a person decided about all partitions is done to all of them.
+      ...{ config, partitions, names, kafka: onKafka?.log, isShared: onKafka !== undefined && !options.upgrade, onNotice },
+      setup: {
+        ...common,
+        ...options.upgrade,
+        ...{ code: topologyCode(options.file, options.version), live, stages: topology.pipelines.length, exactlyOnce: true },
+        topology: { module: siblingModule(import.meta.url, './lane-stages').href, export: 'laneStages', settings },
+      },
     })
-    const streams = new StreamsProcess(options, partitions, lineage, lock, log, lanes, sinks)
+    const streams = new StreamsProcess({
+      ...{ topology, config, onNotice, meta, lock, own, kafka, lanes, lost: losing.promise },
+      tables: sinks.length === 0 ? undefined : openSinks(hasTables ? tables : undefined, onNotice),
+    })
     try {
-      await Promise.all([sinks?.ready, ...lanes.map(({ client }) => client.ready)])
-      for (const { client } of lanes) client.run()
+      await Promise.all([streams.tables?.ready, lanes.ready()])
+      const [{ topic }] = topology.pipelines
+      const stage = stageOf(lineage, { name: ownStageName(topology.name), topic })
+      if (meta.kafka) await lanes.join({ stage, topic, member: meta.kafka.member })
+      lanes.run()
       // Who stays is asked by others meanwhile.
       if (live) streams.server = await (await import('./answering.ts')).answerOthers(streams, folder)
     } catch (error) {
@@ -209,6 +234,10 @@ export class StreamsProcess {
     return streams
   }
 
+  private get log(): Log {
+    return this.kafka ?? this.own
+  }
+
   get sources(): SourceNode[] {
     return this.topology.pipelines.flatMap(({ input }) => (input.kind === 'source' ? [input] : []))
   }
@@ -216,35 +245,47 @@ export class StreamsProcess {
   /** Lines into a source's topic; durable when it resolves, not yet processed: see settle. Waits where lanes and tables are further behind than
    *  log.backlogBytes; the signal ends that (STOPPED). */
   append(source: SourceNode, chunks: AsyncIterable<Uint8Array>, name: string | undefined, signal?: AbortSignal): Promise<Appended> {
-    const log = boundedLog(this.log, this.backlog, {
-      full: 'wait',
-      signal,
-      onWaiting: (error) => this.onNotice({ type: 'import-waiting', error }),
+    const waits = {
+      onWaiting: (error: Error) => this.onNotice({ type: 'import-waiting', error }),
       onResumed: () => this.onNotice({ type: 'import-resumed' }),
+    }
+    const { lineage, partitions, member } = this
+    // What brokers keep is bounded by the retention of their topics, whoever writes to them.
+    const into = this.kafka
+      ? { log: this.kafka, patienceMs: PATIENCE_MS, ...waits }
+      : { log: boundedLog(this.own, this.backlog, { full: 'wait', signal, ...waits }) }
+    return appendLines(chunks, {
+      ...into,
+      lineage,
+      source: member === undefined ? source : foreignSource(source),
+      partitions,
+      name,
+      member,
+      signal,
     })
-    return appendLines(chunks, { log, lineage: this.lineage, source, partitions: this.partitions, name, signal })
   }
 
   /** A topic into a file, from its beginning. Errors: OUT_EXISTS, OUT_CHANGED. */
-  sink(topic: string, path: string): Promise<FileSink> {
-    return FileSink.open({ log: this.log, lineage: this.lineage, topic, partitions: this.partitions, path: resolve(path) })
+  async sink(topic: string, path: string): Promise<FileSink> {
+    // How far a file is, is about a file on this machine.
+    const log = this.kafka ? (await import('../process/sinks-log.ts')).sinksLog(this.kafka, this.own) : this.own
+    return FileSink.open({ log, lineage: this.lineage, topic, partitions: this.partitions, path: resolve(path) })
   }
 
-  /** Resolves when all that is in the log has been processed, and can be queried where it goes into a table. `close`: the input is at its end, and what waits for time to pass happens. */
+  /** Resolves when all that is in the log has been processed, and can be queried where it goes into a table. `close`: the input is at its end, and what waits for
+   *  time to pass happens. On Kafka nobody waits for what is another process's. */
   async settle({ close }: { close: boolean }): Promise<void> {
-    const { topic } = this.topology.pipelines[0]
-    await Promise.all(
-      this.lanes.map(async ({ client, partitions }) => {
-        const ends = partitions.map(async (partition) => [partition, (await this.log.bounds({ topic, partition })).end] as [number, number])
-        await client.drain(await Promise.all(ends), { snapshots: false, close })
-      }),
-    )
+    await this.lanes.drain(await this.ends(this.topology.pipelines[0].topic), { snapshots: false, close })
     await this.fill()
   }
 
   /** What the topics have now is in their tables when it resolves. Rejects where a sink has stopped, with why. */
   async fill(): Promise<void> {
-    await this.tables?.drain()
+    if (!this.tables) return
+    const topics = new Set(declaredSinks(this.topology).map(({ topic }) => topic))
+    await this.tables.drain(
+      Object.fromEntries(await Promise.all(Array.from(topics, async (topic) => [topic, await this.ends(topic)] as const))),
+    )
   }
 
   /** Where each partition of a topic ends now. */
@@ -252,27 +293,14 @@ export class StreamsProcess {
     return Promise.all(Array.from({ length: this.partitions }, async (_, partition) => (await this.log.bounds({ topic, partition })).end))
   }
 
+  /** Where each partition of a topic begins: retention may have deleted what was before. */
+  starts(topic: string): Promise<number[]> {
+    return Promise.all(Array.from({ length: this.partitions }, async (_, partition) => (await this.log.bounds({ topic, partition })).start))
+  }
+
   /** A topic's records from `from` on, partition by partition, as text. Moves `from`. */
-  async *records(topic: string, from: number[]): AsyncGenerator<string> {
-    for (let partition = 0; partition < this.partitions; partition++) {
-      const reader = this.log.reader({ topic, partition })
-      try {
-        for (;;) {
-          const { bytes, blocks, next } = await reader.read(from[partition], READ_BYTES)
-          if (blocks.length === 0) break
-          for (const { pos, length, baseOffset } of blocks) {
-            const lines = Buffer.from(bytes.buffer, bytes.byteOffset + pos, length)
-              .toString()
-              .trimEnd()
-              .split('\n')
-            yield* lines.slice(Math.max(0, from[partition] - baseOffset))
-          }
-          from[partition] = next
-        }
-      } finally {
-        reader.close()
-      }
-    }
+  records(topic: string, from: number[]): AsyncGenerator<string> {
+    return this.topics.records(topic, from)
   }
 
   /** Resolves after something was committed. */
@@ -280,37 +308,46 @@ export class StreamsProcess {
     return this.log.changed()
   }
 
-  async stats(): Promise<TaskStats[]> {
-    return (await Promise.all(this.lanes.map(({ client }) => client.stats()))).flat()
+  stats(): Promise<TaskStats[]> {
+    return this.lanes.stats()
   }
 
   /** Of each task and each sink, by the receipts in the log. */
   async lag(): Promise<Lag[]> {
-    return lagOf(this.log, await consumersIn(this.log), Date.now())
+    if (!this.kafka) return lagOf(this.own, await consumersIn(this.own), Date.now())
+    const { kafkaLagLog } = await import('../process/kafka-setup.ts')
+    const sinks = this.config.kafka.sinks ? declaredSinks(this.topology) : []
+    const consumers = consumersOfOwn(this.topology, {
+      lineage: this.lineage,
+      partitions: this.partitions,
+      sinks,
+      stage: ownStageName(this.topology.name),
+    })
+    return lagOf(kafkaLagLog(this.kafka, this.own), consumers, Date.now())
   }
 
   /** What is in the state of these partitions (default: all), as of the newest finished checkpoint of each. */
-  async state(request: StateRequest, partitions?: readonly number[]): Promise<StateAnswer[]> {
-    return (await Promise.all(this.lanes.map(({ client }) => client.state(request, partitions)))).flat()
+  state(request: StateRequest, partitions?: readonly number[]): Promise<StateAnswer[]> {
+    return this.lanes.state(request, partitions)
   }
 
   /** Bytes of the log that lanes and tables have still to do. */
   private async behindBytes(): Promise<number> {
     const consumed = { tasks: await this.stats(), sinks: (await this.tables?.stats()) ?? [] }
-    return backlogBytes(consumed, (at, offset) => this.log.bytesFrom(at, offset))
+    return backlogBytes(consumed, (at, offset) => this.own.bytesFrom(at, offset))
   }
 
   /** Commits, checkpoints, gives the folder back. Whatever fails first is thrown when all is closed. */
   async stop(): Promise<void> {
     clearInterval(this.timer)
     await this.server?.cut()
-    const lanes = await Promise.allSettled(this.lanes.map(({ client }) => client.stop()))
+    const shares = await Promise.allSettled([this.lanes.leaveGroup()])
+    const lanes = await this.lanes.stop()
     const sinks = await Promise.allSettled([this.tables?.stop()])
-    const log = await Promise.allSettled([this.log.close()])
+    this.topics.close()
+    const log = await Promise.allSettled([this.kafka?.close(), this.own.close()])
     this.lock.release()
     await this.server?.close()
-    for (const result of [...lanes, ...sinks, ...log]) if (result.status === 'rejected') throw result.reason
+    for (const result of [...shares, ...lanes, ...sinks, ...log]) if (result.status === 'rejected') throw result.reason
   }
 }
-
-const READ_BYTES = 1 << 20

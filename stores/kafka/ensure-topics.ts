@@ -20,6 +20,8 @@ export interface EnsureTopicsOptions extends KafkaNames {
   retentionBytes: number
   /** Replicas of topics that are made; default: the broker's. */
   replication?: number
+  /** What is to be done for another number of partitions of a topic that holds records. */
+  otherPartitions?: string
 }
 
 export interface StageTopics {
@@ -70,7 +72,7 @@ interface Finding {
 
 /** Gives the cluster's id. Errors: KAFKA_TOPIC_WRONG naming all that is wrong, KAFKA_UNAUTHORIZED, KAFKA_UNAVAILABLE, KAFKA_UNAUTHENTICATED. */
 export async function ensureTopics(options: EnsureTopicsOptions): Promise<string> {
-  const { connection, replication } = options
+  const { connection, replication, otherPartitions = '' } = options
   const admin = kafkaClient(connection).admin({ retry: RETRY })
   try {
     await admin.connect()
@@ -87,7 +89,9 @@ export async function ensureTopics(options: EnsureTopicsOptions): Promise<string
     // Those that were just made, too: what they keep for how long is the broker's default.
     const [counts, settings] = await Promise.all([countsOf(admin, plans), settingsOf(admin, plans)])
     for (const one of plans)
-      findings.push(...(await check(admin, one, counts.get(one.topic)!, settings.get(one.topic)!, connection.brokers[0])))
+      findings.push(
+        ...(await check(admin, one, counts.get(one.topic)!, settings.get(one.topic)!, { broker: connection.brokers[0], otherPartitions })),
+      )
     if (findings.length > 0)
       throw new KafkaError('KAFKA_TOPIC_WRONG', findings.map(({ is }) => is).join('\n'), findings.map(({ mend }) => mend).join('\n'))
     return (await admin.describeCluster()).clusterId
@@ -173,11 +177,11 @@ async function check(
   { topic, partitions, isData, rules }: Plan,
   count: number,
   settings: Settings,
-  broker: string,
+  { broker, otherPartitions }: Advised,
 ): Promise<Finding[]> {
   const findings: Finding[] = []
   if (isData ? count !== partitions : count < partitions)
-    findings.push(await wrongCount(admin, { topic, count, partitions, isData, broker }))
+    findings.push(await wrongCount(admin, { topic, count, partitions, isData, broker, otherPartitions }))
   for (const { setting, must, value, holds } of rules) {
     const is = settings.get(setting) ?? ''
     if (holds(is)) continue
@@ -189,25 +193,31 @@ async function check(
   return findings
 }
 
-interface WrongCount {
+/** What its commands and words are made of. */
+interface Advised {
+  broker: string
+  otherPartitions: string
+}
+
+interface WrongCount extends Advised {
   topic: string
   count: number
   partitions: number
   isData: boolean
-  broker: string
 }
 
-async function wrongCount(admin: Admin, { topic, count, partitions, isData, broker }: WrongCount): Promise<Finding> {
+async function wrongCount(admin: Admin, { topic, count, partitions, isData, broker, otherPartitions }: WrongCount): Promise<Finding> {
   const is = `the topic ${topic} has ${count} partitions; it must have ${partitions}`
   const kafkaTopics = `kafka-topics --bootstrap-server ${broker}`
   const grow = `${kafkaTopics} --alter --topic ${topic} --partitions ${partitions}`
   if (!isData) return { is, mend: grow }
   const isEmpty = (await admin.fetchTopicOffsets(topic)).every(({ high }) => high === '0')
   if (isEmpty && count < partitions) return { is, mend: grow }
-  if (isEmpty) return { is, mend: `${kafkaTopics} --delete --topic ${topic}, and start again: it is made anew` }
+  if (isEmpty)
+    return { is, mend: `Set log.partitions to ${count}, or: ${kafkaTopics} --delete --topic ${topic}, and start again: it is made anew` }
   // Its records lie where the old count has put them: a user's would be in two partitions.
   return {
     is: `${is} (log.partitions), and it holds records`,
-    mend: `Set log.partitions to ${count}. To change the count, replay into new topics: packmill topology replay --lineage NAME`,
+    mend: `Set log.partitions to ${count}. ${otherPartitions}`,
   }
 }

@@ -29,12 +29,12 @@ test('prefix and namespace stand before what is theirs', () => {
 
 test('whose a topic or a group of ours is', () => {
   const names = new Names({ topicPrefix: 'eu.', namespace: 'pm' })
-  const main = { kind: 'task', lineage: 'main' }
+  const main = { kind: 'task', lineage: 'main', of: 'x' }
   expect([names.receipts('task.main.x.0').topic, names.state('task.main.x.0').topic].map((topic) => names.ownOf(topic))).toEqual([
     main,
     main,
   ])
-  expect(names.ownOf('pm.receipts.import.wide.file')).toEqual({ kind: 'import', lineage: 'wide' })
+  expect(names.ownOf('pm.receipts.import.wide.file')).toEqual({ kind: 'import', lineage: 'wide', of: 'file' })
   expect([names.group('task.main.x.0'), names.members('task.main.x')].map((group) => names.groupOf(group))).toEqual([main, main])
   expect(['eu.events.raw', 'other.receipts.task.main.x', 'pm.receiptsx'].map((topic) => names.ownOf(topic))).toEqual([
     undefined,

@@ -18,15 +18,17 @@ function place(name: string): { group: string; partition: number } {
 const legal = (name: string): string =>
   name.replace(/_/g, '__').replace(/[^a-zA-Z0-9._-]/g, (character) => `_${character.codePointAt(0)!.toString(16)}_`)
 
-/** The beginning of a name: task.main.…, import.main.…, sink.main.… */
+/** The beginning of a name: task.main.clickstream.…, import.main.…, sink.main.fact_sessions.… */
 export interface OwnedBy {
   kind: string
   lineage: string
+  /** Of a task: what its topology is called. */
+  of: string
 }
 
 const ownedBy = (name: string): OwnedBy => {
-  const [kind, lineage = ''] = name.split('.', 2)
-  return { kind, lineage }
+  const [kind, lineage = '', of = ''] = name.split('.', 3)
+  return { kind, lineage, of }
 }
 
 export class Names {
