@@ -222,7 +222,8 @@ async function advised<T>(work: Promise<T>): Promise<T> {
 
 class OwnTopologyError extends Error {
   readonly code = 'DATA_TOPOLOGY'
-  readonly advice = 'Run it again from its input in a new folder: packmill run FILE --data DIR.'
+  readonly advice =
+    'Run it again from its input in a new folder: packmill run FILE --data DIR; on Kafka with another kafka.topicPrefix, too.'
   constructor(topology: string) {
     super(`this is the folder of topology ${topology}, which somebody wrote, and not of the product`)
   }

@@ -78,6 +78,7 @@ async function action(file: string, options: RunOptions): Promise<void> {
   let shown: Shown
   try {
     shown = await Shown.of(streams, options)
+    streams.run()
   } catch (error) {
     await streams.stop()
     throw error

@@ -125,6 +125,7 @@ async function openTopology(options: UpgradeOptions, upgrade: How, onNotice: OnN
   const asked = { partitions: origins.get('log.partitions') !== 'default', lanes: origins.get('engine.lanes') !== 'default' }
   const given = { file, topology, config: { ...config, data }, asked, version: version(), live: false, upgrade, onNotice }
   const streams = await openStreams(given)
+  streams.run()
   return { settle: () => streams.settle({ close: false }), stop: () => streams.stop() }
 }
 

@@ -72,7 +72,7 @@ export function dataFolder(folder: string, partitions: number, { topology, kafka
     throw new EngineError(
       'DATA_TOPOLOGY',
       `${folder} is the folder of topology ${meta.topology}, which somebody wrote, and not of the product`,
-      'Go on in it with `packmill run FILE --data`, ask its tables with `packmill sql --data`, or choose another folder with --data.',
+      `Go on in it with \`packmill run FILE --data\`, ask its tables with \`packmill sql --data\`, or choose another folder with --data. What it could not process is in its topic ${meta.topology}.dlq.`,
     )
   refuseOtherLog(folder, meta.kafka, kafka)
   if (meta.isResetting)

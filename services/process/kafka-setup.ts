@@ -52,7 +52,7 @@ export interface KafkaUse {
   partitions: number
   /** With data, that it reads and writes. */
   topics: readonly { topic: string; partitions: number }[]
-  /** What its tasks are called by; processes share the partitions of the first. */
+  /** What its tasks are called by. */
   stages: readonly [StageName, ...StageName[]]
   /** What is to be done for another number of partitions, where records lie by the old one. */
   otherPartitions: string
@@ -85,7 +85,7 @@ export async function openOnKafka(config: Config, { topology, partitions, topics
     topics,
     stages(there) {
       const names = new Names(log)
-      const newest = newestComputed(lineage, first, there, names)
+      const newest = stages.map((stage) => newestComputed(lineage, stage, there, names)).find((one) => one !== undefined)
       // What it holds would be taken for what is computed from an empty beginning.
       if (newest === undefined && existsSync(join(folder, 'log'))) throw topicsGone(folder, receiptsOf(known, first, names))
       computed = newest ?? lineage

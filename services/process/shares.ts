@@ -12,7 +12,7 @@ import type { UnderWay } from './under-way.ts'
 export interface SharesOptions {
   kafka: Pick<Config['kafka'], 'groupInstanceId' | 'sessionTimeoutMs' | 'drainMs'>
   log: KafkaLogOptions
-  /** Whose tasks share them: what each claims by, without the partition. */
+  /** Whose tasks share them: how what each claims by begins. */
   stage: string
   /** That they read. */
   topic: string

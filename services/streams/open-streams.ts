@@ -17,7 +17,7 @@ import { prepareLog } from '../../stores/log/prepare-log.ts'
 import { foreignSource } from '../../streams/foreign-source.ts'
 import type { SourceNode, Topology } from '../../streams/stream.ts'
 import { Backlog, backlogBytes, boundedLog } from '../process/backlog.ts'
-import { ownStageName, type StageName, stageOf } from '../process/computed-lineage.ts'
+import { ownStageName, type StageName } from '../process/computed-lineage.ts'
 import { computedIn, dataFolder, type FolderMeta } from '../process/data-folder.ts'
 import type { Notice } from '../process/embedded.ts'
 import { consumersIn, consumersOfOwn, type Lag, lagOf } from '../process/lag.ts'
@@ -56,7 +56,7 @@ const RETAIN_MS = 60_000
 /** How long an input bears with brokers that are away. */
 const PATIENCE_MS = 30_000
 
-/** Errors: TOPOLOGY_ONE_LANE, ACCEPT_ALL_ONLY; those of the folder, the log and the state stores; those of the topology's file. */
+/** Recovered, and standing still: `run` lets it go on. Errors: TOPOLOGY_ONE_LANE, ACCEPT_ALL_ONLY; those of the folder, the log and the state stores; those of the topology's file. */
 export async function openStreams(options: StreamsOptions): Promise<StreamsProcess> {
   const shape = shapeOf(options)
   refusePlaces(options)
@@ -104,7 +104,7 @@ function shapeOf({ topology, config, asked }: StreamsOptions): { partitions: num
     throw new EngineError(
       'TOPOLOGY_ONE_LANE',
       `topology ${topology.name} has a rekey or a merge (${hop.topic}), and runs in one lane with one partition; ${partitions} partitions and ${wanted || 'all'} lanes are set`,
-      'Leave log.partitions and engine.lanes out. A topology whose operators use the key of their source (keyBy) can have more.',
+      `Leave log.partitions and engine.lanes out${isOnKafka(config) ? ' (on Kafka, too, its topics have one partition; several processes stand by for each other)' : ''}. A topology whose operators use the key of their source (keyBy) can have more.`,
     )
   return { partitions, lanes: Math.min(partitions, wanted || availableParallelism()) }
 }
@@ -222,9 +222,9 @@ export class StreamsProcess {
     try {
       await Promise.all([streams.tables?.ready, lanes.ready()])
       const [{ topic }] = topology.pipelines
-      const stage = stageOf(lineage, { name: ownStageName(topology.name), topic })
+      // By the topology's name alone: one whose file now begins with another source is the same group's.
+      const stage = `task.${lineage}.${ownStageName(topology.name)}`
       if (meta.kafka) await lanes.join({ stage, topic, member: meta.kafka.member })
-      lanes.run()
       // Who stays is asked by others meanwhile.
       if (live) streams.server = await (await import('./answering.ts')).answerOthers(streams, folder)
     } catch (error) {
@@ -232,6 +232,11 @@ export class StreamsProcess {
       throw error
     }
     return streams
+  }
+
+  /** Everything goes on from where it was. Stopped before, it stays as it was. */
+  run(): void {
+    this.lanes.run()
   }
 
   private get log(): Log {
@@ -273,9 +278,10 @@ export class StreamsProcess {
   }
 
   /** Resolves when all that is in the log has been processed, and can be queried where it goes into a table. `close`: the input is at its end, and what waits for
-   *  time to pass happens. On Kafka nobody waits for what is another process's. */
+   *  time to pass happens. On Kafka nobody waits for what is another process's, and while others are at work the input is at no end. */
   async settle({ close }: { close: boolean }): Promise<void> {
-    await this.lanes.drain(await this.ends(this.topology.pipelines[0].topic), { snapshots: false, close })
+    const isWhole = this.lanes.held.size === this.partitions
+    await this.lanes.drain(await this.ends(this.topology.pipelines[0].topic), { snapshots: false, close: close && isWhole })
     await this.fill()
   }
 

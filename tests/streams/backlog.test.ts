@@ -67,6 +67,7 @@ test('and everything arrives', async () => {
     readWhenFull = read
     writeFileSync(gate, '')
   })
+  streams.run()
   const { records } = await streams.append(
     streams.sources[0],
     rows((n) => (read = n)),
