@@ -46,13 +46,15 @@ async function open(file: string, notices: StreamsNotice[], onNotice: (notice: S
   const set = ['log.backlogBytes=16MB', 'engine.epochBytes=64KB']
   const { config } = loadConfig({ data: join(folder, 'data'), set, environment: {} })
   const topology = await loadTopology(file)
-  return openStreams({
+  const streams = await openStreams({
     ...{ file, topology, config, version: 'test', live: false, asked: { partitions: false, lanes: false } },
     onNotice: (notice) => {
       notices.push(notice)
       onNotice(notice)
     },
   })
+  streams.run()
+  return streams
 }
 
 test('and everything arrives', async () => {
@@ -67,7 +69,6 @@ test('and everything arrives', async () => {
     readWhenFull = read
     writeFileSync(gate, '')
   })
-  streams.run()
   const { records } = await streams.append(
     streams.sources[0],
     rows((n) => (read = n)),
