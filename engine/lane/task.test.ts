@@ -42,7 +42,7 @@ test('a checkpoint is written in small slices while all is caught up and nobody 
   const slices = async (options: OneTaskOptions) => {
     const process = await new TaskWorld().open()
     await process.produce(events)
-    const task = await process.recovered({ settings, checkpointBytes: 1, ...options })
+    const task = await process.recovered({ settings, checkpointBytes: 1 << 30, checkpointDue: 'soon', ...options })
     await task.commit((await task.next(undefined))!)
     for (let tended = 1; ; tended++) {
       await task.tend()
@@ -51,7 +51,7 @@ test('a checkpoint is written in small slices while all is caught up and nobody 
   }
   const caughtUp = { epochBytes: 1 << 30 }
   expect(await slices(caughtUp)).toBeGreaterThan(2)
-  expect(await slices({ ...caughtUp, hurries: true })).toBe(1)
+  expect(await slices({ ...caughtUp, checkpointDue: 'now' })).toBe(1)
   expect(await slices({ epochBytes: 1 << 16 })).toBe(1)
 })
 

@@ -25,8 +25,8 @@ export interface TaskOptions {
   exactlyOnce: boolean
   /** A person's decision: what a recovery computes otherwise than was published, from this epoch on, stays published (protocol 31). */
   acceptFrom?: number
-  /** Somebody waits for its checkpoint: its slices are large. */
-  hurries?: boolean
+  /** A checkpoint of whatever came since the last is due; 'now': somebody waits for it, its slices are large. */
+  checkpointDue?: 'soon' | 'now'
   /** Refuse to recover what other code has committed. */
   sameCode?: boolean
   /** Where its lane's watcher, and the thread that follows this one, see what it is at. */
@@ -244,15 +244,15 @@ export class PartitionTask {
   /** Between two epochs: begins, continues or finishes a checkpoint, evicts, and keeps the state store in order. True while there is more of it to do. */
   async tend(): Promise<boolean> {
     if (!this.options.exactlyOnce) return false
-    const { cacheBytes, checkpointBytes, partition, hurries } = this.options
+    const { cacheBytes, checkpointBytes, partition, checkpointDue } = this.options
     // Who has waited reads on, also where the checkpoint finishes in this call: nothing else may be left to wake its lane.
     const hasWaited = this.mustWait
     if (this.computer.checkpoints.openEpoch === undefined) {
       const used = Math.max(this.bytesSinceCheckpoint / checkpointBytes, (2 * this.computer.checkpoints.dirtyBytes) / cacheBytes)
-      if (used >= shareOf(partition)) this.beginCheckpoint()
+      if (used >= shareOf(partition) || (checkpointDue && this.bytesSinceCheckpoint > 0)) this.beginCheckpoint()
     }
     if (this.computer.checkpoints.openEpoch !== undefined) {
-      const isGentle = this.isCaughtUp && !hasWaited && !hurries
+      const isGentle = this.isCaughtUp && !hasWaited && checkpointDue !== 'now'
       this.listWritten ||= await this.computer.checkpoints.slice(isGentle ? SLICE_CAUGHT_UP_BYTES : SLICE_BYTES)
       if (this.listWritten && this.committed >= this.computer.checkpoints.openEpoch) await this.finishCheckpoint()
     }

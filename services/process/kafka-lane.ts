@@ -20,6 +20,7 @@ import { type KafkaState, openKafkaState, type RestoreProgress } from '../../sto
 import { taskView } from '../../stores/kafka/task-view.ts'
 import { beginPartition } from './begin-partition.ts'
 import { CheckpointAge } from './checkpoint-age.ts'
+import { goRound } from './go-round.ts'
 import type { KafkaPlace, LaneSetup } from './lane-protocol.ts'
 
 /** Of what a lane is started with. */
@@ -75,8 +76,6 @@ interface Stay {
   held?: Held
 }
 
-/** How often an idle partition is looked at for a checkpoint that is due by its age. */
-const ROUND_EVERY_MS = 600_000
 const PAUSE_FIRST_MS = 100
 const PAUSE_MAX_MS = 5_000
 /** Of a partition that is left: how long it works on until a checkpoint is finished; and how long it is waited for one to begin, as there may be nothing for it. */
@@ -202,12 +201,10 @@ export class KafkaLane {
     if (this.options.setup.recoverOnly) held.lane.stop()
     if (held.running) return
     held.running = held.lane.run()
-    // One that has nothing to do goes round now and then: its last input may be old by now.
-    const nothing = new Map([[held.task.partition, 0]])
-    const round = () => held.lane.drain(nothing, { snapshots: false, close: false }).catch(() => undefined)
-    const rounds = setInterval(() => void round(), ROUND_EVERY_MS).unref()
+    const over = new AbortController()
+    void goRound(held.lane, held.task.partition, systemClock, over.signal)
     // How it ended is told when it is left.
-    void held.running.catch(() => undefined).finally(() => clearInterval(rounds))
+    void held.running.catch(() => undefined).finally(() => over.abort())
   }
 
   private inTurn(partition: number, work: () => Promise<void>): Promise<void> {
@@ -285,16 +282,13 @@ export class KafkaLane {
     const acceptFrom = accept === 'all' ? 0 : accept?.find(([one]) => one === partition)?.[1]
     const view = taskView(log, { topic: stage.topic, partition })
     const bounds = {
-      ...{ epochBytes, cacheBytes: setup.cacheBytes / setup.partitions.length / setup.stages },
-      // One that is left takes its next checkpoint at once, and so does one whose last is old.
-      get checkpointBytes(): number {
-        return stay.isLeft || age.isDue(task.checkpoints, performance.now()) ? 1 : checkpointBytes
-      },
-      get hurries() {
-        return stay.isLeft
+      ...{ epochBytes, checkpointBytes, cacheBytes: setup.cacheBytes / setup.partitions.length / setup.stages },
+      get checkpointDue() {
+        if (stay.isLeft) return 'now' as const
+        return age.isDue(task.checkpoints, systemClock.now()) ? ('soon' as const) : undefined
       },
     }
-    const age = new CheckpointAge(setup.retention.others.ms, performance.now())
+    const age = new CheckpointAge(setup.retention.others.ms, systemClock.now())
     const beat = beatOf(partition, again)
     const who = { stage, lineage, code, partition, exactlyOnce, acceptFrom, sameCode: recoverOnly, beat }
     const task: PartitionTask = new PartitionTask(Object.assign(bounds, who), view, store)

@@ -188,9 +188,9 @@ async function tasksOf(
     const acceptFrom = setup.accept === 'all' ? 0 : setup.accept?.find(([one]) => one === partition)?.[1]
     const at = { topic: stage.topic, partition }
     const bounds = {
-      ...{ epochBytes, cacheBytes },
-      get checkpointBytes(): number {
-        return overdue.has(task.name) ? 1 : checkpointBytes
+      ...{ epochBytes, checkpointBytes, cacheBytes },
+      get checkpointDue() {
+        return overdue.has(task.name) ? ('soon' as const) : undefined
       },
     }
     const who = { stage, lineage, code, partition, exactlyOnce, acceptFrom, sameCode: setup.recoverOnly, beat }
