@@ -1,8 +1,10 @@
 // How long do outputs wait while a task saves a million sessions that have all changed?
 import { crowdDefaults } from './harness/crowd.ts'
+import type { Gaps } from './harness/gaps.ts'
 import { inChild } from './harness/in-child.ts'
 import type { Question } from './harness/report.ts'
 import type { PauseAnswer, PauseOrder } from './harness/run-pause.ts'
+import type { RawGapsOrder } from './harness/run-raw-gaps.ts'
 import { crowdInput, roundFolder } from './harness/workload.ts'
 
 const USERS = 1_000_000
@@ -25,8 +27,16 @@ export const pause: Question = {
     note(
       `a checkpoint of ${whole(told.changed)} users and ${whole(told.checkpointBytes / 1e6)} MB in ${told.checkpointSeconds.toFixed(1)} s, ${told.during.count} commits meanwhile`,
     )
+    const { commits, load, checkpointBytes, checkpointSeconds: seconds } = told
+    const kilobytes = (bytes: number) => `${(bytes / 1000).toFixed(1)} kB`
+    note(
+      `raw: ${whole(commits.perSecond)} commits/s of ${kilobytes(commits.bytes)}, ${whole(load.perSecond)}/s of ${kilobytes(load.bytes)} for the load, and the checkpoint's bytes`,
+    )
+    const raw = await inChild<RawGapsOrder, Gaps>('run-raw-gaps', { folder: `${folder}/data`, seconds, commits, load, checkpointBytes })
     return [
       { name: 'longest-gap', value: told.during.longest, unit: 'ms between two commits, checkpoint under way', atMost: 100 },
+      { name: 'raw-longest-gap', value: raw.longest, unit: 'ms, the same bytes as often, without the engine' },
+      { name: 'raw-gap-p99', value: raw.p99, unit: 'ms' },
       { name: 'changed', value: told.changed, unit: 'users in the checkpoint', atLeast: shape.users },
       { name: 'gap-p99', value: told.during.p99, unit: 'ms' },
       { name: 'gap-of-begin', value: told.beginMs, unit: 'ms, the one in which it began' },

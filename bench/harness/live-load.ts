@@ -8,6 +8,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { LineWriter } from '../../services/traffic/line-writer.ts'
 import type { SharedLog } from '../../stores/log/shared-log.ts'
 import { Crowd, type CrowdShape } from './crowd.ts'
+import type { Reached } from './gaps.ts'
 import { preciseNow } from './live.ts'
 import { openLog, TOPIC } from './workload.ts'
 
@@ -102,6 +103,9 @@ async function run(order: LoadOrder): Promise<void> {
   let events = 0
   let patterns = 0
   let latestMs = 0
+  let inputBytes = 0
+  /** When so many events could be read. */
+  const arrivals: Reached[] = []
   let stopping = false
   parentPort!.on('message', () => {
     stopping = true
@@ -139,8 +143,10 @@ async function run(order: LoadOrder): Promise<void> {
     })
     epoch++
     await claim.commit({ outputs, receipt: { epoch, to: epoch }, release: { receiptsThrough: epoch - 1, inputBefore: 0 } })
+    inputBytes += outputs.reduce((sum, { bytes }) => sum + bytes.length, 0)
+    arrivals.push([preciseNow(), events])
   }
-  parentPort!.postMessage({ type: 'stopped', events, patterns, latestMs })
+  parentPort!.postMessage({ type: 'stopped', events, patterns, latestMs, arrivals, inputBytes })
 }
 
 if (parentPort !== null && (workerData as Partial<LoadOrder> | null)?.streams) await run(workerData as LoadOrder)

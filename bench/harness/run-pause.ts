@@ -12,8 +12,11 @@ import { realFiles } from '../../stores/files/real-files.ts'
 import { openCheckpointStore } from '../../stores/state/checkpoint-store.ts'
 import { clickstream } from '../../topologies/clickstream.ts'
 import { type CrowdShape, crowdEndMs } from './crowd.ts'
+import { type Gaps, gapsOf, type Reached, told } from './gaps.ts'
 import { answer } from './in-child.ts'
+import { preciseNow } from './live.ts'
 import type { LoadOrder } from './live-load.ts'
+import type { RawCommits } from './run-raw-gaps.ts'
 import { clickstreamDefaults, LINEAGE, openLog, shareLog, TOPIC } from './workload.ts'
 
 export interface PauseOrder {
@@ -23,13 +26,6 @@ export interface PauseOrder {
   rate: number
   /** Without a checkpoint, to compare with; then the checkpoint begins. */
   beforeSeconds: number
-}
-
-/** ms between two commits. */
-export interface Gaps {
-  longest: number
-  p99: number
-  count: number
 }
 
 export interface PauseAnswer {
@@ -48,6 +44,9 @@ export interface PauseAnswer {
   /** Users that it wrote. */
   changed: number
   open: number
+  /** Of the time from its begin to its end, for the raw baseline: commits of the task, and of the load. */
+  commits: RawCommits
+  load: RawCommits
 }
 
 /** So long after the checkpoint's end, if the store still has something to do. */
@@ -72,14 +71,18 @@ await answer(async ({ folder, shape, rate, beforeSeconds }: PauseOrder): Promise
     cacheBytes: never,
     exactlyOnce: true,
   }
-  const commits: number[] = []
+  const commits: Reached[] = []
+  const committed: { outputBytes: number; receipt: unknown }[] = []
   const watched: Log = {
     claim: async (name, input, again) => {
       const claim = await log.claim(name, input, again)
       const commit = claim.commit.bind(claim)
       claim.commit = async (what) => {
+        // Their buffers are filled again once they are committed.
+        const outputBytes = what.outputs.reduce((sum, { bytes }) => sum + bytes.length, 0)
         await commit(what)
-        commits.push(performance.now())
+        commits.push([preciseNow(), what.receipt!.to])
+        committed.push({ outputBytes, receipt: what.receipt })
       }
       return claim as never
     },
@@ -116,14 +119,14 @@ await answer(async ({ folder, shape, rate, beforeSeconds }: PauseOrder): Promise
   task.tend = async () => {
     if (wanted) {
       wanted = false
-      beganMs = performance.now()
+      beganMs = preciseNow()
       ;(task as unknown as { beginCheckpoint(): void }).beginCheckpoint()
-      beginCallMs = performance.now() - beganMs
+      beginCallMs = preciseNow() - beganMs
     }
     const had = task.checkpoints
     const more = await tend()
-    if (task.checkpoints > had) endedMs = performance.now()
-    if (!more && endedMs < idleMs && idleMs === Number.POSITIVE_INFINITY) idleMs = performance.now()
+    if (task.checkpoints > had) endedMs = preciseNow()
+    if (!more && endedMs < idleMs && idleMs === Number.POSITIVE_INFINITY) idleMs = preciseNow()
     return more
   }
   let stopped: unknown
@@ -141,7 +144,7 @@ await answer(async ({ folder, shape, rate, beforeSeconds }: PauseOrder): Promise
   const running = lane.run()
   const { end } = await log.bounds({ topic: TOPIC, partition: 0 })
   await lane.drain(new Map([[0, end]]), { snapshots: false, close: false })
-  const fromMs = performance.timeOrigin + performance.now()
+  const fromMs = preciseNow()
   const streams = [{ rate, orgs: [0, shape.orgs] as const, patterns: 0, everySecondMs: 0 }]
   const order: LoadOrder = { shared, folder, shape, streams, fromMs, shiftMs: Math.floor(crowdEndMs(shape) - fromMs), seed: 3 }
   const load = new Worker(new URL('./live-load.ts', import.meta.url), { workerData: order })
@@ -150,38 +153,57 @@ await answer(async ({ folder, shape, rate, beforeSeconds }: PauseOrder): Promise
   })
   // A second for the load to come.
   await sleep(1000)
-  const startMs = performance.now()
+  const startMs = preciseNow()
   await sleep(beforeSeconds * 1000)
   wanted = true
   while (stopped === undefined && endedMs === Number.POSITIVE_INFINITY) await sleep(10)
-  const untilMs = performance.now() + AFTER_MAX_MS
-  while (stopped === undefined && idleMs === Number.POSITIVE_INFINITY && performance.now() < untilMs) await sleep(10)
-  const overMs = performance.now()
+  const untilMs = preciseNow() + AFTER_MAX_MS
+  while (stopped === undefined && idleMs === Number.POSITIVE_INFINITY && preciseNow() < untilMs) await sleep(10)
+  const overMs = preciseNow()
   if (stopped !== undefined) throw stopped
+  const { arrivals, inputBytes } = await loadEnds(load)
   lane.stop()
   await load.terminate()
   void running
-  const gaps = (from: number, to: number): number[] =>
-    commits.flatMap((at, i) => (i > 0 && at > from && commits[i - 1] < to ? [at - commits[i - 1]] : []))
-  const during = told(gaps(beganMs, endedMs))
+  const input = arrivals.map(([atMs, events]): Reached => [atMs, end + events])
+  const gaps = gapsOf(commits, input)
+  const between = (from: number, to: number): number[] =>
+    gaps.flatMap(({ fromMs, toMs }) => (toMs > from && fromMs < to ? [toMs - fromMs] : []))
+  const during = told(between(beganMs, endedMs))
   if (during.count === 0) throw new Error('nothing was committed while the checkpoint was under way')
-  const over = (ms: number) => Math.max(0, ...gaps(ms, ms))
+  const over = (ms: number) => Math.max(0, ...between(ms, ms))
+  const seconds = (endedMs - beganMs) / 1000
+  const meanwhile = <T>(of: readonly T[], when: readonly Reached[]) => of.filter((_, i) => when[i][0] > beganMs && when[i][0] <= endedMs)
+  const own = meanwhile(committed, commits)
+  const came = meanwhile(arrivals, arrivals)
   return {
-    before: told(gaps(startMs, beganMs - 1)),
+    before: told(between(startMs, beganMs - 1)),
     during,
-    after: told(gaps(endedMs, Math.min(idleMs, overMs))),
+    after: told(between(endedMs, Math.min(idleMs, overMs))),
     beginMs: over(beganMs),
     endMs: over(endedMs),
     beginCallMs,
-    checkpointSeconds: (endedMs - beganMs) / 1000,
+    checkpointSeconds: seconds,
     checkpointBytes: written,
     changed,
     open: task.stats.open,
+    commits: {
+      perSecond: own.length / seconds,
+      bytes: mean(own.map(({ outputBytes, receipt }) => outputBytes + JSON.stringify(receipt).length)),
+    },
+    load: { perSecond: came.length / seconds, bytes: Math.round(inputBytes / arrivals.length) },
   }
 })
 
-function told(gaps: readonly number[]): Gaps {
-  const sorted = [...gaps].sort((a, b) => a - b)
-  // None: there was nothing left to do.
-  return { longest: sorted.at(-1) ?? 0, p99: sorted[Math.ceil(sorted.length * 0.99) - 1] ?? 0, count: gaps.length }
+/** Resolves with what it has appended, and when. */
+function loadEnds(load: Worker): Promise<{ arrivals: Reached[]; inputBytes: number }> {
+  return new Promise((resolve, reject) => {
+    load.on('message', (said: { type: string; arrivals: Reached[]; inputBytes: number }) => said.type === 'stopped' && resolve(said))
+    load.on('error', reject)
+    load.postMessage('stop')
+  })
+}
+
+function mean(values: readonly number[]): number {
+  return Math.round(values.reduce((sum, value) => sum + value, 0) / values.length)
 }
