@@ -1,5 +1,6 @@
 // A door to a broker that breaks: what goes through it is passed on, cut off, held back for a while, or answered by half. Which, its caller says for each
 // piece. The broker tells its clients this door's address (server.ts: proxied), so every connection goes through it. Owns the connections.
+import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -68,12 +69,14 @@ export async function openProxy({ port, target, fateOf, stallMs }: ProxyOptions)
 }
 
 /** False where somebody else listens there. */
-function listens(server: Server, port: number): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const failed = (error: NodeJS.ErrnoException) => (error.code === 'EADDRINUSE' ? resolve(false) : reject(error))
-    server.once('error', failed).listen(port, 'localhost', () => {
-      server.off('error', failed)
-      resolve(true)
-    })
-  })
+async function listens(server: Server, port: number): Promise<boolean> {
+  server.listen(port, 'localhost')
+  // Takes both of its listeners away again, whichever it was.
+  return once(server, 'listening').then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EADDRINUSE') throw error
+      return false
+    },
+  )
 }

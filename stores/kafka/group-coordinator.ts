@@ -3,7 +3,6 @@
 //
 // kafkajs' broker, which its cluster hands out (kafka-client.ts), has these requests and their newest encodings, but passes no instance id to them.
 // It looks each up by its version and then fills it in: between the two the id is put in.
-import type { Socket } from 'node:net'
 import kafkajs, { type Broker, type Cluster } from 'kafkajs'
 import { clusterOf, type KafkaConnection, kafkaClient } from './kafka-client.ts'
 
@@ -45,6 +44,14 @@ interface GroupBroker extends Broker {
   leaveGroup(request: { groupId: string; memberId: string }): Promise<void>
 }
 
+/** From the first request until an end. */
+interface Connected {
+  cluster: Cluster
+  broker?: GroupBroker
+  /** Aborted: it has ended. */
+  ending: AbortController
+}
+
 export interface CoordinatorOptions {
   connection: KafkaConnection
   /** An answer that comes later is none. */
@@ -65,18 +72,10 @@ const VERSION = 0
 /** Errors of all requests are kafkajs'. */
 export class GroupCoordinator {
   private readonly options: CoordinatorOptions
-  private readonly cluster: Cluster
-  private readonly sockets = new Set<Socket>()
-  private broker: GroupBroker | undefined
+  private connected: Connected | undefined
 
   constructor(options: CoordinatorOptions) {
     this.options = options
-    const { connection, requestMs } = options
-    const onSocket = (socket: Socket) => {
-      this.sockets.add(socket)
-      socket.once('close', () => this.sockets.delete(socket))
-    }
-    this.cluster = clusterOf(kafkaClient(connection, { requestMs, onSocket }))
   }
 
   /** `known`: what the leader is to know of this member. */
@@ -126,19 +125,25 @@ export class GroupCoordinator {
 
   /** Ends what is on its way, which fails; the next request looks for whoever coordinates the group by then. Never rejects. */
   async disconnect(): Promise<void> {
-    this.broker = undefined
+    const { connected } = this
+    this.connected = undefined
     // kafkajs would wait for the answers: to a join they come when the whole group has joined.
-    for (const socket of this.sockets) socket.destroy(new Error('this member has ended the connection'))
-    await this.cluster.disconnect().catch(() => undefined)
+    connected?.ending.abort()
+    await connected?.cluster.disconnect().catch(() => undefined)
   }
 
   private async found(): Promise<GroupBroker> {
-    if (this.broker) return this.broker
-    await this.cluster.connect()
-    const { groupId, instanceId } = this.options
-    const broker = (await this.cluster.findGroupCoordinator({ groupId })) as GroupBroker
-    this.broker = instanceId === undefined ? broker : withInstanceId(broker, instanceId)
-    return this.broker
+    const { connection, requestMs, groupId, instanceId } = this.options
+    if (!this.connected) {
+      const ending = new AbortController()
+      this.connected = { ending, cluster: clusterOf(kafkaClient(connection, { requestMs, signal: ending.signal })) }
+    }
+    const { connected } = this
+    if (connected.broker) return connected.broker
+    await connected.cluster.connect()
+    const broker = (await connected.cluster.findGroupCoordinator({ groupId })) as GroupBroker
+    connected.broker = instanceId === undefined ? broker : withInstanceId(broker, instanceId)
+    return connected.broker
   }
 }
 

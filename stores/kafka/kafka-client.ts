@@ -42,15 +42,13 @@ CompressionCodecs[CompressionTypes.ZSTD] = () => zstd
 export interface ClientOptions {
   /** A request without an answer for so long has failed. Default 20 s. */
   requestMs?: number
-  /** Of every connection that is made: whoever wants to end one that has requests on their way, for which kafkajs waits. */
-  onSocket?(socket: Socket): void
   /** Ends all connections, with what is on its way there; none is made any more. */
   signal?: AbortSignal
 }
 
 export function kafkaClient(
   { brokers, clientId = 'packmill', tls, sasl }: KafkaConnection,
-  { requestMs = REQUEST_MS, onSocket, signal }: ClientOptions = {},
+  { requestMs = REQUEST_MS, signal }: ClientOptions = {},
 ): Kafka {
   const config: KafkaConfig = {
     brokers: [...brokers],
@@ -66,12 +64,12 @@ export function kafkaClient(
   if (tls) config.ssl = { ...(tls.ca && { ca: [tls.ca] }), ...(tls.cert && { cert: tls.cert }), ...(tls.key && { key: tls.key }) }
   // A copy: kafkajs puts functions of its own into it, and a connection is sent to threads.
   if (sasl) config.sasl = { ...sasl } as SASLOptions
-  config.socketFactory = socketFactory(onSocket, signal)
+  config.socketFactory = socketFactory(signal)
   return new Client(config)
 }
 
 /** As kafkajs' own; but a request behind another on the same connection does not wait until the broker's machine has acknowledged that one (up to 40 ms). */
-function socketFactory(onSocket?: (socket: Socket) => void, signal?: AbortSignal): ISocketFactory {
+function socketFactory(signal?: AbortSignal): ISocketFactory {
   const open = new Set<Socket>()
   // With an error: kafkajs is told of no other end that is not the broker's, and would wait for answers.
   const endAll = () => {
@@ -86,7 +84,6 @@ function socketFactory(onSocket?: (socket: Socket) => void, signal?: AbortSignal
     socket.setKeepAlive(true, KEEP_ALIVE_MS).setNoDelay(true)
     open.add(socket)
     socket.once('close', () => open.delete(socket))
-    onSocket?.(socket)
     return socket
   }
 }
