@@ -108,7 +108,7 @@ export const plantedInOwnership: readonly PlantedBug[] = [
         computer.reads = () => true
       },
     }),
-    seed: 7,
+    seed: 10,
     as: 'other-code-refused',
   },
   {

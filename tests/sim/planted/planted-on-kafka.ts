@@ -41,8 +41,8 @@ export const plantedOnKafka: readonly PlantedBug[] = [
           await state.commit()
         }),
     }),
-    seed: 1,
-    as: 'published-epochs-restore',
+    seed: 4,
+    as: 'watermark-never-back',
   },
   {
     rule: 17,
