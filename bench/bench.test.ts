@@ -7,7 +7,7 @@ import { EVENT_TYPES } from '../model/event.ts'
 import { kafkaPartition } from '../model/hash.ts'
 import { chart } from './harness/chart.ts'
 import { type CrowdShape, crowdBlocks, crowdDefaults, crowdEndMs, orgsEvenly } from './harness/crowd.ts'
-import { StreamPlan } from './harness/live-load.ts'
+import { DueEvents, StreamPlan, VISIT_EVENTS } from './harness/live-load.ts'
 import { median } from './harness/median.ts'
 import { percentile } from './harness/percentile.ts'
 import type { Figure, Question } from './harness/report.ts'
@@ -323,9 +323,44 @@ describe('a load', () => {
     expect(events.every(({ user }) => user >= 0 && user < shape.users)).toBe(true)
   })
 
+  test('of visitors has so many at a time in each organisation, each with a visit, and goes on where one before it ended', () => {
+    const visiting = { ...stream, orgs: [2, 5] as const, visitors: 40 }
+    const own = (plan: StreamPlan, events: number) =>
+      Array.from({ length: events }, (_, n) => plan.event(n)).filter(({ click }) => click === 0)
+    const half = own(new StreamPlan(visiting, shape), 15_000)
+    const all = [...half, ...own(new StreamPlan({ ...visiting, begun: half.length }, shape), 15_000)]
+    const visits = Map.groupBy(all, ({ user }) => user)
+    const whole = [...visits.values()].filter((events) => events.length === VISIT_EVENTS)
+    expect(visits.size - whole.length).toBeLessThanOrEqual(2 * 3 * 40)
+    expect(Math.max(...[...visits.values()].map((events) => events.length))).toBe(VISIT_EVENTS)
+    for (const events of whole) expect(events.map(({ round }) => round)).toEqual(events.map((_, i) => events[0].round + i))
+    // Between two events of one visitor each of the others there has one.
+    const first = whole[100][0]
+    const from = all.indexOf(first)
+    const until = all.findIndex(({ user }, i) => i > from && user === first.user)
+    expect(until - from).toBe(3 * 40)
+    expect(new Set(all.slice(from, until).map(({ user }) => user)).size).toBe(3 * 40)
+    expect(new Set(all.map(({ user }) => user % 64))).toEqual(new Set([2, 3, 4]))
+  })
+
   test('keeps to its organisations and windows', () => {
     const flood = new StreamPlan({ rate: 1000, orgs: [3, 4], patterns: 0, everySecondMs: 500 }, shape)
     expect(new Set(Array.from({ length: 500 }, (_, n) => flood.event(n).user % 64))).toEqual(new Set([3]))
     expect([0, 499, 500, 999, 1000].map((ms) => flood.isOn(ms))).toEqual([false, false, true, true, false])
+  })
+
+  test('is what is due, once, also of a stream that pauses: what it would have sent in a pause it sends after it', () => {
+    const one = { ...shape, partitions: 1, orgs: 64 }
+    const flood = { rate: 1000, orgs: [3, 4] as const, patterns: 0, everySecondMs: 500, visitors: 10 }
+    const due = new DueEvents({ shape: one, streams: [flood], fromMs: 10_000, shiftMs: 7, seed: 1 })
+    const at = (nowMs: number) => linesOf([due.take(nowMs).map((block) => ({ ...block, bytes: new Uint8Array(block.bytes) }))])
+    expect(at(10_500)).toEqual([])
+    const sent = [...at(10_700), ...at(10_701), ...at(11_400), ...at(11_600)].map(({ event }) => event)
+    expect(sent.map(({ ts }) => ts)).toEqual(
+      [...Array(500).keys(), ...Array(100).keys()].map((ms, i) => 10_507 + ms + (i < 500 ? 0 : 1000)),
+    )
+    expect([due.events, due.begun]).toEqual([600, [600]])
+    // Ten at a time, whatever the pause.
+    expect(sent.map(({ userId }) => userId).slice(500, 510)).toHaveLength(new Set(sent.slice(500, 510).map(({ userId }) => userId)).size)
   })
 })

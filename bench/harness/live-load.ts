@@ -3,8 +3,10 @@
 //
 // Among the events of a stream are patterns: three clicks by one user on one element, 100 ms apart. Each completes a rage click, whose
 // `last_at` is the due time of its third click, so that whoever reads the incident knows when it was due.
+// The other users of a stream are the whole crowd in turn, or visitors, who go when their visit is over and are followed by others.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
+import type { Log, OutputBlock } from '../../engine/log/contract.ts'
 import { LineWriter } from '../../services/traffic/line-writer.ts'
 import type { SharedLog } from '../../stores/log/shared-log.ts'
 import { Crowd, type CrowdShape } from './crowd.ts'
@@ -21,6 +23,10 @@ export interface LoadStream {
   patterns: number
   /** Only in every second window of so many ms, the first one not; 0: always. */
   everySecondMs: number
+  /** Of each organisation so many at a time, for visits of VISIT_EVENTS; the crowd's users in turn, where not given. */
+  visitors?: number
+  /** Visitors' events in a load before: who was there then goes on. */
+  begun?: number
 }
 
 export interface LoadOrder {
@@ -37,6 +43,8 @@ export interface LoadOrder {
 
 const PATTERN_USERS = 1024
 const PATTERN_STEP_SECONDS = 0.1
+/** Events of a visit. */
+export const VISIT_EVENTS = 16
 /** In one commit, of each stream. */
 const COMMIT_EVENTS = 20_000
 
@@ -56,7 +64,7 @@ export class StreamPlan {
     this.stride = stream.patterns > 0 ? Math.floor(stream.rate / stream.patterns) : 0
     if (stream.patterns > 0 && this.stride < 3) throw new RangeError('a pattern has three events')
     this.lag = Math.ceil((PATTERN_STEP_SECONDS * stream.rate) / Math.max(1, this.stride))
-    this.patternUsers = Math.min(PATTERN_USERS, this.perOrg >> 1)
+    this.patternUsers = stream.visitors === undefined ? Math.min(PATTERN_USERS, this.perOrg >> 1) : PATTERN_USERS
   }
 
   /** Event n: its user, and for a click of a pattern which of three (1 … 3) and its element; 0 for any other, which is of a round of the user's own:
@@ -78,10 +86,30 @@ export class StreamPlan {
         }
       }
     }
+    if (this.stream.visitors !== undefined) return this.visit(n, this.stream.visitors)
     const others = perOrg - patternUsers
     const turn = Math.floor(n / count)
     const k = (turn * 7919) % others
     return { user: (patternUsers + k) * orgs + from + (n % count), click: 0, element: 0, round: Math.floor(turn / others) + k }
+  }
+
+  /** Events before event n that are of no pattern. */
+  others(n: number): number {
+    let own = n
+    if (this.stride > 0) for (let click = 0; click < 3; click++) own -= Math.max(0, Math.ceil((n - click) / this.stride) - click * this.lag)
+    return own
+  }
+
+  /** Who is at a place comes there again and again, and after a visit another does. Visits begin at different times. */
+  private visit(n: number, visitors: number): ReturnType<StreamPlan['event']> {
+    const { orgs, patternUsers, stream } = this
+    const [from, to] = stream.orgs
+    const nth = this.others(n) + (stream.begun ?? 0)
+    const turn = Math.floor(nth / (to - from))
+    const place = turn % visitors
+    const round = Math.floor(turn / visitors) + (place % VISIT_EVENTS)
+    const visitor = patternUsers + Math.floor(round / VISIT_EVENTS) * visitors + place
+    return { user: visitor * orgs + from + (nth % (to - from)), click: 0, element: 0, round }
   }
 
   /** Whether event n, due so many ms after the first, is sent at all. */
@@ -91,18 +119,76 @@ export class StreamPlan {
   }
 }
 
-async function run(order: LoadOrder): Promise<void> {
-  const { shape, streams, fromMs, shiftMs, seed } = order
-  const log = await openLog(order.folder, 'load', order.shared)
+/** What of some streams is due, event by event in each stream's order. */
+export class DueEvents {
+  events = 0
+  patterns = 0
+  /** The longest that one waited to be taken. */
+  latestMs = 0
+  private readonly order: Omit<LoadOrder, 'shared' | 'folder'>
+  private readonly crowd: Crowd
+  /** `next` is looked at next, `sent` of those before were sent. */
+  private readonly plans: { plan: StreamPlan; next: number; sent: number }[]
+  private readonly writers: LineWriter[]
+  private readonly counts: number[]
+
+  constructor(order: Omit<LoadOrder, 'shared' | 'folder'>) {
+    const { shape, streams, seed } = order
+    this.order = order
+    this.crowd = new Crowd(shape, seed)
+    this.plans = streams.map((stream) => ({ plan: new StreamPlan(stream, shape), next: 0, sent: 0 }))
+    this.writers = Array.from({ length: shape.partitions }, () => new LineWriter())
+    this.counts = new Array<number>(shape.partitions).fill(0)
+  }
+
+  /** Of each stream: what `begun` is for a load that goes on. */
+  get begun(): number[] {
+    return this.plans.map(({ plan, sent }) => plan.others(sent) + (plan.stream.begun ?? 0))
+  }
+
+  /** What is due at `nowMs` and was not taken, at most COMMIT_EVENTS of each stream. */
+  take(nowMs: number): OutputBlock[] {
+    const { crowd, writers, counts } = this
+    const { fromMs, shiftMs } = this.order
+    for (const each of this.plans) {
+      const { plan } = each
+      const { rate } = plan.stream
+      const due = Math.min(each.next + COMMIT_EVENTS, Math.floor(((nowMs - fromMs) / 1000) * rate))
+      for (; each.next < due; each.next++) {
+        const dueMs = (each.next / rate) * 1000
+        if (!plan.isOn(dueMs)) continue
+        const { user, click, element, round } = plan.event(each.sent++)
+        const partition = crowd.partitionOf(user)
+        const at = Math.floor(fromMs + dueMs)
+        if (click === 0) crowd.write(writers[partition], user, round, at + shiftMs, at)
+        else crowd.writeClick(writers[partition], user, element, at + shiftMs, at)
+        if (click === 3) this.patterns++
+        this.latestMs = Math.max(this.latestMs, nowMs - at)
+        counts[partition]++
+        this.events++
+      }
+    }
+    return writers.flatMap((writer, partition) => {
+      const block = { topic: TOPIC, partition, count: counts[partition], bytes: writer.bytes.slice(0, writer.pos) }
+      writer.pos = counts[partition] = 0
+      return block.count > 0 ? [block] : []
+    })
+  }
+}
+
+/** Appends blocks, a commit each. */
+export async function appender(log: Log): Promise<(outputs: OutputBlock[]) => Promise<void>> {
   const claim = await log.claim('load')
   let epoch = claim.last?.epoch ?? 0
-  const crowd = new Crowd(shape, seed)
-  const plans = streams.map((stream) => ({ plan: new StreamPlan(stream, shape), next: 0 }))
-  const writers = Array.from({ length: shape.partitions }, () => new LineWriter())
-  const counts = new Array<number>(shape.partitions).fill(0)
-  let events = 0
-  let patterns = 0
-  let latestMs = 0
+  return (outputs) => {
+    epoch++
+    return claim.commit({ outputs, receipt: { epoch, to: epoch }, release: { receiptsThrough: epoch - 1, inputBefore: 0 } })
+  }
+}
+
+async function run(order: LoadOrder): Promise<void> {
+  const append = await appender(await openLog(order.folder, 'load', order.shared))
+  const due = new DueEvents(order)
   let inputBytes = 0
   /** When so many events could be read. */
   const arrivals: Reached[] = []
@@ -112,40 +198,16 @@ async function run(order: LoadOrder): Promise<void> {
   })
   parentPort!.postMessage({ type: 'ready' })
   while (!stopping) {
-    const now = preciseNow()
-    const before = events
-    for (const each of plans) {
-      const { plan } = each
-      const { rate } = plan.stream
-      const due = Math.min(each.next + COMMIT_EVENTS, Math.floor(((now - fromMs) / 1000) * rate))
-      for (; each.next < due; each.next++) {
-        const dueMs = (each.next / rate) * 1000
-        if (!plan.isOn(dueMs)) continue
-        const { user, click, element, round } = plan.event(each.next)
-        const partition = crowd.partitionOf(user)
-        const at = Math.floor(fromMs + dueMs)
-        if (click === 0) crowd.write(writers[partition], user, round, at + shiftMs, at)
-        else crowd.writeClick(writers[partition], user, element, at + shiftMs, at)
-        if (click === 3) patterns++
-        latestMs = Math.max(latestMs, now - at)
-        counts[partition]++
-        events++
-      }
-    }
-    if (events === before) {
+    const blocks = due.take(preciseNow())
+    if (blocks.length === 0) {
       await sleep(1)
       continue
     }
-    const outputs = writers.flatMap((writer, partition) => {
-      const block = { topic: TOPIC, partition, count: counts[partition], bytes: writer.bytes.slice(0, writer.pos) }
-      writer.pos = counts[partition] = 0
-      return block.count > 0 ? [block] : []
-    })
-    epoch++
-    await claim.commit({ outputs, receipt: { epoch, to: epoch }, release: { receiptsThrough: epoch - 1, inputBefore: 0 } })
-    inputBytes += outputs.reduce((sum, { bytes }) => sum + bytes.length, 0)
-    arrivals.push([preciseNow(), events])
+    await append(blocks)
+    inputBytes += blocks.reduce((sum, { bytes }) => sum + bytes.length, 0)
+    arrivals.push([preciseNow(), due.events])
   }
+  const { events, patterns, latestMs } = due
   parentPort!.postMessage({ type: 'stopped', events, patterns, latestMs, arrivals, inputBytes })
 }
 

@@ -1,15 +1,24 @@
 // One lane with one partition, in which one organisation floods in every second window: how long the patterns of the others take.
+//
+// The log that the lane's capacity is measured with is the same traffic: the same organisations in the same proportion, visits of as many events, as many
+// of them at a time. What the load of the windows sends goes on where it ended.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type CrowdShape, crowdEndMs, orgsEvenly } from './crowd.ts'
+import { type CrowdShape, orgsEvenly } from './crowd.ts'
 import { answer } from './in-child.ts'
 import { INCIDENTS, openLive, preciseNow } from './live.ts'
-import type { LoadStream } from './live-load.ts'
+import { appender, DueEvents, type LoadStream } from './live-load.ts'
+import { openLog } from './workload.ts'
 
 export interface IsolationOrder {
-  /** From roundFolder: the crowd's events in one partition. */
+  /** Without anything. */
   folder: string
+  /** Its organisations, in one partition; its users do not matter. */
   shape: CrowdShape
-  /** The flood has so many times the events of one victim, and all together so much of what the lane can do. */
+  /** Visitors of a victim at a time. */
+  visitors: number
+  /** In the log before; what comes then has about as many per visitor and second. */
+  events: number
+  /** The flood has so many times the events and visitors of one victim, and all together so much of what the lane can do. */
   times: number
   share: number
   /** Windows without and with the flood, in turn; the first two are not measured. */
@@ -18,25 +27,51 @@ export interface IsolationOrder {
 }
 
 export interface IsolationAnswer {
-  /** Events per second that the lane did while it worked through the crowd. */
+  /** Events per second that the lane did while it worked through the log. */
   capacity: number
   victimRate: number
   floodRate: number
   /** Of each victim's pattern: its window, and ms until it was read. */
   window: number[]
   ms: number[]
+  /** Patterns that were completed, and of them read. */
   patterns: number
+  read: number
+  /** The longest that an event waited to be appended. */
+  appendMs: number
+  /** In the windows: checkpoints that finished, users that left memory and came back. */
+  checkpoints: number
+  evictions: number
+  loads: number
+  /** At the end. */
+  users: number
 }
 
 const LAST_MS = 10_000
 /** Patterns among a victim's events: one in so many. */
-const EVENTS_PER_PATTERN = 6
+const EVENTS_PER_PATTERN = 12
 /** What is due at a window's start may wait behind what the one before left. */
 const SKIP_MS = 250
+/** Of the log before: what is due in so many ms is a commit. */
+const COMMIT_MS = 10
 
-await answer(async ({ folder, shape, times, share, windows, windowMs }: IsolationOrder): Promise<IsolationAnswer> => {
+await answer(async ({ folder, shape, visitors, events, times, share, windows, windowMs }: IsolationOrder): Promise<IsolationAnswer> => {
   const victims = shape.orgs - 1
   const flood = orgsEvenly(shape.orgs, shape.partitions)[0]
+  const streamsOf = (victimRate: number, begun?: readonly number[]): LoadStream[] => {
+    const rate = victimRate * victims
+    const patterns = Math.floor(rate / EVENTS_PER_PATTERN)
+    return [
+      { rate, orgs: [1, shape.orgs], patterns, everySecondMs: 0, visitors, begun: begun?.[0] },
+      { rate: victimRate * times, orgs: [0, 1], patterns: 0, everySecondMs: windowMs, visitors: visitors * times, begun: begun?.[1] },
+    ]
+  }
+  const begun = await fill(
+    folder,
+    shape,
+    streamsOf(visitors).map((stream) => ({ ...stream, everySecondMs: 0 })),
+    events,
+  )
   const live = await openLive({ folder, partitions: 1, sinks: false, lanes: 1 })
   await live.ready
   // The second half: the first is for the compiler.
@@ -57,21 +92,17 @@ await answer(async ({ folder, shape, times, share, windows, windowMs }: Isolatio
   await live.settle()
   await watching
   const capacity = ((half * 2 - atHalf) / (preciseNow() - halfMs)) * 1000
-  const victimRate = Math.floor((capacity * share) / (times + victims))
-  const victimsRate = Math.max(1, victimRate) * victims
-  const floodRate = Math.max(1, victimRate) * times
+  const victimRate = Math.max(1, Math.floor((capacity * share) / (times + victims)))
   const reader = await live.read(INCIDENTS, 'rage_click')
+  const [before] = await live.stats()
   const fromMs = preciseNow() + 300
-  const shiftMs = Math.floor(crowdEndMs(shape) - fromMs)
-  const streams: LoadStream[] = [
-    { rate: victimsRate, orgs: [1, shape.orgs], patterns: Math.floor(victimsRate / EVENTS_PER_PATTERN), everySecondMs: 0 },
-    { rate: floodRate, orgs: [0, 1], patterns: 0, everySecondMs: windowMs },
-  ]
-  const load = await live.load({ shape, streams, fromMs, shiftMs, seed: 4 })
+  const load = await live.load({ shape, streams: streamsOf(victimRate, begun), fromMs, shiftMs: 0, seed: 4 })
   await sleep(fromMs + windows * windowMs - preciseNow())
-  const { patterns } = await load.stop()
+  const { patterns, latestMs } = await load.stop()
+  const [after] = await live.stats()
   let { lastAt, org, readMs } = await reader.take()
-  for (const untilMs = preciseNow() + LAST_MS; preciseNow() < untilMs && org.filter((name) => name !== flood).length < patterns; ) {
+  const unread = () => patterns - org.filter((name) => name !== flood).length
+  for (const untilMs = preciseNow() + LAST_MS; preciseNow() < untilMs && unread() > 0; ) {
     await sleep(50)
     const more = await reader.take()
     lastAt = [...lastAt, ...more.lastAt]
@@ -80,8 +111,7 @@ await answer(async ({ folder, shape, times, share, windows, windowMs }: Isolatio
   }
   const window: number[] = []
   const ms: number[] = []
-  for (const [i, at] of lastAt.entries()) {
-    const dueMs = at - shiftMs
+  for (const [i, dueMs] of lastAt.entries()) {
     const since = dueMs - fromMs
     // So many events of so few users are now and then a rage click.
     if (org[i] === flood) continue
@@ -89,5 +119,30 @@ await answer(async ({ folder, shape, times, share, windows, windowMs }: Isolatio
     window.push(Math.floor(since / windowMs))
     ms.push(readMs[i] - dueMs)
   }
-  return { capacity, victimRate, floodRate, window, ms, patterns }
+  return {
+    capacity,
+    victimRate,
+    floodRate: victimRate * times,
+    window,
+    ms,
+    patterns,
+    read: patterns - unread(),
+    appendMs: latestMs,
+    checkpoints: after.checkpoints - before.checkpoints,
+    evictions: after.evictions - before.evictions,
+    loads: after.loads - before.loads,
+    users: after.users,
+  }
 })
+
+/** Appends about so many events that were due before now; returns what each stream had begun. */
+async function fill(folder: string, shape: CrowdShape, streams: readonly LoadStream[], events: number): Promise<number[]> {
+  const forMs = (events / streams.reduce((sum, { rate }) => sum + rate, 0)) * 1000
+  const log = await openLog(folder, 'load')
+  const append = await appender(log)
+  const toMs = preciseNow()
+  const due = new DueEvents({ shape, streams, fromMs: toMs - forMs, shiftMs: 0, seed: 3 })
+  for (let ms = toMs - forMs + COMMIT_MS; ms < toMs; ms += COMMIT_MS) await append(due.take(ms))
+  await log.close()
+  return due.begun
+}

@@ -47,8 +47,8 @@ export interface Checkpoints {
   slice(maxBytes: number): Promise<boolean>
   finish(): Promise<void>
   abort(): Promise<void>
-  /** Clean keys leave until at most about maxBytes are left, or no clean one is. */
-  evict(maxBytes: number): void
+  /** Clean keys leave until at most about maxBytes are left, or no clean one is; `looks`: of so many at most. */
+  evict(maxBytes: number, looks?: number): void
 }
 
 export interface Computer {

@@ -6,7 +6,7 @@
 import type { EventBatch } from '../../model/batch.ts'
 import { threadBuffers } from '../../model/buffer-pool.ts'
 import { addTo, HASH_SLACK, h128, hash32, hash128, hex128 } from '../../model/hash.ts'
-import { type Actor, ActorTable, noCounters } from '../actor/actor.ts'
+import { type Actor, ActorTable, type Counters, noCounters } from '../actor/actor.ts'
 import { Fire } from '../actor/fire.ts'
 import { DraftEmit } from '../actor/lift.ts'
 import { Outputs } from '../actor/outputs.ts'
@@ -231,7 +231,8 @@ export class EpochComputer {
     addTo(this.watermarks, own)
   }
 
-  private sumCounters() {
+  /** Of all actors. */
+  sumCounters(): Counters {
     const sum = noCounters()
     for (const { counters } of this.actors.list) for (const name of Object.keys(sum) as (keyof typeof sum)[]) sum[name] += counters[name]
     return sum

@@ -9,6 +9,10 @@ import { Scheduler } from '../../tests/sim/scheduler.ts'
 import { seeded } from '../../tests/sim/seeded.ts'
 import { type NodeSettings, SimNode, World } from '../../tests/sim/sim-node.ts'
 import { clickstream } from '../../topologies/clickstream.ts'
+import type { Log } from '../log/contract.ts'
+import type { Clock } from '../time/clock.ts'
+import { Lane } from './lane.ts'
+import type { PartitionTask } from './task.ts'
 
 const log = nasty(4, 200)
 const toSend = ['p1', 'p2'].map((product) =>
@@ -176,6 +180,58 @@ test('caught up, epochs come epochMs apart; behind, one after the other', async 
   const epochs = world.observed.of(TASKS[0]).length
   expect(epochs).toBeGreaterThan(20)
   expect(scheduler.nowMs - from).toBeLessThan(epochs * 5)
+})
+
+/** A lane of one task that computes an epoch without rows for so long, and cannot read in the rounds in which it must wait. */
+async function roundsOf(computeMs: number, mustWait: (round: number) => boolean): Promise<number[]> {
+  let nowMs = 0
+  const startedMs: number[] = []
+  const clock: Clock = {
+    now: () => nowMs,
+    sleep: async (ms) => {
+      nowMs += ms
+    },
+  }
+  let epoch = 0
+  const task = {
+    partition: 0,
+    recover: async () => undefined,
+    next: async () => {
+      nowMs += computeMs
+      return { receipt: { epoch: ++epoch, from: 0, to: 0, inputs: {} }, outputs: [] }
+    },
+    commit: async () => undefined,
+    tend: async () => {
+      startedMs.push(nowMs)
+      if (startedMs.length === 6) lane.stop()
+      return true
+    },
+    stop: async () => undefined,
+    get mustWait() {
+      return mustWait(startedMs.length)
+    },
+  } as unknown as PartitionTask
+  const lane = new Lane({
+    tasks: [task],
+    log: {} as Log,
+    clock,
+    epochMs: 20,
+    live: true,
+    onStopped: (_, error) => expect(error).toBeUndefined(),
+  })
+  await lane.open()
+  await lane.run()
+  return startedMs.slice(1, 6).map((ms, i) => ms - startedMs[i])
+}
+
+test('caught up, what computing takes is no part of the pause after it: a record waits for epochMs until its epoch is computed', async () => {
+  expect(await roundsOf(0, () => false)).toEqual([20, 20, 20, 20, 20])
+  expect(await roundsOf(8, () => false)).toEqual([12, 12, 12, 12, 12])
+  expect(await roundsOf(30, () => false)).toEqual([30, 30, 30, 30, 30])
+})
+
+test('who cannot read before its checkpoint is finished writes it without a pause', async () => {
+  expect(await roundsOf(0, (round) => round >= 1 && round < 4)).toEqual([20, 0, 0, 0, 20])
 })
 
 test('a row that ends every process is found, and no row of its neighbours is taken for it', async () => {

@@ -4,7 +4,8 @@
 // Tasks own what happens. A task that cannot go on stops alone and says so; the others go on.
 //   round: every task computes an epoch → the round before is durable → commit this one → checkpoint slices
 // 1. One round of commits is in flight while the next is computed (protocol 8).
-// 2. Epochs follow each other after epochMs when caught up, at once when behind.
+// 2. Epochs follow each other at once when behind. When caught up so that a record waits for epochMs at most until its epoch is computed: what
+//    computing takes, they follow each other sooner.
 import { EngineError } from '../errors.ts'
 import type { Log } from '../log/contract.ts'
 import type { Clock } from '../time/clock.ts'
@@ -77,6 +78,7 @@ export class Lane {
       if (!this.stopping) await this.retry()
       const isHunting = this.suspects.length > 0
       const round = this.stopping || (isHunting && flushing) ? [] : await this.compute()
+      const computedMs = clock.now()
       if (flushing) {
         const failed = await this.settle(flushing.round, await flushing.done)
         for (const [task] of flushing.round) task.epochMs += clock.now() - flushing.startedMs
@@ -89,11 +91,14 @@ export class Lane {
         round.length > 0
           ? { round, done: Promise.allSettled(round.map(([task, epoch]) => task.commit(epoch, clock.now()))), startedMs }
           : undefined
+      // Nor does one wait that cannot read before its checkpoint is finished.
+      const isBehind =
+        [...this.active].some((task) => task.mustWait) ||
+        round.some(([, { receipt }]) => receipt.to > receipt.from && !receipt.inputs.atEnd)
       // Side by side: one encodes its slice while another's is written.
       const busy = (await Promise.all([...this.active].map((task) => this.tend(task)))).includes(true)
-      const full = round.some(([, { receipt }]) => receipt.to > receipt.from && !receipt.inputs.atEnd)
       if (flushing === undefined && !busy && !isHunting) await this.wait()
-      else if (!full) await clock.sleep(Math.max(0, startedMs + epochMs - clock.now()), this.wake.signal)
+      else if (!isBehind) await clock.sleep(Math.max(0, startedMs + epochMs - (computedMs - startedMs) - clock.now()), this.wake.signal)
     }
     let failure: unknown
     // One that finds no room for its checkpoint keeps no other from its own.

@@ -1,7 +1,6 @@
 // The computer of product events: scanned into a batch, routed, computed (epoch.ts), kept by the state cache.
 import type { EventBatch } from '../../model/batch.ts'
 import { newBatch, resetBatch, scanBlock, truncateBatch } from '../../model/scan.ts'
-import { noCounters } from '../actor/actor.ts'
 import type { OutputBlock, ReadResult } from '../log/contract.ts'
 import { StateCache } from '../state/state-cache.ts'
 import type { StateStore } from '../state/store.ts'
@@ -51,11 +50,8 @@ class SessionComputer implements Computer {
 
   get stats(): ComputerStats {
     const { epochs, checkpoints, batch } = this
-    const counters = noCounters()
-    for (const actor of epochs.actors.list)
-      for (const name of Object.keys(counters) as (keyof typeof counters)[]) counters[name] += actor.counters[name]
     return {
-      ...counters,
+      ...epochs.sumCounters(),
       invalid: epochs.header.invalid,
       users: epochs.state.users.count,
       stateBytes: this.stateBytes,

@@ -37,7 +37,7 @@ async function produced(world: TaskWorld, events: readonly WireEvent[] = log.eve
 
 const lastOf = (receipts: readonly Receipt[]) => receipts.at(-1)!
 
-test('a checkpoint is written in small slices while all is caught up and nobody waits for it, else in large ones', async () => {
+test('a checkpoint is written in slices as large as epochs are full, in large ones where somebody waits for it', async () => {
   const events = Array.from({ length: 1000 }, (_, i) => ({ ...log.events[0], eventId: `event-${i}`, userId: `user-${i}` }))
   const slices = async (options: OneTaskOptions) => {
     const process = await new TaskWorld().open()
@@ -50,7 +50,11 @@ test('a checkpoint is written in small slices while all is caught up and nobody 
     }
   }
   const caughtUp = { epochBytes: 1 << 30 }
-  expect(await slices(caughtUp)).toBeGreaterThan(2)
+  const most = await slices(caughtUp)
+  expect(most).toBeGreaterThan(4)
+  const some = await slices({ epochBytes: 1 << 20 })
+  expect(some).toBeGreaterThan(1)
+  expect(some).toBeLessThan(most)
   expect(await slices({ ...caughtUp, checkpointDue: 'now' })).toBe(1)
   expect(await slices({ epochBytes: 1 << 16 })).toBe(1)
 })

@@ -40,9 +40,12 @@ const HUNT_ROWS = 1 << 16
 const CLAIMS_MAX = 7
 /** Threads that a lone row has ended, of which the watcher knows, after which it is a dead letter. */
 const LONE_ENDS_MAX = 2
+/** A checkpoint's slice after an epoch that took all it may; after others in proportion, so that a checkpoint takes as much input, whatever the rate … */
 const SLICE_BYTES = 1 << 20
-/** Where what comes is worked on at once: its commits wait for a slice, and for the disk or broker that takes it. */
-const SLICE_CAUGHT_UP_BYTES = 1 << 16
+/** … but so much at least. Commits wait for a slice, and for the disk or broker that takes it. */
+const SLICE_LEAST_BYTES = 1 << 16
+/** Users, of which clean ones leave before the cache is full: all at once they would take a tenth of a second. */
+const EVICT_LOOKS = 1 << 12
 /** Of the bounds at which a checkpoint begins, a little less for each partition: those of the same load do not begin theirs at once, which nobody else's commits would bear. */
 const shareOf = (partition: number) => 1 - ((partition * 0.618) % 1) / 5
 const NO_BYTES = new Uint8Array(0)
@@ -75,8 +78,8 @@ export class PartitionTask {
   private committed = 0
   private committedTo = 0
   private bytesSinceCheckpoint = 0
-  /** The last epoch was far from full. */
-  private isCaughtUp = false
+  /** What the last epoch took, of what it might. */
+  private fullness = 0
   private listWritten = false
   private release: { receiptsThrough: number; inputBefore: number } | undefined
   private checkpointTo = 0
@@ -103,16 +106,8 @@ export class PartitionTask {
 
   get stats() {
     const { partition, checkpoints, epochMs, checkpointMs, watermark } = this
-    return {
-      partition,
-      position: this.committedTo,
-      epoch: this.committed,
-      checkpoints,
-      epochMs,
-      checkpointMs,
-      watermark,
-      ...this.computer.stats,
-    }
+    const own = { partition, position: this.committedTo, epoch: this.committed, checkpoints, epochMs, checkpointMs, watermark }
+    return { ...own, ...this.computer.stats }
   }
 
   /** Watermark of the slowest actor, for displays only. */
@@ -187,7 +182,7 @@ export class PartitionTask {
     const most = this.computer.stateBytes * 2 > options.cacheBytes ? options.epochBytes >> 2 : options.epochBytes
     const read = asked.snapshots || asked.close ? nothing : await this.reader.read(this.readTo, most)
     const { end } = await this.log.bounds({ topic: options.stage.topic, partition: this.partition })
-    this.isCaughtUp = sizeOf(read.blocks) < most >> 1
+    this.fullness = Math.min(1, sizeOf(read.blocks) / most)
     const mustRecord = this.accepted !== undefined
     const idleDue = live !== undefined && this.readTo >= end && this.computer.nextIdleMs() <= live.nowMs
     if (read.blocks.length === 0 && !asked.snapshots && !asked.close && !idleDue && !mustRecord) return undefined
@@ -252,12 +247,14 @@ export class PartitionTask {
       if (used >= shareOf(partition) || (checkpointDue && this.bytesSinceCheckpoint > 0)) this.beginCheckpoint()
     }
     if (this.computer.checkpoints.openEpoch !== undefined) {
-      const isGentle = this.isCaughtUp && !hasWaited && checkpointDue !== 'now'
-      this.listWritten ||= await this.computer.checkpoints.slice(isGentle ? SLICE_CAUGHT_UP_BYTES : SLICE_BYTES)
+      const share = hasWaited || checkpointDue === 'now' ? 1 : this.fullness
+      this.listWritten ||= await this.computer.checkpoints.slice(Math.max(SLICE_LEAST_BYTES, SLICE_BYTES * share))
       if (this.listWritten && this.committed >= this.computer.checkpoints.openEpoch) await this.finishCheckpoint()
     }
-    // To a little below the bound: who is clean is looked for among all.
-    if (this.computer.stateBytes > cacheBytes) this.computer.checkpoints.evict(cacheBytes - (cacheBytes >> 3))
+    // Beyond the bound who is clean is looked for among all.
+    const { stateBytes } = this.computer
+    const wanted = cacheBytes - (cacheBytes >> 4)
+    if (stateBytes > wanted) this.computer.checkpoints.evict(wanted, stateBytes > cacheBytes ? undefined : EVICT_LOOKS)
     const more = await this.store.maintain()
     return more || hasWaited || this.computer.checkpoints.openEpoch !== undefined
   }

@@ -15,7 +15,7 @@ import { USER, USER_FLAG } from './users.ts'
 
 /** A symbol table past this many strings is swept at the next checkpoint. */
 const SYMBOLS_MAX = 1 << 16
-/** Of the directory, looked at for what has expired with each slice and each begin: about a millisecond. */
+/** Of the directory, looked at for what has expired with each begin, and with each MiB of slices: about a millisecond. */
 const SWEPT_USERS = 1 << 14
 const ACTOR_SPACE = 0x61
 const USER_SPACE = 0x75
@@ -105,7 +105,7 @@ export class StateCache {
   /** Begins a checkpoint of the state as it is now: after an epoch, outside of any turn. */
   begin(header: CheckpointHeader): void {
     const { state } = this
-    this.sweep()
+    this.sweep(SWEPT_USERS)
     state.users.compact()
     state.compactTexts()
     for (const actor of this.actors) if (actor.symbols.count > SYMBOLS_MAX) this.sweepSymbols(actor)
@@ -142,7 +142,7 @@ export class StateCache {
   async slice(maxBytes: number): Promise<boolean> {
     const { open } = this
     if (open === undefined) return true
-    this.sweep()
+    this.sweep(Math.ceil((maxBytes / (1 << 20)) * SWEPT_USERS))
     const until = open.file.bytes + maxBytes
     while (open.next < open.list.length && open.file.bytes < until) this.write(open, open.list[open.next++])
     await open.file.flush()
@@ -171,13 +171,14 @@ export class StateCache {
     this.end(open)
   }
 
-  /** Evicts clean users, those not touched lately first, until the records in memory take at most maxBytes or none is left to evict. */
-  evict(maxBytes: number): void {
+  /** Evicts clean users, those not touched lately first, until the records in memory take at most maxBytes, none is left to evict, or so many were looked at. */
+  evict(maxBytes: number, looks = Number.POSITIVE_INFINITY): void {
     const { state } = this
     const { arena } = state.users
     if (this.allDirty) return
     for (let round = 0; round < 2 && state.bytesUsed > maxBytes; round++) {
       for (let seen = 0; seen < arena.last && state.bytesUsed > maxBytes; seen++) {
+        if (looks-- <= 0) return
         this.clock = this.clock < arena.last ? this.clock + 1 : 1
         const user = this.clock
         const at = user * arena.words
@@ -248,17 +249,17 @@ export class StateCache {
 
   /** Frees what can no longer be joined, of the next slots of the directory: expiry is decided by comparing times wherever a session is read,
    *  this only gives memory back. */
-  private sweep(): void {
+  private sweep(most: number): void {
     const { state } = this
     const { arena } = state.users
-    for (let left = Math.min(SWEPT_USERS, arena.last); left > 0; left--) {
+    for (let left = Math.min(most, arena.last); left > 0; left--) {
       this.swept = this.swept < arena.last ? this.swept + 1 : 1
       const user = this.swept
-      // What an open checkpoint still refers to waits for the next time round.
-      if (!state.users.has(user) || state.isUnsaved(user) || state.isFrozen(user)) continue
       const at = user * arena.words
+      if (arena.f64[(at >> 1) + USER.DUE] < Number.POSITIVE_INFINITY || !state.users.has(user)) continue
+      // What an open checkpoint still refers to waits for the next time round. Asked of few: that takes longest.
+      if (state.isUnsaved(user) || state.isFrozen(user)) continue
       const actor = this.actors[arena.u32[at + USER.ACTOR]]
-      if (arena.f64[(at >> 1) + USER.DUE] < Number.POSITIVE_INFINITY) continue
       if (!(arena.f64[(at >> 1) + USER.ENDS] < actor.watermark - this.correctionMs)) continue
       this.releaseSessions(user)
       state.markDirty(user)

@@ -84,7 +84,7 @@ class CheckpointStore implements StateStore {
   /** What is taken along: of the oldest file, from where the last slice stopped. */
   private oldest: { file: FinishedFile; entries: Iterator<Entry> } | undefined
   private lastNumber = 0
-  private readonly slice = new SliceBuffer()
+  private readonly slices = [new SliceBuffer(), new SliceBuffer()] as const
   private value = Buffer.allocUnsafeSlow(VALUE_BYTES_AT_FIRST)
 
   constructor(options: CheckpointStoreOptions) {
@@ -146,7 +146,7 @@ class CheckpointStore implements StateStore {
       files,
       path,
       header: { header, before: Array.from(this.finished.values(), ({ epoch }) => epoch) },
-      slice: this.slice,
+      slices: this.slices,
       changes,
       more: (bytes) => this.takeAlong(bytes),
       finished: (file) => {

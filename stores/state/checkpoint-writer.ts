@@ -1,4 +1,7 @@
 // One open checkpoint: collects entries into a slice, appends slices, finishes with a footer. Numbers are those of store.ts.
+//
+// A slice is appended while its task goes on, and grows by what comes until the one before it is: where the disk is flushing, an append takes as
+// long as some epochs. Only beyond a bound does the task wait for it.
 
 import type { OpenCheckpoint } from '../../engine/state/store.ts'
 import type { AppendFile, Files, ReadFile } from '../files/files.ts'
@@ -20,9 +23,11 @@ import {
 const SLICE_BYTES_AT_FIRST = 1 << 16
 /** Appended bytes are flushed to the disk when they are more than this, while the task goes on: all at once at the end, it would wait for seconds. */
 const SYNC_BYTES = 1 << 20
+/** A slice that is larger waits for the one before to be appended. */
+const HELD_BYTES = 1 << 20
 const NO_BYTES = new Uint8Array(0)
 
-/** Where slices are put together: one after the other, from checkpoint to checkpoint. */
+/** Where a slice is put together; the next one is in another, and so on in turn, from checkpoint to checkpoint. */
 export class SliceBuffer {
   values: Buffer = Buffer.allocUnsafeSlow(SLICE_BYTES_AT_FIRST)
   index: Buffer = Buffer.allocUnsafeSlow(SLICE_BYTES_AT_FIRST)
@@ -32,7 +37,7 @@ export interface CheckpointWriterOptions {
   files: Files
   path: string
   header: FileHeader
-  slice: SliceBuffer
+  slices: readonly [SliceBuffer, SliceBuffer]
   /** Where each key's value lies is put there. */
   changes: Changes
   /** Before a slice of so many bytes is appended: puts what else is to be in it by `add`. */
@@ -47,7 +52,8 @@ export class CheckpointWriter implements OpenCheckpoint {
   bytes = 0
   private readonly options: CheckpointWriterOptions
   private readonly epoch: number
-  private readonly slice: SliceBuffer
+  /** Being filled; the other may be on its way. */
+  private slice: SliceBuffer
   private valuesEnd = SLICE_HEAD_BYTES
   private indexEnd = 0
   private sliceEntries = 0
@@ -57,14 +63,16 @@ export class CheckpointWriter implements OpenCheckpoint {
   private end: number
   private synced = 0
   private syncing: Promise<void> | undefined
-  /** Of a flush to the disk: what it lost is not there, whatever a later one says. */
+  /** Of the slice before, until it is appended. Never rejects. */
+  private appending: Promise<void> | undefined
+  /** Of an append or a flush to the disk: what it lost is not there, whatever a later one says. */
   private failure: unknown
   private readonly head: Buffer
   private over = false
 
   constructor(options: CheckpointWriterOptions) {
     this.options = options
-    this.slice = options.slice
+    this.slice = options.slices[0]
     this.epoch = options.header.header.epoch
     this.head = encodeHeader(options.header)
     this.end = this.head.length
@@ -99,32 +107,15 @@ export class CheckpointWriter implements OpenCheckpoint {
 
   async flush(): Promise<void> {
     if (this.over) throw over(this.epoch)
-    if (!this.sliceEntries) return
-    try {
-      this.options.more(this.valuesEnd + this.indexEnd)
-      const { valuesEnd, indexEnd, sliceEntries } = this
-      const values = this.slice.values.subarray(0, valuesEnd)
-      const index = this.slice.index.subarray(0, indexEnd)
-      sealSlice(values, index, sliceEntries)
-      this.end += valuesEnd + indexEnd
-      this.entries += sliceEntries
-      this.sliceEntries = 0
-      const file = await this.opened()
-      await file.append([values, index])
-      if (this.failure !== undefined) throw this.failure
-      if (this.end - this.synced > SYNC_BYTES && this.syncing === undefined) this.sync(file)
-    } catch (error) {
-      await this.abort()
-      throw storageError(error, this.options.path)
-    }
-    this.valuesEnd = SLICE_HEAD_BYTES
-    this.indexEnd = 0
+    if (this.appending === undefined || this.valuesEnd > HELD_BYTES) await this.append()
   }
 
   async finish(): Promise<void> {
-    await this.flush()
+    if (this.over) throw over(this.epoch)
+    await this.append()
     let finished: ReadFile
     try {
+      await this.appended()
       const file = await this.opened()
       await this.syncing
       if (this.failure !== undefined) throw this.failure
@@ -147,12 +138,49 @@ export class CheckpointWriter implements OpenCheckpoint {
     this.over = true
     this.options.aborted()
     // What cannot be removed now is no finished checkpoint either, or one of an epoch that the log holds: the next start removes it.
+    await this.appending
     await this.syncing
     await this.file?.close().catch(() => undefined)
     if (this.options.files.exists(this.options.path)) await this.options.files.remove(this.options.path).catch(() => undefined)
   }
 
+  /** Sends the slice on its way, and begins another. */
+  private async append(): Promise<void> {
+    if (!this.sliceEntries) return
+    try {
+      this.options.more(this.valuesEnd + this.indexEnd)
+      const { valuesEnd, indexEnd, sliceEntries } = this
+      const values = this.slice.values.subarray(0, valuesEnd)
+      const index = this.slice.index.subarray(0, indexEnd)
+      sealSlice(values, index, sliceEntries)
+      this.end += valuesEnd + indexEnd
+      this.entries += sliceEntries
+      this.sliceEntries = 0
+      await this.appended()
+      const file = await this.opened()
+      const over = (error?: unknown) => {
+        this.failure ??= error
+        this.appending = undefined
+        if (this.failure === undefined) this.sync(file)
+      }
+      this.appending = file.append([values, index]).then(() => over(), over)
+      const [one, other] = this.options.slices
+      this.slice = this.slice === one ? other : one
+    } catch (error) {
+      await this.abort()
+      throw storageError(error, this.options.path)
+    }
+    this.valuesEnd = SLICE_HEAD_BYTES
+    this.indexEnd = 0
+  }
+
+  private async appended(): Promise<void> {
+    await this.appending
+    if (this.failure !== undefined) throw this.failure
+  }
+
   private sync(file: AppendFile): void {
+    if (this.syncing !== undefined || this.end - this.synced <= SYNC_BYTES) return
     this.synced = this.end
     const over = (error?: unknown) => {
       this.failure ??= error

@@ -76,9 +76,9 @@ export function observedStage(stage: Stage, watch: StageWatch): Stage {
 /** Nothing is awaited in a pass of evictions: the only way to die in it is from inside. */
 function dieWhileEvicting(checkpoints: StateCache, { state }: EpochComputer, watch: StageWatch): void {
   const evict = checkpoints.evict.bind(checkpoints)
-  checkpoints.evict = (maxBytes) => {
+  checkpoints.evict = (maxBytes, most) => {
     const death = watch.dieInEviction()
-    if (!death) return evict(maxBytes)
+    if (!death) return evict(maxBytes, most)
     const before = checkpoints.evictions
     const { get } = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(state), 'bytesUsed')!
     let looks = 0
@@ -89,7 +89,7 @@ function dieWhileEvicting(checkpoints: StateCache, { state }: EpochComputer, wat
         return get!.call(state) as number
       },
     })
-    evict(maxBytes)
+    evict(maxBytes, most)
     Reflect.deleteProperty(state, 'bytesUsed')
   }
 }

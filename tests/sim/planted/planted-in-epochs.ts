@@ -260,13 +260,13 @@ export const plantedInEpochs: readonly PlantedBug[] = [
     bug: 'keys are evicted that no finished checkpoint holds',
     make: () => ({
       computer: ({ checkpoints, epochs: { state } }: Inside) =>
-        patch(checkpoints, 'evict', (evict) => (maxBytes) => {
+        patch(checkpoints, 'evict', (evict) => (maxBytes, looks) => {
           const before = new Map<number, number>()
           eachUser(state, (u32, at) => {
             before.set(at, u32[at])
             u32[at] &= ~(DIRTY | UNFINISHED)
           })
-          evict(maxBytes)
+          evict(maxBytes, looks)
           eachUser(state, (u32, at) => {
             if ((u32[at] & EVICTED) === 0) u32[at] = before.get(at)!
           })
