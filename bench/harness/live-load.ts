@@ -207,8 +207,8 @@ async function run(order: LoadOrder): Promise<void> {
     inputBytes += blocks.reduce((sum, { bytes }) => sum + bytes.length, 0)
     arrivals.push([preciseNow(), due.events])
   }
-  const { events, patterns, latestMs } = due
-  parentPort!.postMessage({ type: 'stopped', events, patterns, latestMs, arrivals, inputBytes })
+  const { events, patterns, latestMs, begun } = due
+  parentPort!.postMessage({ type: 'stopped', events, patterns, latestMs, begun, arrivals, inputBytes })
 }
 
 if (parentPort !== null && (workerData as Partial<LoadOrder> | null)?.streams) await run(workerData as LoadOrder)

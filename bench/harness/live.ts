@@ -42,8 +42,8 @@ export interface Live {
 }
 
 export interface LoadHandle {
-  /** Ends it; resolves with how much was appended and the longest that anything waited to be. */
-  stop(): Promise<{ events: number; patterns: number; latestMs: number }>
+  /** Ends it; resolves with how much was appended, the longest that anything waited to be, and what the streams of a load that goes on have begun. */
+  stop(): Promise<{ events: number; patterns: number; latestMs: number; begun: number[] }>
 }
 
 /** Opens the folder. Whoever opened it ends the process when all is done: nothing here closes. Failures of a thread end the process. */

@@ -66,32 +66,25 @@ await answer(async ({ folder, shape, visitors, events, times, share, windows, wi
       { rate: victimRate * times, orgs: [0, 1], patterns: 0, everySecondMs: windowMs, visitors: visitors * times, begun: begun?.[1] },
     ]
   }
-  const begun = await fill(
-    folder,
-    shape,
-    streamsOf(visitors).map((stream) => ({ ...stream, everySecondMs: 0 })),
-    events,
-  )
+  const always = (begun?: readonly number[]) => streamsOf(visitors, begun).map((stream) => ({ ...stream, everySecondMs: 0 }))
+  const filled = await fill(folder, shape, always(), events)
   const live = await openLive({ folder, partitions: 1, sinks: false, lanes: 1 })
   await live.ready
-  // The second half: the first is for the compiler.
-  const half = (await live.log.bounds({ topic: 'events.raw', partition: 0 })).end / 2
-  let halfMs = Number.NaN
-  let atHalf = 0
-  const watching = (async () => {
+  // Events are appended meanwhile, as they will be: that takes of the machine what a lane by itself would have.
+  const meanwhile = await live.load({ shape, streams: always(filled), fromMs: preciseNow(), shiftMs: 0, seed: 5 })
+  const reached = async (position: number) => {
     for (;;) {
       const [task] = await live.stats()
-      if (task && task.position >= half) {
-        atHalf = task.position
-        halfMs = preciseNow()
-        return
-      }
+      if (task && task.position >= position) return { position: task.position, ms: preciseNow() }
       await sleep(5)
     }
-  })()
+  }
+  // The second half: the first is for the compiler.
+  const from = await reached(events / 2)
+  const to = await reached(events)
+  const { begun } = await meanwhile.stop()
   await live.settle()
-  await watching
-  const capacity = ((half * 2 - atHalf) / (preciseNow() - halfMs)) * 1000
+  const capacity = ((to.position - from.position) / (to.ms - from.ms)) * 1000
   const victimRate = Math.max(1, Math.floor((capacity * share) / (times + victims)))
   const reader = await live.read(INCIDENTS, 'rage_click')
   const [before] = await live.stats()

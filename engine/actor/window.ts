@@ -179,12 +179,11 @@ export class SessionWindow {
   }
 
   /** A new session of one row between two others (0 for none). */
-  private begin(turn: Turn, user: number, older: number, newer: number, row: number, flags: number): number {
+  private begin(turn: Turn, user: number, older: number, newer: number, row: number, flags: number): void {
     const session = this.insert(user, older, newer)
     const { u32, words } = this.state.sessions
     u32[session * words + S.FLAGS] |= flags
     this.append(session, turn, row)
-    return session
   }
 
   /** An empty session, linked in. */

@@ -95,6 +95,8 @@ export class Lane {
       const isBehind =
         [...this.active].some((task) => task.mustWait) ||
         round.some(([, { receipt }]) => receipt.to > receipt.from && !receipt.inputs.atEnd)
+      // Caught up, nothing is computed before it is committed: slices and the next epoch would hold the commit up, which is made in steps.
+      if (!isBehind) await flushing?.done
       // Side by side: one encodes its slice while another's is written.
       const busy = (await Promise.all([...this.active].map((task) => this.tend(task)))).includes(true)
       if (flushing === undefined && !busy && !isHunting) await this.wait()

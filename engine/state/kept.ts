@@ -25,7 +25,6 @@ const SLOT = CHUNK_EVENTS - 1
 const NO_SYMBOLS = { text: () => '' }
 
 const SYMBOL_FIELDS = ['screen', 'element', 'taskType', 'context'] as const
-const TYPES: readonly EventType[] = EVENT_TYPES
 
 export class Kept {
   readonly arena: Arena
@@ -261,7 +260,7 @@ export class EventCursor implements SessionEvent {
     return this.u32[this.at + META] & 0xff
   }
   get type(): EventType {
-    return TYPES[this.u32[this.at + META] & 0xff]
+    return EVENT_TYPES[this.u32[this.at + META] & 0xff]
   }
   get screen(): number {
     return this.u32[this.at + this.screenWord]

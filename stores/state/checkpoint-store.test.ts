@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { type StateStoreUnderTest, stateStoreConformance } from '../../engine/state/store.conformance.ts'
-import type { StateStore } from '../../engine/state/store.ts'
+import type { OpenCheckpoint, StateStore } from '../../engine/state/store.ts'
 import { seeded } from '../../tests/sim/seeded.ts'
 import { SimDisk, SimFiles } from '../../tests/sim/sim-files.ts'
 import { realFiles } from '../files/real-files.ts'
@@ -215,6 +215,58 @@ describe('A file', () => {
     expect([...again.entries()]).toHaveLength(5)
     expect(namesOf(disk)).toEqual(['/s/ckpt-2.ckp', '/s/ckpt-3.ckp'])
     await again.close()
+  })
+})
+
+describe('A slice', () => {
+  const waiting: (() => void)[] = []
+  const disk = new SimDisk()
+  const files = new SimFiles(disk, { schedule: () => new Promise<void>((resolve) => waiting.push(resolve)) })
+  const turn = () => new Promise((resolve) => setImmediate(resolve))
+  /** The disk does all it is asked for until this has resolved. */
+  const until = async <T>(promise: Promise<T>): Promise<T> => {
+    let isOver = false
+    const over = () => void (isOver = true)
+    promise.then(over, over)
+    for (await turn(); !isOver; await turn()) waiting.shift()?.()
+    return promise
+  }
+  const put = (checkpoint: OpenCheckpoint, key: string, bytes: number) =>
+    checkpoint.put(Buffer.from(key), Buffer.alloc(bytes, key), Buffer.from('i'))
+  const isOver = async (promise: Promise<void>) => Promise.race([promise.then(() => true), turn().then(() => false)])
+
+  it('is appended while its task goes on; the next one grows until it is, and keeps its task only when it is large', async () => {
+    const store = await until(openCheckpointStore({ files, folder: '/slices' }))
+    const checkpoint = store.begin({ epoch: 1 })
+    put(checkpoint, 'a', 10)
+    await until(checkpoint.flush())
+    // The disk stands still.
+    put(checkpoint, 'b', 10)
+    expect(await isOver(checkpoint.flush())).toBe(true)
+    put(checkpoint, 'c', 2 << 20)
+    const large = checkpoint.flush()
+    expect(await isOver(large)).toBe(false)
+    await until(large)
+    put(checkpoint, 'd', 10)
+    await until(checkpoint.finish())
+    for (const [key, bytes] of [
+      ['a', 10],
+      ['b', 10],
+      ['c', 2 << 20],
+      ['d', 10],
+    ] as const)
+      expect(Buffer.alloc(bytes, key).equals(store.get(Buffer.from(key))!)).toBe(true)
+  })
+
+  it('that could not be appended fails what comes after it, and leaves nothing', async () => {
+    const store = await until(openCheckpointStore({ files, folder: '/failing' }))
+    const checkpoint = store.begin({ epoch: 1 })
+    put(checkpoint, 'a', 10)
+    await until(checkpoint.flush())
+    // It is on its way.
+    disk.freeBytes = 0
+    await expect(until(checkpoint.finish())).rejects.toMatchObject({ code: 'DISK_FULL' })
+    expect(store.header).toBeUndefined()
   })
 })
 
