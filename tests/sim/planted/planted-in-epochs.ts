@@ -134,7 +134,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
           }
       },
     }),
-    seed: 48,
+    seed: 69,
     as: 'published-epochs-restore',
   },
   {
@@ -180,7 +180,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
               }),
         ),
     }),
-    seed: 1,
+    seed: 3,
     as: 'epochs-follow',
   },
   {
@@ -209,7 +209,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
           computer.epochs.state.isFrozen = () => false
         }),
     }),
-    seed: 1,
+    seed: 7,
     as: 'published-epochs-restore',
   },
   {
@@ -219,7 +219,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
       computer: ({ checkpoints }: Inside) =>
         Object.defineProperty(checkpoints, 'openEpoch', { get: () => (checkpoints.open ? 0 : undefined) }),
     }),
-    seed: 5,
+    seed: 17,
     as: 'published-epochs-restore',
   },
   {
@@ -252,7 +252,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
           state.dirty = dirty
         }),
     }),
-    seed: 5,
+    seed: 1,
     as: 'same-state-without-faults',
   },
   {

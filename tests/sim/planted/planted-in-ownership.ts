@@ -67,8 +67,8 @@ export const plantedInOwnership: readonly PlantedBug[] = [
         }
       },
     }),
-    seed: 17,
-    as: 'lag-to-zero',
+    seed: 12,
+    as: 'epochs-follow',
   },
   {
     rule: 22,
@@ -108,7 +108,7 @@ export const plantedInOwnership: readonly PlantedBug[] = [
         computer.reads = () => true
       },
     }),
-    seed: 10,
+    seed: 11,
     as: 'other-code-refused',
   },
   {

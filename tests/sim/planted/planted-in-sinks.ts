@@ -12,8 +12,8 @@ export const plantedInSinks: readonly PlantedBug[] = [
     rule: 24,
     bug: 'a sink does not say what it still needs',
     make: () => ({ sinkLog: (log) => instead(log, () => ({ need: () => Promise.resolve() })) }),
-    seed: 5,
-    as: 'no-false-alarm',
+    seed: 3,
+    as: 'lag-to-zero',
   },
   {
     rule: 25,
@@ -67,7 +67,7 @@ export const plantedInSinks: readonly PlantedBug[] = [
     rule: 27,
     bug: 'a token is trusted however old it is',
     make: () => ({ sinkSettings: { windowMs: Number.POSITIVE_INFINITY } }),
-    seed: 11,
+    seed: 10,
     as: 'each-row-once',
   },
   {

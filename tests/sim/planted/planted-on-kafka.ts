@@ -15,8 +15,8 @@ export const plantedOnKafka: readonly PlantedBug[] = [
           return 1
         }),
     }),
-    seed: 4,
-    as: 'watermark-never-back',
+    seed: 5,
+    as: 'epochs-follow',
   },
   {
     rule: 17,
@@ -27,8 +27,8 @@ export const plantedOnKafka: readonly PlantedBug[] = [
         state.now = () => 0
       },
     }),
-    seed: 21,
-    as: 'order-without-gaps',
+    seed: 35,
+    as: 'published-epochs-restore',
   },
   {
     rule: 17,
