@@ -3,7 +3,7 @@
 // Lane owns when things happen: rounds of epochs, commits in flight, checkpoints between them, waiting, and recovery after a failed commit.
 // Tasks own what happens. A task that cannot go on stops alone and says so; the others go on.
 //   round: every task computes an epoch → the round before is durable → commit this one → checkpoint slices
-// 1. One round of commits is in flight while the next is computed (protocol 8).
+// 1. One round of commits is in flight while the next is computed, where there is more to read (protocol 8).
 // 2. Epochs follow each other at once when behind. When caught up so that a record waits for epochMs at most until its epoch is computed: what
 //    computing takes, they follow each other sooner.
 import { EngineError } from '../errors.ts'
