@@ -191,6 +191,8 @@ describe('A file in which nothing was committed, and which could not be removed'
     const [log, lane] = await open(files, ['main', 'lane-0'], 1)
     const claim = await log.claim<Receipt>('task')
     await commit(claim, 1)
+    // The full file is closed beside what follows.
+    await new Promise((resolve) => setImmediate(resolve))
     disk.failingSyncs = 1
     disk.failingRemoves = 1
     await expect(commit(claim, 2, 'epoch 9')).rejects.toMatchObject({ code: 'DISK_FAILED' })
@@ -198,6 +200,34 @@ describe('A file in which nothing was committed, and which could not be removed'
     await commit(await log.claim<Receipt>('task'), 2)
     expect(await texts(lane)).toEqual(['epoch 1', 'epoch 2'])
     files.cut()
+    expect(await epochs((await open(new SimFiles(disk)))[0])).toEqual([1, 2])
+  })
+})
+
+describe('A full file', () => {
+  it('is closed beside what comes after it: no commit waits for its index, retention passes it over, and a close waits', async () => {
+    const disk = new SimDisk()
+    let release = () => {}
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const indexes = () => [...disk.files.keys()].filter((path) => path.endsWith('.idx')).length
+    const files = new SimFiles(disk, { schedule: async (label) => (label.includes('.idx') ? held : undefined) })
+    const [log] = await open(files, ['main'], 2000)
+    const claim = await log.claim<Receipt>('task')
+    await commit(claim, 1, 'epoch 1'.padEnd(2000))
+    expect(await log.retain()).toBe(0)
+    await commit(claim, 2)
+    expect(indexes()).toBe(0)
+    let isClosed = false
+    const closed = log.close().then(() => {
+      isClosed = true
+    })
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(isClosed).toBe(false)
+    release()
+    await closed
+    expect(indexes()).toBe(2)
     expect(await epochs((await open(new SimFiles(disk)))[0])).toEqual([1, 2])
   })
 })

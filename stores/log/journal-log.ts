@@ -203,7 +203,7 @@ export class JournalLog implements Log {
       mine: ({ name, writer, seq }) => {
         const w = this.view.writers.indexOf(writer)
         const ownedByFirst = w < 0 || seq <= this.view.deadSeq(w)
-        return name !== this.writer.current && (ownedByFirst ? this.writerIndex === 0 : w === this.writerIndex)
+        return !this.writer.isWriting(name) && (ownedByFirst ? this.writerIndex === 0 : w === this.writerIndex)
       },
       receiptBytes: (entry) => this.receiptBytes(entry),
       append: (entry) => this.append(entry),

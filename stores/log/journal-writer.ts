@@ -4,6 +4,7 @@
 // 2. A frame is committed when its end is published, after the sync (protocol 7). A frame that failed is never published, and the
 //    next file says that its file ends before it: nothing of it is ever seen.
 // 3. Offsets are given when a frame is made, so that a frame that failed leaves no hole.
+// 4. A full file is closed beside what comes after it: its index takes some flushes, for which no commit waits. One is closed at a time.
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import type { OutputBlock } from '../../engine/log/contract.ts'
@@ -55,6 +56,7 @@ export class JournalWriter {
   private readonly incarnation: number
   private end: JournalEnd
   private open: OpenFile | undefined
+  private closing: { name: string; done: Promise<void> } | undefined
   private waiting: Waiting[] = []
   private running: Promise<void> | undefined
   private over: StorageError | undefined
@@ -65,9 +67,9 @@ export class JournalWriter {
     this.end = options.view.end(options.writer)
   }
 
-  /** The name of the file that is being appended to. */
-  get current(): string | undefined {
-    return this.open?.name
+  /** Whether the file, or its index, is being written. */
+  isWriting(name: string): boolean {
+    return name === this.open?.name || name === this.closing?.name
   }
 
   /** Resolves when the entry is durable and can be read. Rejects with a StorageError: nothing of it will ever be seen. */
@@ -84,6 +86,7 @@ export class JournalWriter {
     this.over ??= new StorageError('LOG_CLOSED', 'The log was closed.', 'Nothing: the process is stopping.')
     await this.running
     if (this.open) await this.closeFile(this.open)
+    await this.closing?.done
   }
 
   private async run(): Promise<void> {
@@ -147,7 +150,7 @@ export class JournalWriter {
     this.end = end
     open.heads.push(head)
     this.options.onFrame(open.name, open.seq, head)
-    if (head.end >= this.options.journalBytes) await this.closeFile(open)
+    if (head.end >= this.options.journalBytes) await this.roll(open)
   }
 
   /** Gives the blocks their offsets and checksums (3); returns the body's parts. */
@@ -170,7 +173,16 @@ export class JournalWriter {
     return body
   }
 
-  /** Rolls. The index only saves work later, so that its failure fails nothing. */
+  /** The next commit goes into another file. */
+  private async roll(open: OpenFile): Promise<void> {
+    await this.closing?.done
+    const done = this.closeFile(open).then(() => {
+      this.closing = undefined
+    })
+    this.closing = { name: open.name, done }
+  }
+
+  /** The index only saves work later, so that its failure fails nothing. */
   private async closeFile(open: OpenFile): Promise<void> {
     this.open = undefined
     const path = join(this.options.folder, open.name)
