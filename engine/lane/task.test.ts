@@ -37,7 +37,7 @@ async function produced(world: TaskWorld, events: readonly WireEvent[] = log.eve
 
 const lastOf = (receipts: readonly Receipt[]) => receipts.at(-1)!
 
-test('a checkpoint is written in slices as large as epochs are full, in large ones where somebody waits for it', async () => {
+test('a checkpoint is written in slices as large as epochs and cache are full, in large ones where somebody waits for it', async () => {
   const events = Array.from({ length: 1000 }, (_, i) => ({ ...log.events[0], eventId: `event-${i}`, userId: `user-${i}` }))
   const slices = async (options: OneTaskOptions) => {
     const process = await new TaskWorld().open()
@@ -52,6 +52,7 @@ test('a checkpoint is written in slices as large as epochs are full, in large on
   const caughtUp = { epochBytes: 1 << 30 }
   const most = await slices(caughtUp)
   expect(most).toBeGreaterThan(4)
+  expect(await slices({ ...caughtUp, cacheBytes: 1_100_000 })).toBeLessThan(most)
   const some = await slices({ epochBytes: 1 << 20 })
   expect(some).toBeGreaterThan(1)
   expect(some).toBeLessThan(most)

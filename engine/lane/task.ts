@@ -247,8 +247,9 @@ export class PartitionTask {
       if (used >= shareOf(partition) || (checkpointDue && this.bytesSinceCheckpoint > 0)) this.beginCheckpoint()
     }
     if (this.computer.checkpoints.openEpoch !== undefined) {
-      const share = hasWaited || checkpointDue === 'now' ? 1 : this.fullness
-      this.listWritten ||= await this.computer.checkpoints.slice(Math.max(SLICE_LEAST_BYTES, SLICE_BYTES * share))
+      // From three quarters of the cache on larger and larger: what changes can leave only when it is finished.
+      const share = hasWaited || checkpointDue === 'now' ? 1 : Math.max(this.fullness, (4 * this.computer.stateBytes) / cacheBytes - 3)
+      this.listWritten ||= await this.computer.checkpoints.slice(Math.max(SLICE_LEAST_BYTES, SLICE_BYTES * Math.min(1, share)))
       if (this.listWritten && this.committed >= this.computer.checkpoints.openEpoch) await this.finishCheckpoint()
     }
     // Beyond the bound who is clean is looked for among all.
