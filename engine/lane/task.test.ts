@@ -38,7 +38,7 @@ async function produced(world: TaskWorld, events: readonly WireEvent[] = log.eve
 const lastOf = (receipts: readonly Receipt[]) => receipts.at(-1)!
 
 test('a checkpoint is written in slices as large as epochs and cache are full, in large ones where somebody waits for it', async () => {
-  const events = Array.from({ length: 1000 }, (_, i) => ({ ...log.events[0], eventId: `event-${i}`, userId: `user-${i}` }))
+  const events = Array.from({ length: 4000 }, (_, i) => ({ ...log.events[0], eventId: `event-${i}`, userId: `user-${i}` }))
   const slices = async (options: OneTaskOptions) => {
     const process = await new TaskWorld().open()
     await process.produce(events)
@@ -52,8 +52,8 @@ test('a checkpoint is written in slices as large as epochs and cache are full, i
   const caughtUp = { epochBytes: 1 << 30 }
   const most = await slices(caughtUp)
   expect(most).toBeGreaterThan(4)
-  expect(await slices({ ...caughtUp, cacheBytes: 1_100_000 })).toBeLessThan(most)
-  const some = await slices({ epochBytes: 1 << 20 })
+  expect(await slices({ ...caughtUp, cacheBytes: 4_000_000 })).toBeLessThan(most)
+  const some = await slices({ epochBytes: 1 << 21 })
   expect(some).toBeGreaterThan(1)
   expect(some).toBeLessThan(most)
   expect(await slices({ ...caughtUp, checkpointDue: 'now' })).toBe(1)

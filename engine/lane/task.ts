@@ -43,7 +43,7 @@ const LONE_ENDS_MAX = 2
 /** A checkpoint's slice after an epoch that took all it may; after others in proportion, so that a checkpoint takes as much input, whatever the rate … */
 const SLICE_BYTES = 1 << 20
 /** … but so much at least. Commits wait for a slice, and for the disk or broker that takes it. */
-const SLICE_LEAST_BYTES = 1 << 16
+const SLICE_LEAST_BYTES = 1 << 18
 /** Users, of which clean ones leave before the cache is full: all at once they would take a tenth of a second. */
 const EVICT_LOOKS = 1 << 12
 /** Of the bounds at which a checkpoint begins, a little less for each partition: those of the same load do not begin theirs at once, which nobody else's commits would bear. */

@@ -22,7 +22,7 @@ const steps = fc.array(
 it('is, after any rollback to any savepoint, what it was then; copies made for a checkpoint stay as they were', () => {
   fc.assert(
     fc.property(steps, (list) => {
-      const arena = new Arena<string>(WORDS, 2)
+      const arena = new Arena<string>(WORDS, { capacity: 2, hasSide: true })
       let live: Model = new Map()
       let marks: { mark: Mark; live: Model }[] = []
       const copies: { index: number; words: number[]; side: string | undefined }[] = []
@@ -87,7 +87,7 @@ it('chains come back whole: no record is given twice, and none is lost', () => {
   })
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (list) => {
-      const arena = new Arena(WORDS, 2)
+      const arena = new Arena(WORDS, { capacity: 2 })
       let live: number[][] = []
       let settled: number[][] = []
       let held: number[][] = []

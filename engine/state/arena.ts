@@ -39,7 +39,9 @@ export class Arena<Side = undefined> {
   u32!: Uint32Array
   /** Words (4 bytes) of a record: even, so that every record is aligned for f64. */
   readonly words: number
+  /** As long as there is room for records, where it is used: a list written beyond its end by far is put into a table, all of it at once. */
   readonly side: (Side | undefined)[] = []
+  private readonly hasSide: boolean
   private stamps!: Uint32Array
   private memory = new GrowingMemory()
   private readonly stampMemory = new GrowingMemory()
@@ -62,7 +64,8 @@ export class Arena<Side = undefined> {
   private holding = false
   private stamp = 1
 
-  constructor(words: number, capacity = 1024) {
+  constructor(words: number, { capacity = 1024, hasSide = false } = {}) {
+    this.hasSide = hasSide
     this.words = words + (words & 1)
     this.grow(capacity)
   }
@@ -122,7 +125,7 @@ export class Arena<Side = undefined> {
     const spare = this.takeDirty()
     const { u32, words } = this
     u32.copyWithin(spare * words, index * words, (index + 1) * words)
-    this.side[spare] = this.side[index]
+    if (this.hasSide) this.side[spare] = this.side[index]
     return spare
   }
 
@@ -149,7 +152,7 @@ export class Arena<Side = undefined> {
     // A record is short: copied sooner than the built-in is called.
     for (let i = 0; i < words; i++) undo[undoEnd + i] = u32[at + i]
     this.undoEnd = undoEnd + words
-    this.undoSide.push(this.side[index])
+    if (this.hasSide) this.undoSide.push(this.side[index])
     this.touched.push(index)
   }
 
@@ -159,7 +162,7 @@ export class Arena<Side = undefined> {
       const index = this.touched.pop() as number
       this.undoEnd -= this.words
       this.u32.set(this.undo.subarray(this.undoEnd, this.undoEnd + this.words), index * this.words)
-      this.side[index] = this.undoSide.pop()
+      if (this.hasSide) this.side[index] = this.undoSide.pop()
     }
     this.dropped.length = mark.dropped
     this.droppedChains.length = mark.droppedChains
@@ -241,6 +244,7 @@ export class Arena<Side = undefined> {
   private grow(capacity: number): void {
     const buffer = this.memory.atLeast(capacity * this.words * 4)
     this.capacity = Math.floor(buffer.byteLength / (this.words * 4))
+    if (this.hasSide) this.side.length = this.capacity
     this.u32 = new Uint32Array(buffer)
     this.f64 = new Float64Array(buffer)
     this.stamps = new Uint32Array(this.stampMemory.atLeast(this.capacity * 4))

@@ -129,7 +129,7 @@ export class KeyedState {
       words += layout.words
       return { fold, layout, base }
     })
-    this.sessions = new Arena<SessionSide>(words)
+    this.sessions = new Arena<SessionSide>(words, { hasSide: true })
     this.arenas = [this.sessions as Arena<unknown>, this.kept.arena as Arena<unknown>, this.texts.arena as Arena<unknown>]
     this.folds = layouts.map((lifted) => ({ ...lifted, state: recordAccessor(lifted.layout, this.sessions, lifted.base) }))
   }

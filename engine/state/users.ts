@@ -1,6 +1,8 @@
 // The directory of users: one small record for every (actor, user) with kept state, resident or evicted.
 //
 // Users owns the key bytes and the table from key to record. Sessions hang off a record's HEAD; who changes HEAD or DUE touches first.
+import { Chains } from '../../model/chains.ts'
+import { GrowingMemory } from '../../model/growing-memory.ts'
 import { hash32 } from '../../model/hash.ts'
 import { sameBytes, viewOf } from '../../model/same-bytes.ts'
 import type { TimerHeap } from '../time/timer-heap.ts'
@@ -23,7 +25,9 @@ export const USER = {
   USED: 12,
   /** In which generation it changed last (KeyedState.generation); 0: not since it was loaded. */
   CHANGED: 13,
-  WORDS: 14,
+  /** The next one of its chain (Chains). */
+  NEXT: 14,
+  WORDS: 16,
 } as const
 export const USER_FLAG = {
   /** Written by the checkpoint of the generation in which it changed last. */
@@ -36,10 +40,10 @@ export const USER_FLAG = {
 
 export class Users {
   readonly arena = new Arena(USER.WORDS)
-  /** Hash and record (0: free) per slot. */
-  private table = new Uint32Array(2048)
+  private readonly table = new Chains(USER.WORDS, USER.HASH, USER.NEXT)
+  private keyMemory = new GrowingMemory()
   /** The key bytes of all users; replaced when they grow. */
-  keys = new Uint8Array(1 << 16)
+  keys = new Uint8Array(this.keyMemory.atLeast(1 << 16))
   private view = viewOf(this.keys)
   private keysEnd = 0
   private keysDead = 0
@@ -48,15 +52,11 @@ export class Users {
   /** The record of user bytes (with the `u:` or `a:` prefix given as one byte) of an actor; 0 where unknown. */
   find(actor: number, prefix: number, bytes: DataView, pos: number, length: number, hash: number): number {
     const mixed = mix(actor, prefix, hash)
-    const { table } = this
-    const mask = table.length - 1
     const { words, u32 } = this.arena
-    for (let slot = (mixed << 1) & mask; ; slot = (slot + 2) & mask) {
-      const user = table[slot + 1]
-      if (user === 0) return 0
-      if (table[slot] !== mixed) continue
+    for (let user = this.table.first(mixed); user !== 0; user = u32[user * words + USER.NEXT]) {
       const at = user * words
       if (
+        u32[at + USER.HASH] === mixed &&
         u32[at + USER.ACTOR] === actor &&
         u32[at + USER.KEY_LENGTH] === length + 2 &&
         this.keys[u32[at + USER.KEY_POS]] === prefix &&
@@ -64,11 +64,11 @@ export class Users {
       )
         return user
     }
+    return 0
   }
 
   /** Makes a record for a user that find did not know. No turn's undo takes it back. */
   add(actor: number, prefix: number, bytes: Uint8Array, pos: number, length: number, hash: number): number {
-    if ((this.count + 1) * 8 > this.table.length * 3) this.rehash()
     const user = this.arena.take()
     const need = length + 2
     if (this.keysEnd + need > this.keys.length) this.makeRoom(need)
@@ -84,7 +84,7 @@ export class Users {
     u32[at + USER.HASH] = mix(actor, prefix, hash)
     u32[at + USER.KEY_POS] = keyPos
     u32[at + USER.KEY_LENGTH] = need
-    this.place(user)
+    this.table.add(u32, user)
     this.count++
     return user
   }
@@ -102,18 +102,8 @@ export class Users {
   }
 
   remove(user: number): void {
-    const { table } = this
-    const mask = table.length - 1
-    let slot = (this.arena.u32[user * this.arena.words + USER.HASH] << 1) & mask
-    while (table[slot + 1] !== user) slot = (slot + 2) & mask
     this.keysDead += this.arena.u32[user * this.arena.words + USER.KEY_LENGTH]
-    table[slot + 1] = 0
-    // Linear probing: what follows in the cluster is put in again, so that no search stops short.
-    for (slot = (slot + 2) & mask; table[slot + 1] !== 0; slot = (slot + 2) & mask) {
-      const moved = table[slot + 1]
-      table[slot + 1] = 0
-      this.place(moved)
-    }
+    this.table.remove(this.arena.u32, user)
     // Whoever still knows its number (a stale timer) finds nothing there.
     this.arena.u32.fill(0, user * this.arena.words, (user + 1) * this.arena.words)
     const at = (user * this.arena.words) >> 1
@@ -141,33 +131,16 @@ export class Users {
     timers.push(f64[at + USER.DUE], user)
   }
 
-  private place(user: number): void {
-    const { table } = this
-    const mask = table.length - 1
-    const hash = this.arena.u32[user * this.arena.words + USER.HASH]
-    let slot = (hash << 1) & mask
-    while (table[slot + 1] !== 0) slot = (slot + 2) & mask
-    table[slot] = hash
-    table[slot + 1] = user
-  }
-
-  private rehash(): void {
-    const old = this.table
-    this.table = new Uint32Array(old.length * 2)
-    for (let slot = 1; slot < old.length; slot += 2) if (old[slot] !== 0) this.place(old[slot])
-  }
-
   private makeRoom(need: number): void {
-    const keys = new Uint8Array(Math.max(this.keys.length * 2, this.keysEnd + need))
-    keys.set(this.keys)
-    this.keys = keys
-    this.view = viewOf(keys)
+    this.keys = new Uint8Array(this.keyMemory.atLeast(Math.max(this.keys.length * 1.5, this.keysEnd + need)))
+    this.view = viewOf(this.keys)
   }
 
   /** Reclaims the key bytes of removed users. Between turns only: undo copies know where keys were. */
   compact(): void {
     if (this.keysDead * 2 < this.keysEnd || this.keysDead < 1 << 16) return
-    const keys = new Uint8Array(this.keys.length)
+    this.keyMemory = new GrowingMemory()
+    const keys = new Uint8Array(this.keyMemory.atLeast(Math.max(1 << 16, this.keysEnd - this.keysDead)))
     let end = 0
     for (const user of this) {
       const key = this.key(user)

@@ -117,14 +117,14 @@ class CheckpointStore implements StateStore {
 
   get(key: Uint8Array): Uint8Array | undefined {
     const entry = this.table.find(key)
-    return entry < 0 ? undefined : this.read(this.placeOf(entry), this.table.hash(entry))
+    return entry === 0 ? undefined : this.read(this.placeOf(entry), this.table.hash(entry))
   }
 
   *entries(): Iterable<[key: Uint8Array, index: Uint8Array]> {
     for (const { number, file, path } of [...this.finished.values()])
       for (const { key, index, position, length } of readEntries(file, path)) {
-        const entry = length < 0 ? -1 : this.table.find(key)
-        if (entry < 0) continue
+        const entry = length < 0 ? 0 : this.table.find(key)
+        if (entry === 0) continue
         const place = this.placeOf(entry)
         if (place.file === number && place.position === position) yield [key, index]
       }
@@ -215,8 +215,8 @@ class CheckpointStore implements StateStore {
         return
       }
       // A deletion has the position of what follows it.
-      const entry = found.length < 0 ? -1 : table.find(found.key)
-      if (entry < 0 || changes!.has(entry)) continue
+      const entry = found.length < 0 ? 0 : table.find(found.key)
+      if (entry === 0 || changes!.has(entry)) continue
       if (table.file(entry) !== oldest.file.number || table.position(entry) !== found.position) continue
       const value = this.read({ file: oldest.file.number, position: found.position, length: found.length }, table.hash(entry))
       left -= open!.add(found.key, value, found.index)
