@@ -57,7 +57,7 @@ test('a checkpoint is written in slices as large as epochs and cache are full, i
   expect(some).toBeGreaterThan(1)
   expect(some).toBeLessThan(most)
   expect(await slices({ ...caughtUp, checkpointDue: 'now' })).toBe(3)
-  expect(await slices({ epochBytes: 1 << 16 })).toBe(1)
+  expect(await slices({ epochBytes: 1 << 16 })).toBe(3)
 })
 
 describe('A task that is killed', () => {
