@@ -100,7 +100,8 @@ export function gather(state: KeyedState, orphan: (turn: Turn, user: number, ses
     shorten(turn.sessions, 0)
     const { words } = state.sessions
     const own: number[] = []
-    for (const user of state.touched) {
+    for (let i = 0; i < state.touched.length; i++) {
+      const user = state.touched.words[i]
       for (const session of state.listSessions(user, own)) {
         const at = session * words
         const { u32, f64 } = state.sessions

@@ -140,7 +140,8 @@ export class TurnRunner {
       if (own === undefined) orphans.set(gone.user, new Map([[gone.id, gone]]))
       else if ((own.get(gone.id)?.version ?? 0) < gone.version) own.set(gone.id, gone)
     }
-    for (const user of state.touched) {
+    for (let i = 0; i < state.touched.length; i++) {
+      const user = state.touched.words[i]
       const own = orphans.get(user) ?? NO_ORPHANS
       if (inputs.forget?.has(keyText(state, user))) fire.forgetUser(turn, user, own.values())
       else if (guarded === undefined) fire.user(turn, user, inputs.snapshots, drafts, own)

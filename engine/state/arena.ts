@@ -11,6 +11,7 @@
 //    cache by then, and whoever takes a record of it writes there anyway.
 
 import { GrowingMemory } from '../../model/growing-memory.ts'
+import { Stack } from '../../model/stack.ts'
 
 /** Records by which an arena may always grow. */
 const SPARE = 1024
@@ -34,6 +35,11 @@ export function grown(words: Uint32Array): Uint32Array<ArrayBuffer> {
   return bigger
 }
 
+function pushChain(chains: Stack, first: number, count: number): void {
+  chains.push(first)
+  chains.push(count)
+}
+
 export class Arena<Side = undefined> {
   f64!: Float64Array
   u32!: Uint32Array
@@ -47,19 +53,19 @@ export class Arena<Side = undefined> {
   private readonly stampMemory = new GrowingMemory()
   private capacity = 0
   private top = 1
-  private readonly free: number[] = []
-  private readonly touched: number[] = []
+  private readonly free = new Stack()
+  private readonly touched = new Stack()
   /** Copies of the touched records, one after the other, and their side values. */
   private undo = new Uint32Array(1024)
   private undoEnd = 0
   private readonly undoSide: (Side | undefined)[] = []
-  private readonly allocated: number[] = []
-  private readonly dropped: number[] = []
-  private readonly held: number[] = []
+  private readonly allocated = new Stack()
+  private readonly dropped = new Stack()
+  private readonly held = new Stack()
   /** Chains, each as its first record and its count: what is left of the free ones, and those dropped or held like records. */
-  private readonly freeChains: number[] = []
-  private readonly droppedChains: number[] = []
-  private readonly heldChains: number[] = []
+  private readonly freeChains = new Stack()
+  private readonly droppedChains = new Stack()
+  private readonly heldChains = new Stack()
   private inFreeChains = 0
   private holding = false
   private stamp = 1
@@ -110,13 +116,13 @@ export class Arena<Side = undefined> {
 
   /** Gives a chain of `count` records back when the turn settles. */
   dropChain(first: number, count: number): void {
-    if (count > 0) this.droppedChains.push(first, count)
+    if (count > 0) pushChain(this.droppedChains, first, count)
   }
 
   /** Gives it back at once. */
   releaseChain(first: number, count: number): void {
     if (count === 0) return
-    this.freeChains.push(first, count)
+    pushChain(this.freeChains, first, count)
     this.inFreeChains += count
   }
 
@@ -159,34 +165,29 @@ export class Arena<Side = undefined> {
   /** Everything as it was at the mark. */
   rollback(mark: Mark): void {
     while (this.touched.length > mark.touched) {
-      const index = this.touched.pop() as number
+      const index = this.touched.pop()
       this.undoEnd -= this.words
       this.u32.set(this.undo.subarray(this.undoEnd, this.undoEnd + this.words), index * this.words)
       if (this.hasSide) this.side[index] = this.undoSide.pop()
     }
     this.dropped.length = mark.dropped
     this.droppedChains.length = mark.droppedChains
-    while (this.allocated.length > mark.allocated) this.release(this.allocated.pop() as number)
+    while (this.allocated.length > mark.allocated) this.release(this.allocated.pop())
     this.stamp++
   }
 
   /** Ends the turn: it cannot be undone any more. */
   settle(): void {
-    this.undoEnd = 0
-    shorten(this.touched, 0)
+    const { dropped, droppedChains } = this
+    this.undoEnd = this.touched.length = this.allocated.length = 0
     shorten(this.undoSide, 0)
-    shorten(this.allocated, 0)
-    if (this.dropped.length > 0) {
-      for (const index of this.dropped)
-        if (this.holding) this.held.push(index)
-        else this.release(index)
-      this.dropped.length = 0
-    }
-    const { droppedChains } = this
+    for (let i = 0; i < dropped.length; i++)
+      if (this.holding) this.held.push(dropped.words[i])
+      else this.release(dropped.words[i])
     for (let i = 0; i < droppedChains.length; i += 2)
-      if (this.holding) this.heldChains.push(droppedChains[i], droppedChains[i + 1])
-      else this.releaseChain(droppedChains[i], droppedChains[i + 1])
-    shorten(droppedChains, 0)
+      if (this.holding) pushChain(this.heldChains, droppedChains.words[i], droppedChains.words[i + 1])
+      else this.releaseChain(droppedChains.words[i], droppedChains.words[i + 1])
+    dropped.length = droppedChains.length = 0
     this.stamp++
   }
 
@@ -197,11 +198,11 @@ export class Arena<Side = undefined> {
 
   /** The checkpoint no longer refers to anything. */
   unhold(): void {
+    const { held, heldChains } = this
     this.holding = false
-    for (const index of this.held) this.release(index)
-    this.held.length = 0
-    for (let i = 0; i < this.heldChains.length; i += 2) this.releaseChain(this.heldChains[i], this.heldChains[i + 1])
-    this.heldChains.length = 0
+    for (let i = 0; i < held.length; i++) this.release(held.words[i])
+    for (let i = 0; i < heldChains.length; i += 2) this.releaseChain(heldChains.words[i], heldChains.words[i + 1])
+    held.length = heldChains.length = 0
   }
 
   /** Begins anew without a record, in other memory. Between turns, while no checkpoint is open. */
@@ -222,8 +223,7 @@ export class Arena<Side = undefined> {
 
   /** The same, of whatever bytes. */
   takeDirty(): number {
-    const index = this.free.pop()
-    if (index !== undefined) return index
+    if (this.free.length > 0) return this.free.pop()
     if (this.inFreeChains > 0) return this.takeOfChain()
     if (this.top === this.capacity) this.grow(Math.ceil(this.capacity * 1.6))
     return this.top++
@@ -232,12 +232,13 @@ export class Arena<Side = undefined> {
   private takeOfChain(): number {
     const { freeChains } = this
     const last = freeChains.length - 2
-    const index = freeChains[last]
+    const { words } = freeChains
+    const index = words[last]
     this.inFreeChains--
-    if (freeChains[last + 1] > 1) {
-      freeChains[last] = this.u32[index * this.words]
-      freeChains[last + 1]--
-    } else shorten(freeChains, last)
+    if (words[last + 1] > 1) {
+      words[last] = this.u32[index * this.words]
+      words[last + 1]--
+    } else freeChains.length = last
     return index
   }
 

@@ -5,6 +5,7 @@
 // 1. A user is touched before any of its records changes: it is loaded if evicted, its old state is left to an open checkpoint,
 //    it is marked dirty, and a copy goes to the undo (protocol 10, 13, 14).
 // 2. A session is touched before its record changes.
+import { Stack } from '../../model/stack.ts'
 import type { Fold, ReadableField, SessionFold, StateFields } from '../../operators/contract.ts'
 import { Arena, type Mark, shorten } from './arena.ts'
 import { chunksOf, EventCursor, Kept } from './kept.ts'
@@ -98,7 +99,7 @@ export class KeyedState {
   readonly folds: LiftedFold[]
   readonly cursor: EventCursor
   /** Users touched in this turn. */
-  readonly touched: number[] = []
+  readonly touched = new Stack()
   /** Users changed since the last checkpoint began. */
   dirty: number[] = []
   /** Of sessions with more than 64 events, by session: a filter of their ids, before the exact comparison. */
@@ -273,8 +274,8 @@ export class KeyedState {
   /** Ends the turn. */
   settle(): void {
     const { u32, words } = this.users.arena
-    for (const user of this.touched) u32[user * words + USER.FLAGS] &= ~USER_FLAG.TOUCHED
-    shorten(this.touched, 0)
+    for (let i = 0; i < this.touched.length; i++) u32[this.touched.words[i] * words + USER.FLAGS] &= ~USER_FLAG.TOUCHED
+    this.touched.length = 0
     this.users.arena.settle()
     for (const arena of this.arenas) arena.settle()
   }

@@ -2,7 +2,6 @@
 //
 // Symbols owns the bytes. A symbol lives as long as some record of the actor may refer to it: the owner marks what is in use
 // and calls sweep when the table has grown past its bound. Symbols never leave the actor: outputs and stored state carry the strings.
-import { hash32 } from '../../model/hash.ts'
 import { sameBytes, viewOf } from '../../model/same-bytes.ts'
 import { grown } from './arena.ts'
 
@@ -42,10 +41,6 @@ export class Symbols {
       at = (at + SLOT_WORDS) & mask
     }
     return this.add(new Uint8Array(bytes.buffer, bytes.byteOffset + pos, length), hash)
-  }
-
-  internBytes(bytes: Uint8Array): number {
-    return this.intern(viewOf(bytes), 0, bytes.length, hash32(bytes, 0, bytes.length))
   }
 
   bytesOf(symbol: number): Uint8Array {

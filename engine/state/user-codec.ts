@@ -4,6 +4,9 @@
 // means nothing outside its actor's table in memory. Words are little-endian (every machine this runs on).
 //   [format, sessions, symbols] · per session: record, content, each event · per symbol: symbol, length, bytes · side values
 // A side value is 0 for none; or 1, numbers of incidents and of retracted ids, and these: version, texts.
+import { hash32 } from '../../model/hash.ts'
+import { Stack } from '../../model/stack.ts'
+import { type WordView, WordViews } from '../../model/word-views.ts'
 import { EngineError } from '../errors.ts'
 import { grown, shorten } from './arena.ts'
 import { CHUNK_EVENTS } from './kept.ts'
@@ -27,6 +30,8 @@ export class UserCodec {
   private readonly inOrder: number[] = []
   private readonly symbolWords: number[]
   private readonly dataWords: number
+  private readonly views = new WordViews()
+  private readonly decoded = new Stack()
 
   constructor(state: KeyedState) {
     this.state = state
@@ -82,33 +87,29 @@ export class UserCodec {
 
   /** Brings the sessions of `user` back from bytes, outside of any turn's undo. */
   decode(user: number, bytes: Uint8Array, symbols: Symbols): void {
-    const { state } = this
+    const { state, decoded } = this
     const { kept } = state
-    const aligned = bytes.byteOffset % 4 === 0 ? bytes : new Uint8Array(bytes)
-    const words = new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.length >> 2)
-    const view = new DataView(aligned.buffer, aligned.byteOffset, aligned.length)
-    if (words[0] !== STATE_FORMAT)
+    const own = state.sessions
+    const source = this.views.of(bytes)
+    const { words, view, first, end } = source
+    if (words[first] !== STATE_FORMAT)
       throw new EngineError(
         'STATE_CORRUPT',
-        `stored state has format ${words[0]}, this version reads ${STATE_FORMAT}`,
+        `stored state has format ${words[first]}, this version reads ${STATE_FORMAT}`,
         'Start with the version that wrote it, or import again into a new folder (--data).',
       )
-    const sessions: number[] = []
-    let at = HEAD_WORDS
+    decoded.length = 0
+    let at = first + HEAD_WORDS
     let older = 0
-    const mustHave = (more: number) => {
-      if (!(at + more <= words.length)) throw cutShort()
-    }
-    for (let n = 0; n < words[1]; n++) {
-      mustHave(state.sessions.words)
-      const session = state.sessions.take()
-      const own = state.sessions
+    for (let n = words[first + 1]; n > 0; n--) {
+      if (!(at + own.words <= end)) throw cutShort()
+      const session = own.take()
+      decoded.push(session)
       const base = session * own.words
-      own.u32.set(words.subarray(at, at + own.words), base)
-      at += own.words
+      for (let i = 0; i < own.words; i++) own.u32[base + i] = words[at++]
       const contentLength = own.u32[base + S.CONTENT_LENGTH]
       const count = own.u32[base + S.COUNT]
-      mustHave(Math.ceil(contentLength / 4) + count * this.dataWords)
+      if (!(at + Math.ceil(contentLength / 4) + count * this.dataWords <= end)) throw cutShort()
       own.u32[base + S.CONTENT] = state.texts.put(view, at * 4, contentLength, false)
       at += (contentLength + 3) >> 2
       const folded = own.u32[base + S.FOLDED]
@@ -120,28 +121,32 @@ export class UserCodec {
         if (tail === 0) own.u32[base + S.HEAD] = own.u32[base + S.FOLD_CHUNK] = chunk
         else kept.link(tail, chunk)
         tail = chunk
-        const first = kept.at(chunk, 0)
+        const { u32 } = kept.arena
+        const from = kept.at(chunk, 0)
         const events = Math.min(CHUNK_EVENTS, count - i)
-        for (let event = first, last = first + events * kept.eventWords; event < last; event += kept.eventWords)
-          for (let i = event + 1, to = event + this.dataWords; i <= to; i++) kept.arena.u32[i] = words[at++]
+        for (let event = from, last = from + events * kept.eventWords; event < last; event += kept.eventWords)
+          for (let i = event + 1, to = event + this.dataWords; i <= to; i++) u32[i] = words[at++]
         if (folded >= i) own.u32[base + S.FOLD_CHUNK] = chunk
       }
       own.u32[base + S.TAIL] = tail
-      sessions.push(session)
       older = session
     }
-    const moved = new Map<number, number>()
-    for (let n = 0; n < words[2]; n++) {
+    let moved: Map<number, number> | undefined
+    for (let n = words[first + 2]; n > 0; n--) {
       const length = words[at + 1]
-      mustHave(2 + Math.ceil(length / 4))
-      const symbol = symbols.internBytes(aligned.subarray((at + 2) * 4, (at + 2) * 4 + length))
-      if (symbol !== words[at]) moved.set(words[at], symbol)
+      const pos = (at + 2) * 4
+      if (!(at + 2 + Math.ceil(length / 4) <= end)) throw cutShort()
+      const symbol = symbols.intern(view, pos, length, hash32(source.bytes, pos, length))
+      if (symbol !== words[at]) moved = (moved ?? new Map()).set(words[at], symbol)
       at += 2 + ((length + 3) >> 2)
     }
-    if (moved.size > 0) for (const session of sessions) this.rename(session, moved)
-    const sides = new SideReader(words, at)
-    for (const session of sessions) state.sessions.side[session] = sides.side()
-    if (sides.at !== words.length) throw cutShort()
+    if (moved) for (let i = 0; i < decoded.length; i++) this.rename(decoded.words[i], moved)
+    const sides = new SideReader(source, at)
+    for (let i = 0; i < decoded.length; i++) {
+      const side = sides.side()
+      if (side) own.side[decoded.words[i]] = side
+    }
+    if (sides.at !== end) throw cutShort()
     state.users.arena.u32[user * state.users.arena.words + USER.HEAD] = older
   }
 
@@ -224,12 +229,12 @@ const cutShort = () => stateCorrupt('the state of a user is not as long as it sa
 /** Reads what writeSide wrote, from word `at` on. */
 class SideReader {
   private readonly words: Uint32Array
-  private readonly bytes: Buffer
+  private readonly source: WordView
   at: number
 
-  constructor(words: Uint32Array, at: number) {
-    this.words = words
-    this.bytes = Buffer.from(words.buffer, words.byteOffset, words.byteLength)
+  constructor(source: WordView, at: number) {
+    this.words = source.words
+    this.source = source
     this.at = at
   }
 
@@ -251,7 +256,7 @@ class SideReader {
     const length = this.words[this.at++]
     const pos = this.at * 4
     this.at += Math.ceil(length / 4)
-    if (!(this.at <= this.words.length)) throw cutShort()
-    return this.bytes.toString('latin1', pos, pos + length)
+    if (!(this.at <= this.source.end)) throw cutShort()
+    return this.source.bytes.toString('latin1', pos, pos + length)
   }
 }
