@@ -4,15 +4,20 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 
-/** Young generation of a lane's thread (services/process/lane-client.ts), for every program alike; it consists of three semi-spaces. */
-export const YOUNG_MB = 64
-const SEMI_SPACE_MB = Math.floor(YOUNG_MB / 3)
+/** The heap of a lane's thread (services/process/lane-thread.ts), for every program alike. */
+export const LANE_LIMITS = { maxYoungGenerationSizeMb: 64, maxOldGenerationSizeMb: 2000 }
+/** The young generation consists of three semi-spaces. */
+const FLAGS = [
+  `--max-semi-space-size=${Math.floor(LANE_LIMITS.maxYoungGenerationSizeMb / 3)}`,
+  `--max-old-space-size=${LANE_LIMITS.maxOldGenerationSizeMb}`,
+  '--expose-gc',
+]
 
 /** Errors: what the program wrote to stderr, where it did not end with 0. */
 export function inChild<Order, Answer>(program: string, order: Order): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const file = join(import.meta.dirname, `${program}.ts`)
-    const child = spawn(process.execPath, [`--max-semi-space-size=${SEMI_SPACE_MB}`, '--expose-gc', file, JSON.stringify(order)], {
+    const child = spawn(process.execPath, [...FLAGS, file, JSON.stringify(order)], {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     let out = ''

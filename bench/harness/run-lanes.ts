@@ -1,6 +1,6 @@
 // Threads that share the input's partitions, in a process of their own: seconds from when all are ready to when the last is done.
 import { Worker } from 'node:worker_threads'
-import { answer, YOUNG_MB } from './in-child.ts'
+import { answer, LANE_LIMITS } from './in-child.ts'
 import type { ThreadOrder, ThreadSays } from './lanes-thread.ts'
 import { shareLog } from './workload.ts'
 
@@ -30,7 +30,7 @@ await answer(async ({ does, folder, warmUps, shares, checkpointBytes, runIn, set
   const workers = shares.map((partitions, thread) => {
     const member = { shared, writer: writers[thread] }
     const workerData: ThreadOrder = { does, folder, warmUp: warmUps[thread], member, partitions, checkpointBytes, runIn, settle }
-    return new Worker(new URL('./lanes-thread.ts', import.meta.url), { workerData, resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB } })
+    return new Worker(new URL('./lanes-thread.ts', import.meta.url), { workerData, resourceLimits: LANE_LIMITS })
   })
   // Listened to from the beginning: one may say its last word while another is still waited for.
   const said = workers.map((worker) => {

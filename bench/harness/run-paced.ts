@@ -2,7 +2,7 @@
 // Here: the feeder, as a door it appends and flushes what is due every few milliseconds. The lane is a thread of its own (paced-lane.ts).
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import { answer, measuring, YOUNG_MB } from './in-child.ts'
+import { answer, LANE_LIMITS, measuring } from './in-child.ts'
 import type { PacedLaneOrder, PacedLaneSays } from './paced-lane.ts'
 import { allPartitions, openLog, recordsOf, shareLog, TOPIC } from './workload.ts'
 
@@ -36,7 +36,7 @@ await answer(async ({ source, folder, warmUp, epochMs, eventsPerSecond, seconds 
   const workerData: PacedLaneOrder = { folder, warmUp, member: { shared, writer: 'lane-0' }, epochMs }
   const worker = new Worker(new URL('./paced-lane.ts', import.meta.url), {
     workerData,
-    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+    resourceLimits: LANE_LIMITS,
   })
   const next = async () => (await once(worker, 'message'))[0] as PacedLaneSays
   await next()

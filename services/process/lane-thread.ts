@@ -8,6 +8,8 @@ import type { FromLane, ThreadSetup, ToLane } from './lane-protocol.ts'
 
 /** MB of young generation: garbage per epoch dies there, and a larger one is collected less often. */
 const YOUNG_MB = 64
+/** MB of old generation. Where it may have 2 GB or more, V8 lets what lies there grow to four times what lives before it collects; below, to twice. State is not in it. */
+const OLD_MB = 2000
 
 /** `died`: it could not say why. */
 export interface LaneEnd {
@@ -22,14 +24,14 @@ export class LaneThread {
   private readonly pool: Piscina
   private isKilled = false
 
-  /** `heapMb`: the bound of its JavaScript heap, where that is not Node's own. */
-  constructor(setup: ThreadSetup, onMessage: (message: FromLane) => void, heapMb?: number) {
+  /** `heapMb`: the bound of its JavaScript heap. */
+  constructor(setup: ThreadSetup, onMessage: (message: FromLane) => void, heapMb = OLD_MB) {
     this.pool = new Piscina({
       filename: siblingModule(import.meta.url, './lane-worker').href,
       minThreads: 1,
       maxThreads: 1,
       idleTimeout: Number.POSITIVE_INFINITY,
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB, ...(heapMb && { maxOldGenerationSizeMb: heapMb }) },
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB, maxOldGenerationSizeMb: heapMb },
     })
     // Told again by the task.
     this.pool.on('error', () => undefined)
