@@ -3,10 +3,9 @@
 // A program is a module of bench/harness that calls `answer`; it is given its order as JSON and gives back JSON.
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
+import { LANE_LIMITS } from '../../services/process/lane-limits.ts'
 
-/** The heap of a lane's thread (services/process/lane-thread.ts), for every program alike. */
-export const LANE_LIMITS = { maxYoungGenerationSizeMb: 64, maxOldGenerationSizeMb: 2000 }
-/** The young generation consists of three semi-spaces. */
+/** The heap of a lane's thread, for every program alike. The young generation consists of three semi-spaces. */
 const FLAGS = [
   `--max-semi-space-size=${Math.floor(LANE_LIMITS.maxYoungGenerationSizeMb / 3)}`,
   `--max-old-space-size=${LANE_LIMITS.maxOldGenerationSizeMb}`,

@@ -1,6 +1,7 @@
 // Threads that share the input's partitions, in a process of their own: seconds from when all are ready to when the last is done.
 import { Worker } from 'node:worker_threads'
-import { answer, LANE_LIMITS } from './in-child.ts'
+import { LANE_LIMITS } from '../../services/process/lane-limits.ts'
+import { answer } from './in-child.ts'
 import type { ThreadOrder, ThreadSays } from './lanes-thread.ts'
 import { shareLog } from './workload.ts'
 

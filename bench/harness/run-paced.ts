@@ -2,7 +2,8 @@
 // Here: the feeder, as a door it appends and flushes what is due every few milliseconds. The lane is a thread of its own (paced-lane.ts).
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import { answer, LANE_LIMITS, measuring } from './in-child.ts'
+import { LANE_LIMITS } from '../../services/process/lane-limits.ts'
+import { answer, measuring } from './in-child.ts'
 import type { PacedLaneOrder, PacedLaneSays } from './paced-lane.ts'
 import { allPartitions, openLog, recordsOf, shareLog, TOPIC } from './workload.ts'
 

@@ -54,12 +54,13 @@ await answer(async ({ folder, seconds, commits, load, checkpointBytes }: RawGaps
   let unsynced = 0
   let synced: Promise<void> | undefined
   const writeSlice = async () => {
-    if (left <= 0) return
-    left -= slice.length
-    unsynced += slice.length
-    await checkpoint.writev([slice])
+    if (left > 0) {
+      left -= slice.length
+      unsynced += slice.length
+      await checkpoint.writev([slice])
+    }
     // No commit waits for it.
-    if (synced !== undefined || (unsynced < SYNC_BYTES && left > 0)) return
+    if (synced !== undefined || unsynced < (left > 0 ? SYNC_BYTES : 1)) return
     unsynced = 0
     synced = checkpoint.datasync().then(() => {
       synced = undefined

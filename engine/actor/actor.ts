@@ -4,6 +4,7 @@
 import { type EventBatch, FIELD, FIELD_COUNT } from '../../model/batch.ts'
 import { type Piece, piece } from '../../model/json-writer.ts'
 import { sameBytes, viewOf } from '../../model/same-bytes.ts'
+import { WordList } from '../../model/word-list.ts'
 import { Symbols } from '../state/symbols.ts'
 import { TimerHeap } from '../time/timer-heap.ts'
 
@@ -42,8 +43,7 @@ export class Actor {
   /** Changed since the last checkpoint began. */
   dirty = false
   /** The mailbox: rows of the open epoch's batch that wait for its turn. */
-  rows = new Uint32Array(64)
-  rowCount = 0
+  readonly mailbox = new WordList()
 
   constructor(index: number, org: string, product: string) {
     this.index = index
@@ -65,15 +65,6 @@ export class Actor {
       sameBytes(prefixView, 0, bytes, orgPos, orgLength) &&
       sameBytes(prefixView, orgLength + 1, bytes, productPos, productLength)
     )
-  }
-
-  enqueue(row: number): void {
-    if (this.rowCount === this.rows.length) {
-      const bigger = new Uint32Array(this.rows.length * 2)
-      bigger.set(this.rows)
-      this.rows = bigger
-    }
-    this.rows[this.rowCount++] = row
   }
 
   /** A row moved event time: the watermark follows, and never goes back. */

@@ -68,9 +68,9 @@ export class TurnRunner {
       actor,
       batch,
       routed,
-      rows: actor.rows,
+      rows: actor.mailbox.words,
       from: 0,
-      to: actor.rowCount,
+      to: actor.mailbox.length,
       skip: inputs.skip,
       sessions: [],
       drafts: [],
@@ -78,7 +78,7 @@ export class TurnRunner {
       orphans: [],
       tiles: [],
     }
-    if (actor.rowCount === 0) turn.rows = NO_ROWS
+    if (actor.mailbox.length === 0) turn.rows = NO_ROWS
     const undo = this.savepoint(turn)
     let failures = NO_FAILURES
     const popped: [number, number][] = []
@@ -97,7 +97,7 @@ export class TurnRunner {
     this.tiles.write(turn)
     this.state.settle()
     actor.dirty = true
-    actor.rowCount = 0
+    actor.mailbox.length = 0
     return failures
   }
 

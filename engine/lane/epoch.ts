@@ -103,11 +103,11 @@ export class EpochComputer {
         continue
       }
       const actor = this.actors.list[routed.actors[row]]
-      if (actor.rowCount === 0) {
+      if (actor.mailbox.length === 0) {
         ready.add(actor)
         if (inputs.now !== undefined) actor.lastRowMs = inputs.now
       }
-      actor.enqueue(row)
+      actor.mailbox.push(row)
     }
     const skip = replay && replay.dead.size > 0 ? rowsAt(batch, replay.dead) : undefined
     const forgotten: Receipt['forgotten'] = []

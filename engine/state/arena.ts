@@ -11,7 +11,7 @@
 //    cache by then, and whoever takes a record of it writes there anyway.
 
 import { GrowingMemory } from '../../model/growing-memory.ts'
-import { Stack } from '../../model/stack.ts'
+import { grown, WordList } from '../../model/word-list.ts'
 
 /** Records by which an arena may always grow. */
 const SPARE = 1024
@@ -28,14 +28,7 @@ export function shorten(list: unknown[], length: number): void {
   while (list.length > length) list.pop()
 }
 
-/** The words with room for as many more. */
-export function grown(words: Uint32Array): Uint32Array<ArrayBuffer> {
-  const bigger = new Uint32Array(words.length * 2)
-  bigger.set(words)
-  return bigger
-}
-
-function pushChain(chains: Stack, first: number, count: number): void {
+function pushChain(chains: WordList, first: number, count: number): void {
   chains.push(first)
   chains.push(count)
 }
@@ -53,19 +46,19 @@ export class Arena<Side = undefined> {
   private readonly stampMemory = new GrowingMemory()
   private capacity = 0
   private top = 1
-  private readonly free = new Stack()
-  private readonly touched = new Stack()
+  private readonly free = new WordList()
+  private readonly touched = new WordList()
   /** Copies of the touched records, one after the other, and their side values. */
   private undo = new Uint32Array(1024)
   private undoEnd = 0
   private readonly undoSide: (Side | undefined)[] = []
-  private readonly allocated = new Stack()
-  private readonly dropped = new Stack()
-  private readonly held = new Stack()
+  private readonly allocated = new WordList()
+  private readonly dropped = new WordList()
+  private readonly held = new WordList()
   /** Chains, each as its first record and its count: what is left of the free ones, and those dropped or held like records. */
-  private readonly freeChains = new Stack()
-  private readonly droppedChains = new Stack()
-  private readonly heldChains = new Stack()
+  private readonly freeChains = new WordList()
+  private readonly droppedChains = new WordList()
+  private readonly heldChains = new WordList()
   private inFreeChains = 0
   private holding = false
   private stamp = 1

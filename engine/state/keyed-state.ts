@@ -5,7 +5,7 @@
 // 1. A user is touched before any of its records changes: it is loaded if evicted, its old state is left to an open checkpoint,
 //    it is marked dirty, and a copy goes to the undo (protocol 10, 13, 14).
 // 2. A session is touched before its record changes.
-import { Stack } from '../../model/stack.ts'
+import { WordList } from '../../model/word-list.ts'
 import type { Fold, ReadableField, SessionFold, StateFields } from '../../operators/contract.ts'
 import { Arena, type Mark, shorten } from './arena.ts'
 import { chunksOf, EventCursor, Kept } from './kept.ts'
@@ -99,7 +99,7 @@ export class KeyedState {
   readonly folds: LiftedFold[]
   readonly cursor: EventCursor
   /** Users touched in this turn. */
-  readonly touched = new Stack()
+  readonly touched = new WordList()
   /** Users changed since the last checkpoint began. */
   dirty: number[] = []
   /** Of sessions with more than 64 events, by session: a filter of their ids, before the exact comparison. */

@@ -3,7 +3,7 @@
 // Symbols owns the bytes. A symbol lives as long as some record of the actor may refer to it: the owner marks what is in use
 // and calls sweep when the table has grown past its bound. Symbols never leave the actor: outputs and stored state carry the strings.
 import { sameBytes, viewOf } from '../../model/same-bytes.ts'
-import { grown } from './arena.ts'
+import { grown } from '../../model/word-list.ts'
 
 const decoder = new TextDecoder()
 /** A power of two: searches shift by it. */

@@ -5,10 +5,10 @@
 //   [format, sessions, symbols] · per session: record, content, each event · per symbol: symbol, length, bytes · side values
 // A side value is 0 for none; or 1, numbers of incidents and of retracted ids, and these: version, texts.
 import { hash32 } from '../../model/hash.ts'
-import { Stack } from '../../model/stack.ts'
+import { grown, WordList } from '../../model/word-list.ts'
 import { type WordView, WordViews } from '../../model/word-views.ts'
 import { EngineError } from '../errors.ts'
-import { grown, shorten } from './arena.ts'
+import { shorten } from './arena.ts'
 import { CHUNK_EVENTS } from './kept.ts'
 import { type KeyedState, type Published, S, type SessionSide } from './keyed-state.ts'
 import type { Symbols } from './symbols.ts'
@@ -31,7 +31,7 @@ export class UserCodec {
   private readonly symbolWords: number[]
   private readonly dataWords: number
   private readonly views = new WordViews()
-  private readonly decoded = new Stack()
+  private readonly decoded = new WordList()
 
   constructor(state: KeyedState) {
     this.state = state

@@ -1,5 +1,7 @@
 // Next timers of one actor's users: a binary heap of (time, user). Entries are never changed or removed: one whose time is no longer
 // the user's is stale, and whoever pops it sees that.
+import { grown } from '../../model/word-list.ts'
+
 export class TimerHeap {
   size = 0
   private times = new Float64Array(16)
@@ -47,10 +49,9 @@ export class TimerHeap {
   }
 
   private grow(): void {
-    const { times, users } = this
+    const { times } = this
     this.times = new Float64Array(times.length * 2)
     this.times.set(times)
-    this.users = new Uint32Array(users.length * 2)
-    this.users.set(users)
+    this.users = grown(this.users)
   }
 }

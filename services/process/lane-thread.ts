@@ -4,12 +4,8 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import { fromData } from '../../engine/errors.ts'
 import { siblingModule } from '../../model/module-url.ts'
+import { LANE_LIMITS } from './lane-limits.ts'
 import type { FromLane, ThreadSetup, ToLane } from './lane-protocol.ts'
-
-/** MB of young generation: garbage per epoch dies there, and a larger one is collected less often. */
-const YOUNG_MB = 64
-/** MB of old generation. Where it may have 2 GB or more, V8 lets what lies there grow to four times what lives before it collects; below, to twice. State is not in it. */
-const OLD_MB = 2000
 
 /** `died`: it could not say why. */
 export interface LaneEnd {
@@ -24,14 +20,14 @@ export class LaneThread {
   private readonly pool: Piscina
   private isKilled = false
 
-  /** `heapMb`: the bound of its JavaScript heap. */
-  constructor(setup: ThreadSetup, onMessage: (message: FromLane) => void, heapMb = OLD_MB) {
+  /** `heapMb`: another bound of its JavaScript heap. */
+  constructor(setup: ThreadSetup, onMessage: (message: FromLane) => void, heapMb = LANE_LIMITS.maxOldGenerationSizeMb) {
     this.pool = new Piscina({
       filename: siblingModule(import.meta.url, './lane-worker').href,
       minThreads: 1,
       maxThreads: 1,
       idleTimeout: Number.POSITIVE_INFINITY,
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB, maxOldGenerationSizeMb: heapMb },
+      resourceLimits: { ...LANE_LIMITS, maxOldGenerationSizeMb: heapMb },
     })
     // Told again by the task.
     this.pool.on('error', () => undefined)

@@ -4,6 +4,7 @@
 import { Chains } from '../../model/chains.ts'
 import { GrowingMemory } from '../../model/growing-memory.ts'
 import { h128, hash128 } from '../../model/hash.ts'
+import { WordList } from '../../model/word-list.ts'
 
 /** Words of an entry: its hash, number of the file (or what its owner says instead), length of the value, its position (low, high), the next of its chain. */
 const FILE = 4
@@ -20,7 +21,7 @@ export class PlaceTable {
   private u32 = new Uint32Array(this.memory.atLeast(1 << 16))
   private readonly chains = new Chains(WORDS, 0, NEXT)
   private top = 1
-  private readonly free: number[] = []
+  private readonly free = new WordList()
 
   /** The entry of a key, 0 where it has none. */
   find(key: Uint8Array): number {
@@ -33,7 +34,7 @@ export class PlaceTable {
     hash128(key, 0, key.length)
     const known = this.found()
     if (known !== 0) return known
-    const entry = this.free.pop() ?? this.top++
+    const entry = this.free.length > 0 ? this.free.pop() : this.top++
     if ((entry + 1) * WORDS > this.u32.length) this.u32 = new Uint32Array(this.memory.atLeast(this.u32.byteLength * 1.5))
     const at = entry * WORDS
     for (let i = 0; i < 4; i++) this.u32[at + i] = h128[i]
