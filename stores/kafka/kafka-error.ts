@@ -98,11 +98,24 @@ export function isConnectionError(thrown: unknown): boolean {
   return false
 }
 
+/** What a broker that closes every connection may be about. One that goes down closes them, too. */
+const CLOSED: readonly [RegExp, string][] = [
+  [/before secure TLS connection/, ' If they do: this port may speak no TLS (kafka.tls.enabled).'],
+  [/Closed connection/, ' If they do: this port may want TLS (kafka.tls.enabled) or a password (kafka.sasl.mechanism).'],
+]
+
 /** What it means. `doing`: what was tried, as in 'commit of task.main'. KafkaErrors and StorageErrors pass unchanged. */
 export function kafkaError(thrown: unknown, doing: string): Error {
   if (thrown instanceof KafkaError || thrown instanceof StorageError) return thrown
   const { name, type, message } = innermost(thrown)
   const text = `Kafka: ${doing}: ${message}`
+  if (type === 'ILLEGAL_SASL_STATE')
+    return new KafkaError(
+      'KAFKA_UNAUTHENTICATED',
+      text,
+      'This port asks for no password: set kafka.sasl.mechanism to none, or give kafka.brokers the port that does.',
+      thrown,
+    )
   if (type === 'SASL_AUTHENTICATION_FAILED' || /SASL/.test(name ?? ''))
     return new KafkaError(
       'KAFKA_UNAUTHENTICATED',
@@ -129,7 +142,12 @@ export function kafkaError(thrown: unknown, doing: string): Error {
   if (type === 'MESSAGE_TOO_LARGE' || type === 'RECORD_LIST_TOO_LARGE')
     return new KafkaError('KAFKA_RECORD_TOO_LARGE', text, 'Raise max.message.bytes of the topic with kafka-configs --alter.', thrown)
   if (isConnectionError(thrown))
-    return new KafkaError('KAFKA_UNAVAILABLE', text, 'Look whether the brokers of kafka.brokers run and can be reached from here.', thrown)
+    return new KafkaError(
+      'KAFKA_UNAVAILABLE',
+      text,
+      `Look whether the brokers of kafka.brokers run and can be reached from here.${CLOSED.find(([says]) => says.test(message ?? ''))?.[1] ?? ''}`,
+      thrown,
+    )
   return new KafkaError('KAFKA_FAILED', text, 'See what the broker said; its own log has more.', thrown)
 }
 

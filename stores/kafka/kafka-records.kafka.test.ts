@@ -236,6 +236,23 @@ describe.runIf(server)('A door with a password', () => {
     })
   })
 
+  it.each([
+    ['TLS', 'where none is spoken', () => ({ brokers: [server!.broker], tls: {} }), 'KAFKA_UNAVAILABLE', 'may speak no TLS'],
+    ['no TLS', 'where it is', () => ({ brokers: [tlsBroker] }), 'KAFKA_UNAVAILABLE', 'may want TLS (kafka.tls.enabled)'],
+    ['no password', 'where one is asked for', () => ({ brokers: [saslBroker] }), 'KAFKA_UNAVAILABLE', 'a password (kafka.sasl.mechanism)'],
+    [
+      ...(['a password', 'where none is asked for'] as const),
+      () => ({ brokers: [server!.broker], sasl: { mechanism: 'plain', ...USER } as const }),
+      ...(['KAFKA_UNAUTHENTICATED', 'set kafka.sasl.mechanism to none'] as const),
+    ],
+  ] satisfies [string, string, () => KafkaConnection, string, string][])('%s %s is said', async (_, _where, connection, code, advice) => {
+    const asked = async () => {
+      const log = await openKafkaLog({ connection: connection() })
+      await log.bounds({ topic: 'events.raw', partition: 0 }).finally(() => log.close())
+    }
+    await expect(asked()).rejects.toMatchObject({ code, advice: expect.stringContaining(advice) })
+  })
+
   it('a door where nobody listens is KAFKA_UNAVAILABLE, which may pass', async () => {
     await expect(open({ brokers: ['localhost:1'] })).rejects.toMatchObject({ code: 'KAFKA_UNAVAILABLE', retryable: true })
   })

@@ -8,6 +8,7 @@ import kafkajs, { type Message } from 'kafkajs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { packmill, type Running, startPackmill } from '../../cli/packmill-process.fake.ts'
 import { loadConfig } from '../../config/index.ts'
+import { USER } from '../../dev/kafka/server.ts'
 import { kafkaPartition } from '../../model/hash.ts'
 import { connect } from '../../services/process/local.ts'
 import { loadTopology } from '../../services/streams/load-topology.ts'
@@ -148,6 +149,53 @@ describe.runIf(server)('packmill run on Kafka', { timeout: 180_000 }, () => {
     const [[word, count]] = counts
     expect(JSON.parse(cli('state', 'get', word, ...data).out)).toMatchObject({ operators: { count: { state: { count } } } })
     expect(cli('dlq', 'list', ...data).err).toMatch(/^DATA_TOPOLOGY: /)
+  })
+
+  test('a join of two topics behind TLS and a password: orders from a file, payments of others, two kills, no cache: each settled once', async () => {
+    const HOUR_MS = 3_600_000
+    const T0 = 1_750_000_000_000
+    cpSync(join(examples, 'join.ts'), join(folder, 'join.ts'))
+    const orders = Array.from({ length: 1_500 }, (_, n) => ({ orderId: `o${n}`, user: `u${n % 70}`, cents: 1_000, at: T0 + n * 60_000 }))
+    // Paid at once, in two parts, in part, or not at all.
+    const payments = orders.flatMap(({ orderId, at }, n) => {
+      const parts = [[1_000], [400, 600], [300], []][n % 4]
+      return parts.map((cents, i) => ({ paymentId: `p${n}-${i}`, orderId, cents, paidAt: at + (i + 1) * HOUR_MS }))
+    })
+    put('orders.jsonl', orders.map((order) => `${JSON.stringify(order)}\n`).join(''))
+    await make('payments', 1)
+    const inOrder = payments.toSorted((a, b) => a.paidAt - b.paidAt).map((payment) => ({ value: JSON.stringify(payment) }))
+    await produce('payments', inOrder.slice(0, 500))
+    const { username, password } = USER
+    on = sets(
+      ...settings.slice(1),
+      ...[`kafka.brokers=${server!.tlsBroker}`, 'kafka.tls.enabled=true', `kafka.tls.ca=${server!.caPath}`],
+      ...['kafka.sasl.mechanism=scram-sha-512', `kafka.sasl.username=${username}`, `kafka.sasl.password=${password}`],
+    )
+    const run = [
+      'join.ts',
+      '--input',
+      'orders=orders.jsonl',
+      '--data',
+      'd',
+      ...sets('engine.epochBytes=64KB', 'engine.checkpointBytes=1MB'),
+    ]
+    for (const settled of [1, 200]) {
+      const running = start(...run, '--follow')
+      await until(async () => (await endOf('orders.settled')) >= settled, running)
+      await end(running, 'SIGKILL')
+      if (settled === 1) await produce('payments', inOrder.slice(500))
+      else rmSync(join(folder, 'd', 'state'), { recursive: true })
+    }
+    const last = cli('run', ...run)
+    expect(last.code, last.err).toBe(0)
+
+    const said = (await texts('orders.settled')).map((text) => JSON.parse(text) as { orderId: string; status: string; afterMs: number })
+    const expected = orders.map(({ orderId, user }, n) => {
+      const isPaid = n % 4 < 2
+      return { orderId, user, status: isPaid ? 'paid' : 'unpaid', afterMs: isPaid ? ((n % 4) + 1) * HOUR_MS : 24 * HOUR_MS }
+    })
+    const byOrder = (list: { orderId: string }[]) => list.toSorted((a, b) => Number(a.orderId.slice(1)) - Number(b.orderId.slice(1)))
+    expect(byOrder(said)).toEqual(expected)
   })
 
   test('two processes share the partitions; one dies, and comes back; a record in a wrong partition is a dead letter', async () => {
