@@ -82,7 +82,9 @@ export class PartitionTask {
   private fullness = 0
   private listWritten = false
   private release: { receiptsThrough: number; inputBefore: number } | undefined
-  private checkpointTo = 0
+  /** No record lies from readTo to here; and where that was when the last checkpoint began: it needs nothing before. */
+  private passed = 0
+  private savedPassed = 0
   private justClaimed: number | undefined
   private accepted: EpochInputs['accepted']
   private offsetDueMs = 0
@@ -129,7 +131,9 @@ export class PartitionTask {
     const bounds = await this.log.bounds(at)
     this.lastEpoch = header?.epoch ?? 0
     this.readTo = (header?.to as number | undefined) ?? 0
-    this.checkpointTo = this.readTo
+    this.passed = this.savedPassed = (header?.passed as number | undefined) ?? this.readTo
+    // What is gone was no record.
+    if (bounds.start <= this.passed) this.readTo = Math.max(this.readTo, bounds.start)
     const last = this.claim.last
     this.committed = last?.epoch ?? 0
     this.committedTo = last?.to ?? 0
@@ -177,7 +181,7 @@ export class PartitionTask {
   async next(live: { nowMs: number } | undefined, asked: { snapshots?: true; close?: true } = {}): Promise<Epoch | undefined> {
     const { options } = this
     // What is asked for stands in an epoch of its own: before any row that comes after it.
-    const nothing = { bytes: NO_BYTES, blocks: [], next: this.readTo }
+    const nothing: ReadResult = { bytes: NO_BYTES, blocks: [], next: this.readTo, passed: this.passed }
     // What an epoch brings into memory has no bound but its input: where room is short, epochs are.
     const most = this.computer.stateBytes * 2 > options.cacheBytes ? options.epochBytes >> 2 : options.epochBytes
     const read = asked.snapshots || asked.close ? nothing : await this.reader.read(this.readTo, most)
@@ -185,6 +189,7 @@ export class PartitionTask {
     this.fullness = Math.min(1, sizeOf(read.blocks) / most)
     const mustRecord = this.accepted !== undefined
     const idleDue = live !== undefined && this.readTo >= end && this.computer.nextIdleMs() <= live.nowMs
+    if (read.blocks.length === 0) this.passed = Math.max(this.passed, read.passed ?? 0)
     if (read.blocks.length === 0 && !asked.snapshots && !asked.close && !idleDue && !mustRecord) return undefined
     const from = this.readTo
     let to = this.load(read, from, Number.POSITIVE_INFINITY)
@@ -218,6 +223,7 @@ export class PartitionTask {
     const epoch = this.beat.during(from, to, this.computer.rows, () => this.computer.compute(this.lastEpoch + 1, from, to, inputs, replay))
     this.lastEpoch++
     this.readTo = to
+    this.passed = to === read.next ? Math.max(to, read.passed ?? 0) : to
     return epoch
   }
 
@@ -244,7 +250,8 @@ export class PartitionTask {
     const hasWaited = this.mustWait
     if (this.computer.checkpoints.openEpoch === undefined) {
       const used = Math.max(this.bytesSinceCheckpoint / checkpointBytes, (2 * this.computer.checkpoints.dirtyBytes) / cacheBytes)
-      if (used >= shareOf(partition) || (checkpointDue && this.bytesSinceCheckpoint > 0)) this.beginCheckpoint()
+      if (used >= shareOf(partition) || (checkpointDue && (this.bytesSinceCheckpoint > 0 || this.passed > this.savedPassed)))
+        this.beginCheckpoint()
     }
     if (this.computer.checkpoints.openEpoch !== undefined) {
       // From three quarters of the cache on larger and larger: what changes can leave only when it is finished.
@@ -318,10 +325,11 @@ export class PartitionTask {
   private beginCheckpoint(): void {
     this.listWritten = false
     this.bytesSinceCheckpoint = 0
-    this.checkpointTo = this.readTo
+    this.savedPassed = this.passed
     this.computer.checkpoints.begin({
       epoch: this.lastEpoch,
       to: this.readTo,
+      passed: this.passed,
       code: this.options.code,
       layout: this.computer.layout,
       ...this.computer.header,
@@ -331,11 +339,11 @@ export class PartitionTask {
   private async finishCheckpoint(): Promise<void> {
     await this.computer.checkpoints.finish()
     this.checkpoints++
-    this.release = { receiptsThrough: this.store.header?.epoch ?? 0, inputBefore: this.checkpointTo }
+    this.release = { receiptsThrough: this.store.header?.epoch ?? 0, inputBefore: this.savedPassed }
   }
 
   private async recompute(receipt: Receipt): Promise<void> {
-    const read = await this.readRange(receipt.from, receipt.to)
+    const read = await this.readRange(Math.min(receipt.to, Math.max(receipt.from, this.readTo)), receipt.to)
     this.load(read, receipt.from, receipt.to)
     this.bytesSinceCheckpoint += sizeOf(read.blocks.filter(({ baseOffset }) => baseOffset < receipt.to))
     const replay = { dead: new Set(receipt.dead), forgotten: receipt.forgotten }
@@ -349,7 +357,7 @@ export class PartitionTask {
       this.accepted ??= { from: receipt.epoch, code: receipt.code }
     }
     this.lastEpoch = receipt.epoch
-    this.readTo = receipt.to
+    this.readTo = this.passed = Math.max(receipt.to, this.readTo)
   }
 
   /** Blocks that cover [from, to), in one buffer, however the log cuts them now. */
