@@ -75,23 +75,18 @@ export class KafkaCluster {
   }
 
   /** Which broker is asked for a partition. */
-  async leaderOf({ topic, partition }: TopicPartition): Promise<string> {
-    return this.tried(`looking for the leader of ${topic}/${partition}`, [topic], async () => {
-      const leader = Object.keys(this.cluster.findLeaderForPartitions(topic, [partition]))[0]
-      if (leader === undefined) throw unknownPartition(topic, partition)
-      return leader
-    })
+  async leaderOf(at: TopicPartition): Promise<string> {
+    return this.tried(`looking for the leader of ${at.topic}/${at.partition}`, [at.topic], async () => this.leaderNow(at))
   }
 
   /** Records of one partition, at once; none where `from` is the end. Errors: LOG_TRIMMED. */
   async fetch(request: FetchRequest): Promise<Fetched> {
     const { topic, partition, from } = request
     try {
-      const leader = await this.leaderOf(request)
       return await this.tried(
         `reading ${topic}/${partition} from offset ${from}`,
         [topic],
-        async () => (await this.ask(leader, [request], 0))[0],
+        async () => (await this.ask(this.leaderNow(request), [request], 0))[0],
       )
     } catch (error) {
       if (errorType((error as Error).cause) !== 'OFFSET_OUT_OF_RANGE') throw error
@@ -111,7 +106,13 @@ export class KafkaCluster {
   async fetchFrom(leader: string, requests: readonly FetchRequest[], waitMs: number): Promise<Fetched[]> {
     await this.connect()
     await this.know(requests.map(({ topic }) => topic))
-    return this.ask(leader, requests, waitMs)
+    try {
+      return await this.ask(leader, requests, waitMs)
+    } catch (error) {
+      // A leader that lives and leads no more is not looked for again for minutes else.
+      if (isStale(error)) await this.cluster.refreshMetadata().catch(() => undefined)
+      throw error
+    }
   }
 
   async bounds({ topic, partition }: TopicPartition): Promise<{ start: number; end: number }> {
@@ -151,6 +152,13 @@ export class KafkaCluster {
       const topics = [{ topic, partitions: [{ partition, offset: String(position) }] }]
       await coordinator.offsetCommit({ groupId, groupGenerationId: -1, memberId: '', topics })
     })
+  }
+
+  /** By what is known now: who tries again looks again. */
+  private leaderNow({ topic, partition }: TopicPartition): string {
+    const leader = Object.keys(this.cluster.findLeaderForPartitions(topic, [partition]))[0]
+    if (leader === undefined) throw unknownPartition(topic, partition)
+    return leader
   }
 
   private async ask(leader: string, requests: readonly FetchRequest[], waitMs: number): Promise<Fetched[]> {

@@ -126,6 +126,7 @@ export class KafkaLog implements Log {
       transactionalId: names.transactionalId(name, 'log'),
       transactionTimeoutMs: this.options.transactionTimeoutMs ?? TRANSACTION_TIMEOUT_MS,
       signal: this.ending.signal,
+      leaderOf: (at) => cluster.leaderOf(at),
     })
     const [made, fenced] = await Promise.allSettled([making(), fencing])
     if (fenced.status === 'rejected') throw fenced.reason

@@ -3,7 +3,9 @@
 //
 // 1. A transaction that failed is aborted as far as the broker can be reached; else the next owner's opening does that, or its timeout.
 // 2. All of one call for a partition is one record batch, written here (produced-batch.ts): large blocks go in several calls of bounded bytes.
-import type { Kafka, Producer, Transaction } from 'kafkajs'
+// 3. A call goes to one broker, and its answer names every partition, or the transaction is over: of a call to several kafkajs sends a part again where
+//    another failed (twice there, then), and forgets a partition whose leader has become one that has answered.
+import type { Kafka, Producer, RecordMetadata, Transaction } from 'kafkajs'
 import type { TopicPartition } from '../../engine/log/contract.ts'
 import { PRODUCER_RETRY, unlessEnded } from './kafka-client.ts'
 import { errorType, kafkaError, lacksCoordinator } from './kafka-error.ts'
@@ -24,6 +26,8 @@ export interface ProducerOptions {
   transactionTimeoutMs: number
   /** The client's: what is under way when it comes fails at once. */
   signal?: AbortSignal
+  /** Which broker has a partition. For whoever writes more than one. */
+  leaderOf?(at: TopicPartition): Promise<string>
 }
 
 /** Where records went: the offset behind the last one of each partition. */
@@ -43,22 +47,25 @@ const OPEN_TRIES = 20
 export class TransactionalProducer {
   private readonly producer: Producer
   private readonly signal: AbortSignal | undefined
+  private readonly leaderOf: ProducerOptions['leaderOf']
   private transaction: Transaction | undefined
 
-  private constructor(producer: Producer, signal: AbortSignal | undefined) {
+  private constructor(producer: Producer, { signal, leaderOf }: ProducerOptions) {
     this.producer = producer
     this.signal = signal
+    this.leaderOf = leaderOf
   }
 
   /** Fences the earlier owner of the id; its open transaction is decided when this resolves. Errors: KAFKA_UNAVAILABLE, KAFKA_UNAUTHORIZED, … */
-  static async open({ kafka, transactionalId, transactionTimeoutMs, signal }: ProducerOptions): Promise<TransactionalProducer> {
+  static async open(options: ProducerOptions): Promise<TransactionalProducer> {
+    const { kafka, transactionalId, transactionTimeoutMs, signal } = options
     const producer = kafka.producer({
       transactionalId,
       transactionTimeout: transactionTimeoutMs,
       allowAutoTopicCreation: false,
       retry: PRODUCER_RETRY,
     })
-    const opened = new TransactionalProducer(producer, signal)
+    const opened = new TransactionalProducer(producer, options)
     try {
       await unlessEnded(signal, producer.connect())
       for (let tried = 1; ; tried++) {
@@ -85,17 +92,38 @@ export class TransactionalProducer {
   async send(blocks: readonly ProducedBlock[]): Promise<Written[]> {
     if (!this.isOpen) this.transaction = await unlessEnded(this.signal, this.producer.transaction())
     const written = new Map<string, Written>()
-    for (const call of calls(blocks)) {
-      const topicMessages = [...call].map(([topic, batches]) => ({ topic, messages: asMessages(batches) }))
-      const answer = await unlessEnded(this.signal, this.transaction!.sendBatch({ topicMessages }))
-      for (const { topicName: topic, partition, baseOffset } of answer) {
-        const key = `${topic}/${partition}`
-        const base = Number(baseOffset)
-        const count = call.get(topic)?.get(partition)?.length ?? 0
-        written.set(key, { topic, partition, base: written.get(key)?.base ?? base, after: base + count })
-      }
-    }
+    for (const call of calls(blocks))
+      for (const own of await this.byBroker(call))
+        for (const { topicName: topic, partition, baseOffset } of await this.sendCall(own)) {
+          const key = `${topic}/${partition}`
+          const base = Number(baseOffset)
+          const count = own.get(topic)?.get(partition)?.length ?? 0
+          written.set(key, { topic, partition, base: written.get(key)?.base ?? base, after: base + count })
+        }
     return [...written.values()]
+  }
+
+  private async sendCall(call: Call): Promise<RecordMetadata[]> {
+    const topicMessages = [...call].map(([topic, batches]) => ({ topic, messages: asMessages(batches) }))
+    const answer = await unlessEnded(this.signal, this.transaction!.sendBatch({ topicMessages }))
+    for (const [topic, batches] of call)
+      for (const partition of batches.keys())
+        if (!answer.some((one) => one.topicName === topic && one.partition === partition))
+          throw Object.assign(new Error(`nothing is known of what was sent to ${topic}/${partition}`), { type: 'NETWORK_EXCEPTION' })
+    return answer
+  }
+
+  private async byBroker(call: Call): Promise<Iterable<Call>> {
+    if (!this.leaderOf) return [call]
+    const parts = new Map<string, Call>()
+    for (const [topic, batches] of call)
+      for (const [partition, batch] of batches) {
+        const leader = await this.leaderOf({ topic, partition })
+        const own = parts.get(leader) ?? new Map<string, Map<number, ProducedBatch>>()
+        parts.set(leader, own)
+        own.set(topic, (own.get(topic) ?? new Map<number, ProducedBatch>()).set(partition, batch))
+      }
+    return parts.values()
   }
 
   async commit(): Promise<void> {
