@@ -82,9 +82,9 @@ export class PartitionTask {
   private fullness = 0
   private listWritten = false
   private release: { receiptsThrough: number; inputBefore: number } | undefined
-  /** No record lies from readTo to here; and where that was when the last checkpoint began: it needs nothing before. */
+  /** No record lies from readTo to here; and where that was when the last checkpoint began, which needs nothing before. */
   private passed = 0
-  private savedPassed = 0
+  neededFrom = 0
   private justClaimed: number | undefined
   private accepted: EpochInputs['accepted']
   private offsetDueMs = 0
@@ -131,7 +131,7 @@ export class PartitionTask {
     const bounds = await this.log.bounds(at)
     this.lastEpoch = header?.epoch ?? 0
     this.readTo = (header?.to as number | undefined) ?? 0
-    this.passed = this.savedPassed = (header?.passed as number | undefined) ?? this.readTo
+    this.passed = this.neededFrom = (header?.passed as number | undefined) ?? this.readTo
     // What is gone was no record.
     if (bounds.start <= this.passed) this.readTo = Math.max(this.readTo, bounds.start)
     const last = this.claim.last
@@ -250,7 +250,7 @@ export class PartitionTask {
     const hasWaited = this.mustWait
     if (this.computer.checkpoints.openEpoch === undefined) {
       const used = Math.max(this.bytesSinceCheckpoint / checkpointBytes, (2 * this.computer.checkpoints.dirtyBytes) / cacheBytes)
-      if (used >= shareOf(partition) || (checkpointDue && (this.bytesSinceCheckpoint > 0 || this.passed > this.savedPassed)))
+      if (used >= shareOf(partition) || (checkpointDue && (this.bytesSinceCheckpoint > 0 || this.passed > this.neededFrom)))
         this.beginCheckpoint()
     }
     if (this.computer.checkpoints.openEpoch !== undefined) {
@@ -325,7 +325,7 @@ export class PartitionTask {
   private beginCheckpoint(): void {
     this.listWritten = false
     this.bytesSinceCheckpoint = 0
-    this.savedPassed = this.passed
+    this.neededFrom = this.passed
     this.computer.checkpoints.begin({
       epoch: this.lastEpoch,
       to: this.readTo,
@@ -339,7 +339,7 @@ export class PartitionTask {
   private async finishCheckpoint(): Promise<void> {
     await this.computer.checkpoints.finish()
     this.checkpoints++
-    this.release = { receiptsThrough: this.store.header?.epoch ?? 0, inputBefore: this.savedPassed }
+    this.release = { receiptsThrough: this.store.header?.epoch ?? 0, inputBefore: this.neededFrom }
   }
 
   private async recompute(receipt: Receipt): Promise<void> {

@@ -148,6 +148,16 @@ describe('commits', () => {
     expect((await Promise.all(others)).map(({ status }) => status)).toEqual([202, 202, 202, 202])
   })
 
+  test('whose commit may have been made: 503, and that this is not known', async () => {
+    const { log, commits } = heldLog()
+    const http = await serve({ log })
+    const unknown = send(http, batch(event()))
+    await until(() => commits.length === 1)
+    commits[0].reject(Object.assign(new Error('no answer'), { code: 'KAFKA_UNAVAILABLE', retryable: true, isUndecided: true }))
+    expect(code(await unknown)).toEqual([503, 'KAFKA_UNAVAILABLE'])
+    expect((await unknown).text).toContain('not known, send it again with the same eventIds')
+  })
+
   test('that find the disk full: 503 with when to try again, nothing was taken; with room it goes on', async () => {
     const { log, commits } = heldLog()
     const http = await serve({ log })

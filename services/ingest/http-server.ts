@@ -248,7 +248,11 @@ function refusalOf(error: unknown, { headers, routeOptions }: FastifyRequest): R
       code: 'UNSUPPORTED_TYPE',
       message: `the content-type is ${headers['content-type']?.slice(0, 100) ?? 'missing'}: it must be application/json`,
     }
-  const what = routeOptions.url === BATCH_PATH ? `nothing of this batch was taken: ${message}` : message
+  const { isUndecided } = error as { isUndecided?: boolean }
+  const taken = isUndecided
+    ? 'whether this batch was taken is not known, send it again with the same eventIds'
+    : 'nothing of this batch was taken'
+  const what = routeOptions.url === BATCH_PATH ? `${taken}: ${message}` : message
   // The log's.
   if (retryable) return { status: 503, code: code ?? 'UNAVAILABLE', message: what, retryAfter: 5 }
   if (statusCode !== undefined && statusCode < 500) return { status: statusCode, code: code ?? 'BAD_REQUEST', message }

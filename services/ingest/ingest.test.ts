@@ -83,7 +83,7 @@ test(`${SEEDS} seeds: full disks, failed syncs and a power loss`, async () => {
 }, 120_000)
 
 test('what may wait is bounded: bytes are counted until they are given back', () => {
-  const claim = { commit: () => Promise.resolve(), release: () => Promise.resolve() }
+  const claim = { last: undefined, commit: () => Promise.resolve(), release: () => Promise.resolve() }
   const ingest = new Ingest(claim, { log: { claim: () => Promise.reject(new Error('none')) }, ...options, waitingBytesMax: 10 })
   expect([ingest.reserve(6), ingest.reserve(5), ingest.reserve(4), ingest.reserve(1)]).toEqual([true, false, true, false])
   ingest.give(6)

@@ -1,8 +1,10 @@
 // From a batch's body to events in the log: through the door, then durable. Owns the door, the claim and the commits; knows nothing of HTTP.
 //
 // 1. Batches that come while a commit is in flight go together into the next one (group commit): one flush for all of them.
-// 2. A batch is answered when its events are flushed; a commit that fails leaves nothing, and fails every batch in it.
+// 2. A batch is answered when its events are flushed; a commit that fails leaves nothing, and fails every batch in it. Each commit has a receipt, so
+//    that one whose answer was lost is known for what it was; where that cannot be asked in time, the error says so (isUndecided).
 // 3. What waits is bounded in bytes by `reserve`, which is asked before a body is kept.
+import { randomUUID } from 'node:crypto'
 import type { Claim, Log, LogReceipt, OutputBlock } from '../../engine/log/contract.ts'
 import { type Accepted, Door } from '../../model/door.ts'
 import type { BodyError } from '../../model/event-array.ts'
@@ -27,9 +29,17 @@ export interface IngestOptions {
   nowMs(): number
   newId(): string
   waitingBytesMax?: number
+  /** How long a commit is tried that failed by what may pass; none where absent: whoever sends tries again. */
+  patienceMs?: number
+  /** With each so manieth commit the log is told that receipts before it are not needed (1). */
+  releaseEvery?: number
   onCommit?(commit: { events: number; batches: number; ms: number; error?: unknown }): void
 }
 
+/** `id`: tells it from that of a commit that failed before. */
+interface IngestReceipt extends LogReceipt {
+  id: string
+}
 interface Group {
   events: number
   batches: number
@@ -40,21 +50,24 @@ interface Group {
 
 /** Errors: those of the log. */
 export async function openIngest(options: IngestOptions): Promise<Ingest> {
-  const claim = await patientClaim<LogReceipt>(options.log as Log, `ingest.${options.lineage}`, { patienceMs: 0 })
+  const claim = await patientClaim<IngestReceipt>(options.log as Log, `ingest.${options.lineage}`, { patienceMs: options.patienceMs ?? 0 })
   return new Ingest(claim, options)
 }
 
 export class Ingest {
   private readonly options: IngestOptions
-  private readonly claim: Pick<Claim, 'commit' | 'release'>
+  private readonly claim: Pick<Claim<IngestReceipt>, 'commit' | 'release'>
   private readonly door: Door
+  /** Of the last commit. */
+  private epoch: number
   /** The batches that the next commit takes. */
   private group: Group | undefined
   private running: Promise<void> | undefined
   private reserved = 0
 
-  constructor(claim: Pick<Claim, 'commit' | 'release'>, options: IngestOptions) {
+  constructor(claim: Pick<Claim<IngestReceipt>, 'last' | 'commit' | 'release'>, options: IngestOptions) {
     this.claim = claim
+    this.epoch = claim.last?.epoch ?? 0
     this.options = options
     const { partitions, org, newId } = options
     this.door = new Door({ partitions, org, client: { newId, aheadMs: AHEAD_MS, behindMs: BEHIND_MS } })
@@ -120,7 +133,10 @@ export class Ingest {
     const late = this.door.takeLate()
     const outputs: OutputBlock[] = taken.map(({ partition, count, bytes }) => ({ topic: TOPICS.raw, partition, count, bytes }))
     if (late) outputs.push({ topic: TOPICS.late, partition: this.options.partitions, ...late })
-    await this.claim.commit({ outputs })
+    const epoch = ++this.epoch
+    const release = epoch % (this.options.releaseEvery ?? 1) === 0 ? { receiptsThrough: epoch - 1, inputBefore: 0 } : undefined
+    const receipt: IngestReceipt = { epoch, to: epoch, id: randomUUID() }
+    await this.claim.commit({ outputs, receipt, release })
     this.door.give(taken)
   }
 }

@@ -96,6 +96,8 @@ export interface Stats {
 
 const RETAIN_MS = 60_000
 const PATIENCE_MS = 30_000
+/** While a broker is looked for again, senders wait. To delete receipts is a request of its own there. */
+const INGEST_ON_KAFKA = { patienceMs: 5_000, releaseEvery: 256 }
 
 /** Opens the data folder and starts everything. Errors: those of the folder, the log, the state store, the analytics store. */
 export async function openEmbedded(options: EmbeddedOptions): Promise<Embedded> {
@@ -303,7 +305,7 @@ export class Embedded {
     const { inputs, member, partitions } = this
     // Another process's door is another claim.
     const lineage = member === undefined ? inputs : `${inputs}.${member}`
-    return openIngest({ log: this.bounded({ full: 'refuse' }), lineage, partitions, ...options })
+    return openIngest({ log: this.bounded({ full: 'refuse' }), lineage, partitions, ...(this.kafka && INGEST_ON_KAFKA), ...options })
   }
 
   /** The log for a source. What brokers keep is bounded by the retention of their topics, whoever writes to them. */

@@ -284,7 +284,8 @@ export class KafkaLane {
     const bounds = {
       ...{ epochBytes, checkpointBytes, cacheBytes: setup.cacheBytes / setup.partitions.length / setup.stages },
       get checkpointDue() {
-        if (stay.isLeft) return 'now' as const
+        // What it would be recovered from is being deleted.
+        if (stay.isLeft || view.start > task.neededFrom) return 'now' as const
         return age.isDue(task.checkpoints, systemClock.now()) ? ('soon' as const) : undefined
       },
     }

@@ -90,12 +90,15 @@ export class KafkaClaim<R extends LogReceipt> implements Claim<R> {
     const { name, names, ledger, producer, visible } = this.options
     if (this.over) throw fenced(name)
     let blocks: ProducedBlock[] = []
+    let isDeciding = false
     try {
       blocks = outputs.map((output) => ({ ...names.data(output), lines: output.bytes, count: output.count }))
       if (record) blocks.push({ ...ledger.at, records: [{ key: Buffer.from(name), value: encodeRecord(record) }] })
       if (blocks.length === 0) return
       const written = await producer.send(blocks)
+      isDeciding = true
       await producer.commit()
+      isDeciding = false
       if (record) {
         const { base, after } = written.find(({ topic, partition }) => topic === ledger.at.topic && partition === ledger.at.partition)!
         ledger.apply(record, base)
@@ -107,7 +110,9 @@ export class KafkaClaim<R extends LogReceipt> implements Claim<R> {
       this.over = true
       await producer.abort()
       void this.end()
-      throw await this.failure(error, blocks)
+      const failure = await this.failure(error, blocks)
+      if (failure instanceof KafkaError) failure.isUndecided = isDeciding
+      throw failure
     }
   }
 

@@ -40,6 +40,8 @@ export class KafkaError extends Error {
   readonly retryable: boolean
   /** What to do about it, for the person running the system. */
   readonly advice: string
+  /** Of a commit: it may have been made, and its answer was lost. */
+  isUndecided = false
 
   constructor(code: KafkaErrorCode, message: string, advice: string, cause?: unknown) {
     super(message, { cause })

@@ -23,7 +23,7 @@ export interface KafkaLogOptions extends KafkaNames {
   connection: KafkaConnection
   /** Replicas of topics of Packmill's own; default: the broker's. */
   replication?: number
-  /** An owner that says nothing for so long has its open transaction aborted: longer than any pause of the process. Default 60 s. */
+  /** A task that says nothing for so long has its open transaction aborted: longer than any pause of the process. Default 60 s. */
   transactionTimeoutMs?: number
   /** Commits resolve when they are durable, and visible() says when they can be read: for tasks, which read nothing that they have written. */
   durableOnly?: boolean
@@ -34,6 +34,8 @@ export interface KafkaLogOptions extends KafkaNames {
 }
 
 const TRANSACTION_TIMEOUT_MS = 60_000
+/** Of who is no task: nobody claims after it when its process is gone, its transactions are short, and nobody reads what comes behind one that is open. */
+const OTHERS_TIMEOUT_MS = 10_000
 /** How long a commit waits until it can be read; after that it is only durable. */
 const VISIBLE_MS = 2_000
 const LAG_EVERY_MS = 1_000
@@ -120,11 +122,12 @@ export class KafkaLog implements Log {
         config: RECEIPTS_CONFIG,
         mustExist: this.options.mustExist,
       })
+    const { transactionTimeoutMs = TRANSACTION_TIMEOUT_MS } = this.options
     // Fence, then read (protocol 15, 17).
     const fencing = TransactionalProducer.open({
       kafka,
       transactionalId: names.transactionalId(name, 'log'),
-      transactionTimeoutMs: this.options.transactionTimeoutMs ?? TRANSACTION_TIMEOUT_MS,
+      transactionTimeoutMs: input ? transactionTimeoutMs : Math.min(transactionTimeoutMs, OTHERS_TIMEOUT_MS),
       signal: this.ending.signal,
       leaderOf: (at) => cluster.leaderOf(at),
     })

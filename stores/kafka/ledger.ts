@@ -22,6 +22,8 @@ const HANG_MS = 10_000
 /** Among so many offsets before the end a receipt is looked for first. */
 const LOOK_BACK = 64
 
+const isTrimmed = (error: unknown) => (error as { code?: string }).code === 'LOG_TRIMMED'
+
 export const encodeRecord = (record: LedgerRecord): Buffer => Buffer.from(JSON.stringify(record))
 
 export interface LedgerOptions {
@@ -60,7 +62,14 @@ export class Ledger<R extends LogReceipt> {
     const startMs = performance.now()
     while (this.position < end) {
       const before = this.position
-      for await (const { record, offset } of this.read(this.position)) this.apply(record, offset)
+      try {
+        for await (const { record, offset } of this.read(this.position)) this.apply(record, offset)
+      } catch (error) {
+        // An owner that was fenced has just deleted what it had released before: the last receipt stays.
+        if (!isTrimmed(error)) throw error
+        this.position = (await cluster.bounds(at)).start
+        continue
+      }
       if (this.position === before && performance.now() - startMs > HANG_MS)
         throw new KafkaError(
           'KAFKA_TRANSACTION_HANGS',
@@ -74,9 +83,15 @@ export class Ledger<R extends LogReceipt> {
   /** The newest receipt that can be read now, for whoever only looks: nobody is fenced, and what is being committed is not waited for. */
   async look(): Promise<R | undefined> {
     const { start, end } = await this.options.cluster.bounds(this.at)
-    for (const from of new Set([Math.max(start, end - LOOK_BACK), start])) {
-      for await (const { record, offset } of this.read(from)) this.apply(record, offset)
-      if (this.last) break
+    try {
+      for (const from of new Set([Math.max(start, end - LOOK_BACK), start])) {
+        for await (const { record, offset } of this.read(from)) this.apply(record, offset)
+        if (this.last) break
+      }
+    } catch (error) {
+      // Its owner has just deleted it.
+      if (isTrimmed(error)) return this.look()
+      throw error
     }
     return this.last
   }
@@ -98,7 +113,7 @@ export class Ledger<R extends LogReceipt> {
       return true
     } catch (error) {
       // Whoever is there now has deleted what was read last.
-      if ((error as { code?: string }).code === 'LOG_TRIMMED') return false
+      if (isTrimmed(error)) return false
       throw error
     }
   }

@@ -3,11 +3,15 @@
 import type { Log, TopicPartition } from '../../engine/log/contract.ts'
 import type { KafkaLog } from './kafka-log.ts'
 
-/** For one reader at a time of the partition `at`. */
-export function taskView(log: KafkaLog, at: TopicPartition): Log {
+/** For one reader at a time of the partition `at`. `start`: where that began when it was read last. */
+export function taskView(log: KafkaLog, at: TopicPartition): Log & { readonly start: number } {
   let known: { start: number; end: number } | undefined
+  let begins = 0
   const isInput = ({ topic, partition }: TopicPartition) => topic === at.topic && partition === at.partition
   return {
+    get start() {
+      return begins
+    },
     claim: (name, input, again) => log.claim(name, input, again),
     need: (consumer, of, from) => log.need(consumer, of, from),
     changed: () => log.changed(),
@@ -26,6 +30,7 @@ export function taskView(log: KafkaLog, at: TopicPartition): Log {
           known = undefined
           const result = await reader.read(from, maxBytes)
           const { start, end } = reader.bounds
+          begins = start
           // Markers and aborted records may follow, which nobody reads: the last record was before them.
           known = { start, end: result.blocks.length === 0 ? Math.min(from, end) : end }
           return result
