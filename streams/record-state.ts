@@ -36,7 +36,7 @@ export interface Pending {
   upstream: number
   key: string
   text: string
-  /** Undefined after a restart: read again from the text. */
+  /** Undefined after a restart or an undo: read again from the text. */
   value: unknown
 }
 interface Open {
@@ -223,7 +223,8 @@ export class RecordState implements Checkpoints {
     this.pending = new Heap<Pending>(pendingBefore)
     this.waiting.clear()
     this.cutEpoch()
-    for (const item of before) this.addPending(item)
+    // Read again from their texts: a step may have changed a value in place before another one threw.
+    for (const item of before) this.addPending({ ...item, value: undefined })
     this.cutEpoch()
   }
 
