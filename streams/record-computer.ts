@@ -210,7 +210,7 @@ export class RecordComputer implements Computer {
     const { checkpoints } = this
     this.closingMs = lastOf(checkpoints.pending, ({ timeMs }) => timeMs)
     this.advance(this.closingMs)
-    this.closingMs = lastOf(checkpoints.timers, ({ atMs, key }) => (checkpoints.dueMs(key) === atMs ? atMs : Number.NEGATIVE_INFINITY))
+    this.closingMs = lastOf(checkpoints.timers, ({ atMs }) => atMs)
     // Further on with what its timers tell.
     while (this.fields.watermark < this.closingMs + 1) this.advance(this.closingMs + 1)
   }
@@ -307,7 +307,7 @@ export class RecordComputer implements Computer {
   }
 
   private fire(): void {
-    const { atMs, key } = this.checkpoints.timers.pop()!
+    const { atMs, key } = this.checkpoints.timers.first!
     const name = [this.pipeline.topic, key, String(atMs)] as [string, string, string]
     const forget = () => {
       this.checkpoints.drop(key)
@@ -331,7 +331,7 @@ export class RecordComputer implements Computer {
     )
   }
 
-  /** Every operator of the key whose timer is due, in their order. */
+  /** Every operator of the key whose timer is due, in their order. Its next timer is later then, or it has none. */
   private onTimers(): void {
     this.entry = this.checkpoints.touch(this.key)
     for (const [slot, operator] of this.pipeline.operators.entries()) {
@@ -430,14 +430,8 @@ export class RecordComputer implements Computer {
     return this.fields.maxMs.length === 1 ? this.frontMs() : Math.max(...this.fields.maxMs) - 1
   }
 
-  /** The next timer; what the heap holds of earlier ones is passed over. */
   private timerMs(): number {
-    const { timers } = this.checkpoints
-    for (let timer = timers.first; timer; timer = timers.first) {
-      if (this.checkpoints.dueMs(timer.key) === timer.atMs) return timer.atMs
-      timers.pop()
-    }
-    return NEVER
+    return this.checkpoints.timers.first?.atMs ?? NEVER
   }
 
   private nextMs(): number {
