@@ -11,6 +11,7 @@ import type { Checkpoints } from '../engine/lane/computer.ts'
 import type { CheckpointHeader, OpenCheckpoint, StateStore } from '../engine/state/store.ts'
 import { Heap } from './heap.ts'
 import type { AnyOperator } from './operator.ts'
+import { keyOf, storedKey } from './record-key.ts'
 import { Timers } from './timers.ts'
 
 export interface Entry {
@@ -49,7 +50,6 @@ interface Open {
 const ENTRY_BYTES = 300
 const EVICT_LOOKS = 20_000
 const RECENT_EPOCHS = 8
-const KEY = 0x6b
 const WAITING = 0x77
 const NEVER = Number.POSITIVE_INFINITY
 const NO_BYTES = new Uint8Array(0)
@@ -85,10 +85,10 @@ export class RecordState implements Checkpoints {
     this.store = store
     this.isPartial = store.header !== undefined
     for (const [key, value] of store.entries()) {
-      if (key[0] === KEY) {
+      const name = keyOf(key)
+      if (name !== undefined) {
         // A key without a timer has no index value.
         if (value.length === 0) continue
-        const name = Buffer.from(key.subarray(1)).toString()
         const atMs = value.length === 8 ? new DataView(value.buffer, value.byteOffset, 8).getFloat64(0) : Number.NaN
         if (Number.isNaN(atMs)) throw unreadable('a timer')
         this.timers.set(name, atMs)
@@ -379,7 +379,6 @@ export const unknownVersion = (name: string, version: number, own: number) =>
 const costOf = (bytes: Uint8Array | undefined) => ENTRY_BYTES + 3 * (bytes?.length ?? 0)
 const same = (a: Uint8Array | undefined, b: Uint8Array | undefined) =>
   a === b || (a !== undefined && b !== undefined && Buffer.compare(a, b) === 0)
-const storedKey = (key: string) => Buffer.concat([Buffer.of(KEY), Buffer.from(key)])
 const waitingKey = (offset: number) => Buffer.concat([Buffer.of(WAITING), float64(offset)])
 function float64(value: number): Buffer {
   const bytes = Buffer.alloc(8)
