@@ -20,6 +20,7 @@ import { hex128 } from '../model/hash.ts'
 import type { AnyOperator, At } from './operator.ts'
 import type { Pipeline } from './pipelines.ts'
 import { type Fields, restored, saved } from './record-fields.ts'
+import { checkedKey } from './record-key.ts'
 import { type Entry, type Pending, RecordState, unknownVersion } from './record-state.ts'
 import { type HopRecord, type Next, stepFunctions } from './step-functions.ts'
 import type { InputNode, Topology } from './stream.ts'
@@ -260,13 +261,12 @@ export class RecordComputer implements Computer {
     const { input } = this.pipeline
     if (input.kind === 'hop') {
       const { k = '', t, s, v } = JSON.parse(text) as HopRecord
-      return { offset, timeMs: t, upstream: s, key: k, text, value: v }
+      return { offset, timeMs: t, upstream: s, key: checkedKey(k, 'its key'), text, value: v }
     }
     const value = input.read(input.value(text))
     const timeMs = input.timeMs(value)
     if (!Number.isSafeInteger(timeMs)) throw new TypeError(`timeMs is ${timeMs}; it must be whole milliseconds`)
-    const key = input.key ? input.key(value) : ''
-    if (typeof key !== 'string') throw new TypeError(`its key is ${key}; it must be a string`)
+    const key = input.key ? checkedKey(input.key(value), 'its key') : ''
     return { offset, timeMs, upstream: 0, key, text, value }
   }
 

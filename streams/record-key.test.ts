@@ -1,6 +1,9 @@
 // Keys as bytes, and topologies whose keys are texts that UTF-8 has no bytes for, or that a decoder takes for a mark.
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { openCheckpointStore } from '../stores/state/checkpoint-store.ts'
+import { SimDisk, SimFiles } from '../tests/sim/sim-files.ts'
+import { RecordComputer } from './record-computer.ts'
 import { keyOf, storedKey } from './record-key.ts'
 import { source, topology } from './stream.ts'
 import { resumeLaw, runTable } from './testing.ts'
@@ -66,3 +69,49 @@ test('keys with half of a surrogate pair, or a byte order mark, are keys like an
 })
 
 test('such keys find their state again after a stop', () => resumeLaw(make, { hits: keys.map((key, at) => ({ key, at: at * 400 })) }))
+
+describe('a key of more than 32 KiB is its record’s dead letter', () => {
+  const longest = 'x'.repeat(32_768)
+  const tooLong = `${longest}x`
+  const message = (whose: string, bytes: number) =>
+    `RangeError: ${whose} has ${bytes} bytes; at most 32768 are possible: take something shorter, or a hash of it`
+
+  test('in a source, and in a rekey; one of 32 KiB is a key like any other', () => {
+    // Of the last one the source's key fits, and that of the rekey does not.
+    const hits = [tooLong, 'a', longest].map((key, at) => ({ key, at }))
+    const { keyed, rekeyed, deadLetters } = runTable(make(), { hits })
+    expect(keyed).toEqual([{ key: 'a', n: 1 }])
+    expect(rekeyed).toEqual([{ key: 'a!', n: 1 }])
+    expect(deadLetters).toMatchObject([
+      { code: 'INVALID', message: message('its key', 32_769), record: JSON.stringify(hits[0]) },
+      { code: 'OPERATOR_THREW', message: message('the key for t.rekey-1', 32_769), record: JSON.stringify(hits[2]) },
+    ])
+  })
+
+  test('measured as it is stored, not by its characters', () => {
+    const messages = ['é'.repeat(16_384), 'é'.repeat(16_385), '\ud83d'.repeat(16_384), '\ud83d'.repeat(16_385)].map((key) => {
+      const hits = source('hits', { parse: (value) => value as Hit, timeMs: ({ at }) => at }).keyBy((hit) => hit.key)
+      return runTable(topology('t', hits.to('out')), { hits: [{ key, at: 0 }] }).deadLetters.map(({ message }) => message)
+    })
+    expect(messages).toEqual([[], [message('its key', 32_770)], [], [message('its key', 32_770)]])
+  })
+
+  test('so a checkpoint can be written, in which one of 32 KiB is', async () => {
+    const files = new SimFiles(new SimDisk())
+    const hits = source('hits', { parse: (value) => value as Hit, timeMs: ({ at }) => at }).keyBy(({ key }) => key)
+    const { pipelines } = topology('t', hits.window(tumbling({ sizeMs: 1000 }), count('n')).to('counts'))
+    const open = async () => {
+      const store = await openCheckpointStore({ files, folder: '/state/task' })
+      return new RecordComputer(pipelines[0], { lineage: 'test', code: 'test', partition: 0 }, store)
+    }
+    const computer = await open()
+    const records = [longest, 'x'.repeat(70_000)].map((key, at) => `${JSON.stringify({ key, at })}\n`)
+    const bytes = Buffer.from(records.join(''))
+    computer.load({ bytes, blocks: [{ baseOffset: 0, count: 2, pos: 0, length: bytes.length }], next: 2 }, 0, 2)
+    computer.compute(1, 0, 2, {}, undefined)
+    computer.checkpoints.begin({ epoch: 1, ...computer.header })
+    while (!(await computer.checkpoints.slice(1 << 20)));
+    await computer.checkpoints.finish()
+    expect((await open()).checkpoints.timers.first).toMatchObject({ key: longest, atMs: 999 })
+  })
+})
