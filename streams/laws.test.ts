@@ -226,6 +226,31 @@ describe('what throws', () => {
     )
   })
 
+  test('leaves no trace in records that waited: what a step changed in them in place is undone too', async () => {
+    const make = () =>
+      topology(
+        'doubling',
+        orders(100)
+          .map((order) => {
+            order.id *= 2
+            if (order.user === 'bad') throw new Error('bad')
+            return order
+          })
+          .to('doubled'),
+      )
+    const waiting = { id: 1, user: 'a', at: 1 }
+    const rest = [
+      { id: 2, user: 'bad', at: 2 },
+      { id: 3, user: 'a', at: 1000 },
+    ]
+    const doubled = [
+      { ...waiting, id: 2 },
+      { ...rest[1], id: 6 },
+    ]
+    expect(runTable(make(), { orders: [waiting, ...rest] }, { rows: 1 }).doubled).toEqual(doubled)
+    await resumeLaw(make, { orders: [waiting, ...rest] })
+  })
+
   test('a timer that throws costs its key, and nobody else', () => {
     const input = [
       { id: 6, user: 'a', at: 1 },

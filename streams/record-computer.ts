@@ -20,6 +20,7 @@ import { hex128 } from '../model/hash.ts'
 import type { AnyOperator, At } from './operator.ts'
 import type { Pipeline } from './pipelines.ts'
 import { type Fields, restored, saved } from './record-fields.ts'
+import { checkedKey } from './record-key.ts'
 import { type Entry, type Pending, RecordState, unknownVersion } from './record-state.ts'
 import { type HopRecord, type Next, stepFunctions } from './step-functions.ts'
 import type { InputNode, Topology } from './stream.ts'
@@ -210,7 +211,7 @@ export class RecordComputer implements Computer {
     const { checkpoints } = this
     this.closingMs = lastOf(checkpoints.pending, ({ timeMs }) => timeMs)
     this.advance(this.closingMs)
-    this.closingMs = lastOf(checkpoints.timers, ({ atMs, key }) => (checkpoints.dueMs(key) === atMs ? atMs : Number.NEGATIVE_INFINITY))
+    this.closingMs = lastOf(checkpoints.timers, ({ atMs }) => atMs)
     // Further on with what its timers tell.
     while (this.fields.watermark < this.closingMs + 1) this.advance(this.closingMs + 1)
   }
@@ -260,13 +261,12 @@ export class RecordComputer implements Computer {
     const { input } = this.pipeline
     if (input.kind === 'hop') {
       const { k = '', t, s, v } = JSON.parse(text) as HopRecord
-      return { offset, timeMs: t, upstream: s, key: k, text, value: v }
+      return { offset, timeMs: t, upstream: s, key: checkedKey(k, 'its key'), text, value: v }
     }
     const value = input.read(input.value(text))
     const timeMs = input.timeMs(value)
     if (!Number.isSafeInteger(timeMs)) throw new TypeError(`timeMs is ${timeMs}; it must be whole milliseconds`)
-    const key = input.key ? input.key(value) : ''
-    if (typeof key !== 'string') throw new TypeError(`its key is ${key}; it must be a string`)
+    const key = input.key ? checkedKey(input.key(value), 'its key') : ''
     return { offset, timeMs, upstream: 0, key, text, value }
   }
 
@@ -307,7 +307,7 @@ export class RecordComputer implements Computer {
   }
 
   private fire(): void {
-    const { atMs, key } = this.checkpoints.timers.pop()!
+    const { atMs, key } = this.checkpoints.timers.first!
     const name = [this.pipeline.topic, key, String(atMs)] as [string, string, string]
     const forget = () => {
       this.checkpoints.drop(key)
@@ -331,7 +331,7 @@ export class RecordComputer implements Computer {
     )
   }
 
-  /** Every operator of the key whose timer is due, in their order. */
+  /** Every operator of the key whose timer is due, in their order. Its next timer is later then, or it has none. */
   private onTimers(): void {
     this.entry = this.checkpoints.touch(this.key)
     for (const [slot, operator] of this.pipeline.operators.entries()) {
@@ -430,14 +430,8 @@ export class RecordComputer implements Computer {
     return this.fields.maxMs.length === 1 ? this.frontMs() : Math.max(...this.fields.maxMs) - 1
   }
 
-  /** The next timer; what the heap holds of earlier ones is passed over. */
   private timerMs(): number {
-    const { timers } = this.checkpoints
-    for (let timer = timers.first; timer; timer = timers.first) {
-      if (this.checkpoints.dueMs(timer.key) === timer.atMs) return timer.atMs
-      timers.pop()
-    }
-    return NEVER
+    return this.checkpoints.timers.first?.atMs ?? NEVER
   }
 
   private nextMs(): number {

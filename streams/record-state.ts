@@ -11,6 +11,8 @@ import type { Checkpoints } from '../engine/lane/computer.ts'
 import type { CheckpointHeader, OpenCheckpoint, StateStore } from '../engine/state/store.ts'
 import { Heap } from './heap.ts'
 import type { AnyOperator } from './operator.ts'
+import { keyOf, storedKey } from './record-key.ts'
+import { Timers } from './timers.ts'
 
 export interface Entry {
   readonly key: string
@@ -25,10 +27,6 @@ export interface Entry {
   /** Epoch of its last touch. */
   used: number
 }
-export interface Timer {
-  atMs: number
-  key: string
-}
 /** A record that waits for the watermark. */
 export interface Pending {
   offset: number
@@ -36,7 +34,7 @@ export interface Pending {
   upstream: number
   key: string
   text: string
-  /** Undefined after a restart: read again from the text. */
+  /** Undefined after a restart or an undo: read again from the text. */
   value: unknown
 }
 interface Open {
@@ -52,18 +50,17 @@ interface Open {
 const ENTRY_BYTES = 300
 const EVICT_LOOKS = 20_000
 const RECENT_EPOCHS = 8
-const KEY = 0x6b
 const WAITING = 0x77
 const NEVER = Number.POSITIVE_INFINITY
 const NO_BYTES = new Uint8Array(0)
 
-export const timerBefore = (a: Timer, b: Timer) => a.atMs < b.atMs || (a.atMs === b.atMs && a.key < b.key)
 /** By content: which upstream was quicker does not matter. */
 export const pendingBefore = (a: Pending, b: Pending) =>
   a.timeMs !== b.timeMs ? a.timeMs < b.timeMs : a.upstream !== b.upstream ? a.upstream < b.upstream : a.offset < b.offset
 
 export class RecordState implements Checkpoints {
-  timers = new Heap<Timer>(timerBefore)
+  /** Of every key that has one, also where its state is not in memory. */
+  readonly timers = new Timers()
   pending = new Heap<Pending>(pendingBefore)
   bytesUsed = 0
   loads = 0
@@ -72,8 +69,6 @@ export class RecordState implements Checkpoints {
   private readonly operators: readonly AnyOperator[]
   private readonly store: StateStore
   private readonly entries = new Map<string, Entry>()
-  /** Of every key that has one, also where its state is not in memory. */
-  private readonly due = new Map<string, number>()
   private readonly touched: Entry[] = []
   private dirty: Entry[] = []
   private readonly waiting = new Map<number, Pending>()
@@ -90,14 +85,13 @@ export class RecordState implements Checkpoints {
     this.store = store
     this.isPartial = store.header !== undefined
     for (const [key, value] of store.entries()) {
-      if (key[0] === KEY) {
+      const name = keyOf(key)
+      if (name !== undefined) {
         // A key without a timer has no index value.
         if (value.length === 0) continue
-        const name = Buffer.from(key.subarray(1)).toString()
-        if (value.length !== 8) throw unreadable('a timer')
-        const atMs = new DataView(value.buffer, value.byteOffset, 8).getFloat64(0)
-        this.due.set(name, atMs)
-        this.timers.push({ atMs, key: name })
+        const atMs = value.length === 8 ? new DataView(value.buffer, value.byteOffset, 8).getFloat64(0) : Number.NaN
+        if (Number.isNaN(atMs)) throw unreadable('a timer')
+        this.timers.set(name, atMs)
       } else {
         const [offset, timeMs, upstream, own, text] = valuesOf(value, 5, 'a waiting record') as [number, number, number, string, string]
         this.addPending({ offset, timeMs, upstream, key: own, text, value: undefined })
@@ -142,7 +136,7 @@ export class RecordState implements Checkpoints {
   }
 
   dueMs(key: string): number {
-    return this.due.get(key) ?? NEVER
+    return this.timers.atMs(key)
   }
 
   /** After a change of its objects, at event time `nowMs`: the next timer is asked for again; one in the past is due now. */
@@ -157,14 +151,14 @@ export class RecordState implements Checkpoints {
         throw new TypeError(`${operator.name}: nextTimerMs gave ${atMs}; it must be a number`)
       next = Math.min(next, Math.max(atMs, nowMs))
     }
-    this.moveDue(key, next)
+    this.timers.set(key, next)
   }
 
   /** Forgets the whole key. */
   drop(key: string): void {
     const entry = this.touch(key)
     entry.slots = this.operators.map(() => undefined)
-    this.moveDue(key, NEVER)
+    this.timers.set(key, NEVER)
   }
 
   addPending(item: Pending): void {
@@ -208,8 +202,7 @@ export class RecordState implements Checkpoints {
     for (const entry of this.touched) {
       entry.isTouched = false
       entry.slots = undefined
-      this.due.delete(entry.key)
-      this.moveDue(entry.key, entry.settledDueMs)
+      this.timers.set(entry.key, entry.settledDueMs)
     }
     this.touched.length = 0
   }
@@ -223,7 +216,8 @@ export class RecordState implements Checkpoints {
     this.pending = new Heap<Pending>(pendingBefore)
     this.waiting.clear()
     this.cutEpoch()
-    for (const item of before) this.addPending(item)
+    // Read again from their texts: a step may have changed a value in place before another one threw.
+    for (const item of before) this.addPending({ ...item, value: undefined })
     this.cutEpoch()
   }
 
@@ -312,15 +306,6 @@ export class RecordState implements Checkpoints {
     this.bytesUsed -= costOf(entry.bytes)
   }
 
-  private moveDue(key: string, atMs: number): void {
-    if (this.dueMs(key) === atMs) return
-    if (atMs === NEVER) this.due.delete(key)
-    else {
-      this.due.set(key, atMs)
-      this.timers.push({ atMs, key })
-    }
-  }
-
   private kept(key: string): Uint8Array | undefined {
     try {
       const bytes = this.store.get(storedKey(key))
@@ -394,7 +379,6 @@ export const unknownVersion = (name: string, version: number, own: number) =>
 const costOf = (bytes: Uint8Array | undefined) => ENTRY_BYTES + 3 * (bytes?.length ?? 0)
 const same = (a: Uint8Array | undefined, b: Uint8Array | undefined) =>
   a === b || (a !== undefined && b !== undefined && Buffer.compare(a, b) === 0)
-const storedKey = (key: string) => Buffer.concat([Buffer.of(KEY), Buffer.from(key)])
 const waitingKey = (offset: number) => Buffer.concat([Buffer.of(WAITING), float64(offset)])
 function float64(value: number): Buffer {
   const bytes = Buffer.alloc(8)

@@ -2,6 +2,7 @@
 import type { TopicOutput } from '../engine/actor/outputs.ts'
 import type { AnyOperator } from './operator.ts'
 import type { Step } from './pipelines.ts'
+import { checkedKey } from './record-key.ts'
 
 export type Next = (record: unknown) => void
 
@@ -66,8 +67,7 @@ function hopTo({ topic, upstream, key }: Step['hops'][number], host: StepHost): 
   const output = host.output(topic)
   host.onHop({ topic, upstream })
   return (record) => {
-    const k = key ? key(record) : host.key()
-    if (typeof k !== 'string') throw new TypeError(`the key for ${topic} is ${k}; it must be a string`)
+    const k = key ? checkedKey(key(record), `the key for ${topic}`) : host.key()
     output.write(`{"k":${JSON.stringify(k)},"t":${host.now()},"s":${upstream},"v":${jsonOf(record)}}`)
   }
 }

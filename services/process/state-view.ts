@@ -9,6 +9,7 @@ import type { Computer } from '../../engine/lane/computer.ts'
 import { sessionStage } from '../../engine/lane/session-computer.ts'
 import type { CheckpointHeader, StateStore } from '../../engine/state/store.ts'
 import type { Topology } from '../../engine/topology/topology.ts'
+import { keyOf, storedKey } from '../../streams/record-key.ts'
 import { type SessionUser, sessionUser } from './session-user.ts'
 
 export type StateRequest =
@@ -64,7 +65,6 @@ export interface StateForm {
 }
 
 const USER_SPACE = 0x75
-const KEY_SPACE = 0x6b
 
 /** Errors: CODE_CHANGED where the state is of other operators than `form` has; STATE_CORRUPT. */
 export function viewState(store: StateStore, form: StateForm, at: { task: string; partition: number }, request: StateRequest): StateAnswer {
@@ -104,11 +104,13 @@ export const sessionForm = (topology: Topology): StateForm => ({
 /** State of topologies of one's own. */
 export const recordForm: StateForm = {
   *keys(store) {
-    for (const [key, index] of store.entries())
-      if (key[0] === KEY_SPACE) yield { key: Buffer.from(key.subarray(1)).toString(), ...finite('dueMs', dueOf(index)) }
+    for (const [stored, index] of store.entries()) {
+      const key = keyOf(stored)
+      if (key !== undefined) yield { key, ...finite('dueMs', dueOf(index)) }
+    }
   },
   value(store, { key }) {
-    const stored = Buffer.concat([Buffer.of(KEY_SPACE), Buffer.from(key)])
+    const stored = storedKey(key)
     const bytes = store.get(stored)
     if (!bytes || bytes.length === 0) return undefined
     const values = deserialize(bytes) as unknown[]
