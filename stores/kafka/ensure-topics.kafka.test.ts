@@ -67,8 +67,10 @@ describe.runIf(server)('Topics at the start', () => {
     ['receipts', 'cleanup.policy', 'compact', 'delete'],
     ['receipts', 'retention.ms', '604800000', '-1'],
     ['receipts', 'retention.bytes', '1000000', '-1'],
+    ['receipts', 'max.message.bytes', '1048575', 'at least 1048576 bytes'],
     ['state', 'cleanup.policy', 'delete', 'compact'],
     ['state', 'delete.retention.ms', '1000', 'at least 86400000 ms'],
+    ['state', 'max.message.bytes', '1048575', 'at least 1048576 bytes'],
   ])('a topic of %s with %s=%s is refused: it must be %s', async (of, setting, value, must) => {
     const topic = of === 'state' ? state() : receipts()
     const right: Record<string, string> =
