@@ -1,10 +1,12 @@
 // Dead letters of the clickstream: how many there are, what one of them is, and putting them in again. Owns which of them were replayed: that is in the
 // receipt of the commit that appends them, so each is appended once, whatever dies in the middle (protocol 7).
 // 1. A replayed record is a new record of the source topic; one that fails again is a new dead letter, which can be replayed in its turn.
-// 2. What the door refuses (a record that is no event) is not appended, and stays as it was.
+// 2. What the door refuses (a record that is no event) is not appended, and stays as it was. So does a record of which only the beginning was kept.
 import { EngineError } from '../../engine/errors.ts'
 import type { Log, LogReceipt } from '../../engine/log/contract.ts'
+import type { EventError } from '../../model/batch.ts'
 import { Door } from '../../model/door.ts'
+import { EVENT_BYTES_MAX } from '../../model/event.ts'
 import { SLACK } from '../../model/scan-plain.ts'
 import { type Patience, patientClaim } from './patient-claim.ts'
 
@@ -40,6 +42,8 @@ export interface DeadLetter {
   source: { topic: string; partition: number; offset: number }
   replayed: boolean
   record: string
+  /** Bytes of the record, where only its beginning was kept (model/kept-record.ts). */
+  wholeBytes?: number
 }
 
 export interface DeadLetterList {
@@ -83,7 +87,7 @@ export interface DeadLettersOptions {
 
 const PAGE_ROWS = 1_000
 const REFUSALS_SHOWN = 20
-const FIELDS = 'partition, offset, code, message, source_partition, source_offset'
+const FIELDS = 'partition, offset, code, message, source_partition, source_offset, whole_bytes'
 
 type Row = {
   partition: number
@@ -92,6 +96,7 @@ type Row = {
   message: string
   source_partition: number
   source_offset: number | string
+  whole_bytes: number | string | null
 }
 type Ranges = Map<number, [number, number][]>
 
@@ -181,11 +186,14 @@ export class DeadLetters {
     if (rows.length === 0) return
     const state = await this.claimed()
     const { topic, nowMs } = this.options
-    // A line break within would make two lines of one record.
-    const text = Buffer.from(rows.map(({ record }) => `${record.replaceAll('\n', ' ')}\n`).join(''))
+    // A line break within would make two lines of one record; what was cut off is not seen at the door.
+    const text = Buffer.from(
+      rows.map(({ record, whole_bytes }) => `${whole_bytes === null ? record.replaceAll('\n', ' ') : ''}\n`).join(''),
+    )
     const { rejected } = this.door.accept(Buffer.concat([text, Buffer.alloc(SLACK)]), 0, text.length, nowMs())
     const taken = this.door.take()
-    const refused = new Map(rejected.map((reason) => [reason.line, reason]))
+    const refused = new Map<number, Pick<EventError, 'code' | 'message'>>(rejected.map((reason) => [reason.line, reason]))
+    for (const [i, { whole_bytes }] of rows.entries()) if (whole_bytes !== null) refused.set(i, tooLarge(Number(whole_bytes)))
     const replayed: Ranges = new Map(
       Array.from(state.replayed, ([partition, ranges]) => [partition, ranges.map(([from, to]) => [from, to])]),
     )
@@ -225,9 +233,10 @@ export class DeadLetters {
     return { lineage: this.options.lineage }
   }
 
-  private describe({ partition, offset, code, message, source_partition, source_offset }: Row): Omit<DeadLetter, 'record' | 'replayed'> {
+  private describe(row: Row): Omit<DeadLetter, 'record' | 'replayed'> {
+    const { partition, offset, code, message, source_partition, source_offset, whole_bytes } = row
     const source = { topic: this.options.topic, partition: source_partition, offset: Number(source_offset) }
-    return { partition, offset: Number(offset), code, message, source }
+    return { partition, offset: Number(offset), code, message, source, ...(whole_bytes !== null && { wholeBytes: Number(whole_bytes) }) }
   }
 
   private claimed(): ReturnType<DeadLetters['claim']> {
@@ -274,6 +283,11 @@ function add(ranges: Ranges, [partition, offset]: Place): void {
   } else if (after?.[0] === offset + 1) after[0] = offset
   else own.splice(next, 0, [offset, offset + 1])
 }
+
+const tooLarge = (bytes: number) => ({
+  code: 'EVENT_TOO_LARGE' as const,
+  message: `only its beginning was kept: the record had ${bytes} bytes, an event has at most ${EVENT_BYTES_MAX}`,
+})
 
 const unknown = ([partition, offset]: Place) =>
   new EngineError('DEAD_LETTER_UNKNOWN', `there is no dead letter ${partition}:${offset}`, '`packmill dlq list` shows which there are.')
