@@ -82,6 +82,33 @@ describe.runIf(server)('Topics at the start', () => {
     })
   })
 
+  it.each<[string, Partial<EnsureTopicsOptions>, string]>([
+    ['more replicas than there are brokers', { replication: 3 }, 'Set kafka.replication to no more than there are brokers'],
+    ['a prefix that no topic may have', { topicPrefix: 'our topics.' }, 'Set kafka.topicPrefix'],
+    ['a prefix that makes names too long', { topicPrefix: 'x'.repeat(240) }, 'Set kafka.topicPrefix'],
+  ])('%s: the topic and the setting are named, and nothing is tried again', async (_, wrong, advice) => {
+    const { topicPrefix } = { ...options, ...wrong }
+    await expect(ensureTopics({ ...options, ...wrong })).rejects.toMatchObject({
+      code: 'KAFKA_SETTING_REFUSED',
+      retryable: false,
+      message: expect.stringContaining(`: ${topicPrefix}events.sessionized: `),
+      advice: expect.stringContaining(advice),
+    })
+  })
+
+  it('transactions that may last longer than the broker allows: the setting is named, and nothing is tried again', async () => {
+    const log = await openKafkaLog({ ...world.options, transactionTimeoutMs: 900_001 })
+    try {
+      await expect(log.claim('writer')).rejects.toMatchObject({
+        code: 'KAFKA_SETTING_REFUSED',
+        retryable: false,
+        advice: expect.stringContaining('Set kafka.transactionMs to no more than transaction.max.timeout.ms'),
+      })
+    } finally {
+      await log.close()
+    }
+  })
+
   it('an empty topic with too few partitions can grow, with too many it is made anew', async () => {
     const topic = world.named('events.sessionized')
     await make(topic, 2)
