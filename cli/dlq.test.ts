@@ -26,6 +26,7 @@ interface Letter {
   code: string
   message: string
   record: string
+  whole_bytes?: number
 }
 
 /** A data folder whose topic of dead letters holds these. */
@@ -38,7 +39,7 @@ async function folderWith(name: string, letters: readonly Letter[]): Promise<voi
   const outputs = Array.from(
     Map.groupBy(letters, ({ partition }) => partition),
     ([partition, own]) => {
-      const rows = own.map(({ code, message, record }, i) => `${JSON.stringify({ code, message, partition, offset: 100 + i, record })}\n`)
+      const rows = own.map((letter, i) => `${JSON.stringify({ ...letter, offset: 100 + i })}\n`)
       return { topic: 'events.dlq', partition, count: own.length, bytes: Buffer.from(rows.join('')) }
     },
   )
@@ -66,6 +67,8 @@ const FEW = [
   letter({ eventId: 'b', ts: HOUR + 1 }),
   letter({ eventId: 'c', ts: HOUR + 2, receivedAt: HOUR + 3_600_000 }, 5),
   { partition: 5, code: 'INVALID', message: 'not an event', record: '{"orgId":' },
+  // What was kept is a whole event: that is no reason to put it in.
+  { partition: 6, code: 'EVENT_TOO_LARGE', message: 'too long', record: record({ eventId: 'd' }), whole_bytes: 900_000 },
 ]
 
 /** In a folder that no process has. What is asked beside one is below: it takes a fifth of the time. */
@@ -79,6 +82,7 @@ describe('a few', () => {
     expect(out).toMatch(/^OPERATOR_THREW +events\.raw +2026-03-02T07:00:00Z +2 +0$/m)
     expect(out).toMatch(/^OPERATOR_THREW +events\.raw +2026-03-02T08:00:00Z +1 +0$/m)
     expect(out).toMatch(/^5:0 +OPERATOR_THREW +TypeError: x is not a function$/m)
+    expect(out).toMatch(/^6:0 +EVENT_TOO_LARGE +too long \(only its beginning was kept\)$/m)
   })
 
   test('show prints one with its error and its record', () => {
@@ -94,10 +98,12 @@ describe('a few', () => {
     expect(json(dlq('few', 'replay', '3:1', '--json').out)).toMatchObject({ replayed: 0, already: 1 })
     const all = dlq('few', 'replay', '--all')
     expect(all).toMatchObject({ code: 0 })
-    expect(all.out).toMatch(/^replayed +2\nno events, not replayed +1$/m)
+    expect(all.out).toMatch(/^replayed +2\nno events, not replayed +2$/m)
+    expect(all.err).toContain('6:0  EVENT_TOO_LARGE: only its beginning was kept: the record had 900000 bytes')
     expect(await idsIn('few')).toEqual(['a', 'b', 'c'])
     const { groups } = json(dlq('few', 'list', '--json').out) as { groups: { code: string; count: number; replayed: number }[] }
     expect(groups.map(({ code, count, replayed }) => [code, count, replayed])).toEqual([
+      ['EVENT_TOO_LARGE', 1, 0],
       ['INVALID', 1, 0],
       ['OPERATOR_THREW', 2, 2],
       ['OPERATOR_THREW', 1, 1],
@@ -118,7 +124,7 @@ test('beside packmill up, through it', async () => {
   try {
     await running.says(/ up: /)
     const { groups, newest } = json(dlq('beside', 'list', '--json', '--limit', '1').out) as { groups: object[]; newest: object[] }
-    expect(groups).toMatchObject([{ replayed: 0 }, { count: 2, replayed: 0 }, { count: 1, replayed: 0 }])
+    expect(groups).toMatchObject([{ replayed: 0 }, { replayed: 0 }, { count: 2, replayed: 0 }, { count: 1, replayed: 0 }])
     expect(newest).toEqual([
       expect.objectContaining({ partition: 5, offset: 0, replayed: false, source: { topic: 'events.raw', partition: 5, offset: 100 } }),
     ])
@@ -127,13 +133,14 @@ test('beside packmill up, through it', async () => {
       replayed: false,
       record: { eventId: 'b' },
     })
+    expect(dlq('beside', 'show', '6:0').out).toContain('\nrecord 6:100 of events.raw, the beginning of 900,000 bytes\n')
     expect(dlq('beside', 'show', '3:9')).toMatchObject({
       code: 1,
       err: expect.stringMatching(/^DEAD_LETTER_UNKNOWN: .*3:9\n {2}`packmill dlq list`/m),
     })
     expect(dlq('beside', 'replay', '5:1')).toMatchObject({ code: 1, err: expect.stringContaining('5:1  MALFORMED_JSON: ') })
     expect(json(dlq('beside', 'replay', '--code', 'OPERATOR_THREW', '--json').out)).toMatchObject({ replayed: 3, refused: 0 })
-    expect(json(dlq('beside', 'replay', '--all', '--json').out)).toMatchObject({ replayed: 0, refused: 1 })
+    expect(json(dlq('beside', 'replay', '--all', '--json').out)).toMatchObject({ replayed: 0, refused: 2 })
     expect(dlq('beside', 'show', '3:0').out).toContain('dead letter 3:0, replayed')
     const asked = packmill(folder, ['sql', IDS, '--json', '--data', 'beside'])
     expect(JSON.parse(asked.out)).toEqual([{ id: 'a' }, { id: 'b' }, { id: 'c' }])

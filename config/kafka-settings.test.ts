@@ -33,6 +33,10 @@ test('an instance id is taken, and the default is none', () => {
   expect(settings(brokers, 'kafka.groupInstanceId=packmill-1.eu_2')).toBeDefined()
 })
 
+test('a prefix of 100 characters, with all that there may be in it, is taken', () => {
+  expect(settings(brokers, `kafka.topicPrefix=A-z_0.${'x'.repeat(94)}`)).toBeDefined()
+})
+
 test('TLS with files, SASL with a name and a password', () => {
   const tls = ['kafka.tls.enabled=true', 'kafka.tls.ca=ca.pem', 'kafka.tls.cert=ca.pem', 'kafka.tls.key=key.pem']
   const sasl = ['kafka.sasl.mechanism=scram-sha-512', 'kafka.sasl.username=u', 'kafka.sasl.password=p']
@@ -75,6 +79,9 @@ test.each<[string, string[], string, string]>([
     'as in packmill-1',
   ],
   ['an instance id of a dot', [brokers, 'kafka.groupInstanceId=.'], "kafka.groupInstanceId (--set) is '.'", 'as in packmill-1'],
+  ['a prefix with a blank', [brokers, 'kafka.topicPrefix=our topics.'], "kafka.topicPrefix (--set) is 'our topics.'", 'as in acme.'],
+  ['a prefix with a slash', [brokers, 'kafka.topicPrefix=acme/'], "kafka.topicPrefix (--set) is 'acme/'", 'as in acme.'],
+  ['a prefix of 101 characters', [brokers, `kafka.topicPrefix=${'x'.repeat(101)}`], 'kafka.topicPrefix (--set) is', 'up to 100 letters'],
   ['replicas below none', [brokers, 'kafka.replication=-1'], 'it must be a whole number from 0 to 100', ''],
   [
     'a file without TLS',

@@ -16,12 +16,15 @@ const PORT_MAX = 65_535
 /** What the Java clients allow, too. */
 const INSTANCE_ID = /^[a-zA-Z0-9._-]{0,249}$/
 
+/** Of 249 characters that a topic’s name may have this leaves 149 to what stands behind it. */
+const TOPIC_PREFIX = /^[a-zA-Z0-9._-]{0,100}$/
+
 /** Throws ConfigError for what does not fit together, or cannot be read. Undefined where no broker is named: the log is embedded then. */
 export function kafkaSettings({
   config,
   origins = new Map(),
 }: Pick<LoadedConfig, 'config'> & Partial<LoadedConfig>): KafkaSettings | undefined {
-  const { brokers, groupInstanceId, tls, sasl } = config.kafka
+  const { brokers, topicPrefix, groupInstanceId, tls, sasl } = config.kafka
   const refuse = (path: string, wrong: string, instead: string): never => {
     throw new ConfigError(`kafka.${path} (${origins.get(`kafka.${path}`)}) ${wrong}`, instead)
   }
@@ -31,6 +34,8 @@ export function kafkaSettings({
     if (!(port >= 1 && port <= PORT_MAX))
       refuse('brokers', `has '${broker}'; each must be host:port`, 'Write them as in kafka-1:9092,kafka-2:9092.')
   }
+  if (!TOPIC_PREFIX.test(topicPrefix))
+    refuse('topicPrefix', `is '${topicPrefix}'`, 'Use up to 100 letters, digits, dots, dashes and underscores, as in acme.')
   if (!INSTANCE_ID.test(groupInstanceId) || /^\.{1,2}$/.test(groupInstanceId))
     refuse('groupInstanceId', `is '${groupInstanceId}'`, 'Use up to 249 letters, digits, dots, dashes and underscores, as in packmill-1.')
   for (const name of ['ca', 'cert', 'key'] as const) {

@@ -101,6 +101,8 @@ export interface DeadLetterRow {
   partition: number
   offset: number
   record: string
+  /** Bytes of the record, where it is longer than an event may be: then `record` is its beginning (kept-record.ts). */
+  whole_bytes?: number
 }
 
 export const NO_OFFSET = Number.MAX_SAFE_INTEGER

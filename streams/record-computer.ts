@@ -17,6 +17,7 @@ import type { OutputBlock, ReadResult } from '../engine/log/contract.ts'
 import type { StateStore } from '../engine/state/store.ts'
 import { threadBuffers } from '../model/buffer-pool.ts'
 import { hex128 } from '../model/hash.ts'
+import { deadLetter, lateRecord, messageOf, type Place } from './aside.ts'
 import type { AnyOperator, At } from './operator.ts'
 import type { Pipeline } from './pipelines.ts'
 import { type Fields, restored, saved } from './record-fields.ts'
@@ -240,10 +241,7 @@ export class RecordComputer implements Computer {
     fields.accepted++
     if (item.timeMs < fields.watermark) {
       fields.late++
-      const { timeMs, key } = item
-      const { partition } = this.scope
-      const late = { pipeline: pipeline.topic, partition, offset, key, timeMs, watermark: fields.watermark, record: text }
-      this.outputs.to(pipeline.late).write(JSON.stringify(late))
+      this.outputs.to(pipeline.late).write(lateRecord(this.placeOf(offset), item.key, item.timeMs, fields.watermark, text))
       return
     }
     const front = this.frontMs()
@@ -478,8 +476,12 @@ export class RecordComputer implements Computer {
     return { accepted, open: this.checkpoints.pending.size, closed, duplicates: 0, late, deadLettered, filtered: 0, invalid }
   }
 
-  private letter(code: string, message: string, offset: number, record: string): string {
-    return JSON.stringify({ code, message, pipeline: this.pipeline.topic, partition: this.scope.partition, offset, record })
+  private placeOf(offset: number): Place {
+    return { pipeline: this.pipeline.topic, partition: this.scope.partition, offset }
+  }
+
+  private letter(code: string, message: string, offset: number, text: string): string {
+    return deadLetter(code, message, this.placeOf(offset), text)
   }
 }
 
@@ -488,6 +490,3 @@ function lastOf<T>(items: Iterable<T>, timeOf: (item: T) => number): number {
   for (const item of items) last = Math.max(last, timeOf(item))
   return last
 }
-
-const messageOf = (error: unknown) =>
-  error instanceof EngineError ? error.message : error instanceof Error ? `${error.name}: ${error.message}` : String(error)

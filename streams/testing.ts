@@ -31,8 +31,10 @@ export interface LateRecord {
   timeMs: number
   /** Where event time was when it came, ms since epoch. */
   watermark: number
-  /** As text. */
+  /** As text. Of one that would fill a message of its topic (384 KiB as JSON) the beginning, about 16 KiB. */
   record: string
+  /** Then: bytes of the whole record. */
+  wholeBytes?: number
 }
 /** One record that could not be processed. */
 export interface DeadLetter {
@@ -43,8 +45,10 @@ export interface DeadLetter {
   message: string
   /** The topic that it was read from. */
   pipeline: string
-  /** As text. */
+  /** As text. Of one that would fill a message of its topic (384 KiB as JSON) the beginning, about 16 KiB. */
   record: string
+  /** Then: bytes of the whole record. */
+  wholeBytes?: number
 }
 
 /** How a test's input is cut. */

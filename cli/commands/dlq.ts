@@ -122,11 +122,11 @@ function asText({ groups, newest }: DeadLetterList): string {
     ]),
   ])
   if (newest.length === 0) return counts
-  const rows = newest.map(({ partition, offset, code, message, replayed }) => [
+  const rows = newest.map(({ partition, offset, code, message, replayed, wholeBytes }) => [
     `${partition}:${offset}`,
     replayed ? 'replayed' : '',
     code,
-    oneLine(message),
+    `${oneLine(message)}${wholeBytes === undefined ? '' : ' (only its beginning was kept)'}`,
   ])
   return `${counts}\n\nnewest (packmill dlq show PARTITION:OFFSET)\n${formatTable(rows)}`
 }
@@ -134,12 +134,12 @@ function asText({ groups, newest }: DeadLetterList): string {
 const oneLine = (text: string) => text.replace(/\s+/g, ' ').slice(0, 100)
 
 function asPage(letter: DeadLetter): string {
-  const { partition, offset, code, message, source, replayed } = letter
+  const { partition, offset, code, message, source, replayed, wholeBytes } = letter
   const record = parsed(letter)
   return [
     `dead letter ${partition}:${offset}${replayed ? ', replayed' : ''}`,
     `${code}: ${message}`,
-    `record ${source.partition}:${source.offset} of ${source.topic}`,
+    `record ${source.partition}:${source.offset} of ${source.topic}${wholeBytes === undefined ? '' : `, the beginning of ${formatCount(wholeBytes)} bytes`}`,
     typeof record === 'string' ? record : JSON.stringify(record, null, 2),
   ].join('\n')
 }

@@ -123,6 +123,16 @@ describe('An operator that throws at a row', () => {
     expect(count).toBeGreaterThan(50)
   })
 
+  test('with a message of megabytes: the dead letter has its beginning', () => {
+    const own = world(1)
+    const long = () => {
+      throw new Error('x'.repeat(2_000_000))
+    }
+    const letters = lettersOf(runAll(own, { ...own.shipped, folds: [...own.shipped.folds, poisoned(long)] }).epochs)
+    expect(letters.length).toBeGreaterThan(0)
+    expect(new Set(letters.map(({ message }) => message))).toEqual(new Set([`${`Error: ${'x'.repeat(4096)}`.slice(0, 4096)}…`]))
+  })
+
   test('once: nothing is a dead letter, and the answer is whole', async () => {
     let restarts = 0
     for (const seed of SEEDS) {

@@ -1,6 +1,11 @@
 import { describe, expect, it } from 'vitest'
+import type { WireEvent } from '../../model/event.ts'
+import type { DeadLetterRow } from '../../model/rows.ts'
 import { trafficEvents } from '../../services/traffic/traffic.ts'
-import { differences } from '../../tests/oracle/in-memory.ts'
+import { MemoryStore } from '../../streams/memory-store.ts'
+import { EngineRun, planEpochs } from '../../tests/laws/engine-run.ts'
+import { differences, recordsOf, settings } from '../../tests/oracle/in-memory.ts'
+import { clickstream } from '../../topologies/clickstream.ts'
 
 describe('epochs against the batch evaluator, in memory', () => {
   const traffic = [...trafficEvents({ seed: 7, events: 20_000, orgs: 4, users: 200, lateBeyondDisorder: 0.01, late: 0.005 })]
@@ -27,5 +32,24 @@ describe('epochs against the batch evaluator, in memory', () => {
     expect(differences(traffic, { settings: { sessionEventsMax: 5, snapshotMs: 1_000, correctionMs: 120_000 }, rows: () => 13 })).toEqual(
       [],
     )
+  })
+})
+
+describe('a record of a megabyte that somebody else has put into the log', () => {
+  it.each([
+    ['letters', 'x'],
+    ['quotes', '"'],
+    ['control characters', '\u0001'],
+  ])('of %s is a dead letter that fits into a message of 1 MiB, and the same when it is computed again', (_, character) => {
+    const long = { screen: character.repeat(1_000_000) } as unknown as WireEvent
+    const events = [long, ...trafficEvents({ seed: 1, events: 10 })]
+    const run = () => new EngineRun(clickstream(settings).pipeline, events, new MemoryStore())
+    const [plan] = planEpochs(events.length, () => events.length)
+    const epoch = run().compute(plan)
+    const [letter] = recordsOf<DeadLetterRow>([epoch], 'events.dlq')
+    const whole = JSON.stringify(long)
+    expect(letter).toMatchObject({ code: 'EVENT_TOO_LARGE', offset: 0, record: whole.slice(0, 16 << 10), whole_bytes: whole.length })
+    expect(Buffer.byteLength(JSON.stringify(letter))).toBeLessThan(1 << 17)
+    expect(run().compute(plan, epoch.receipt).receipt).toEqual(epoch.receipt)
   })
 })

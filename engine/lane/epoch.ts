@@ -6,6 +6,8 @@
 import type { EventBatch } from '../../model/batch.ts'
 import { threadBuffers } from '../../model/buffer-pool.ts'
 import { addTo, HASH_SLACK, h128, hash32, hash128, hex128 } from '../../model/hash.ts'
+import { keptMessage, keptRecord } from '../../model/kept-record.ts'
+import type { DeadLetterRow } from '../../model/rows.ts'
 import { type Actor, ActorTable, type Counters, noCounters } from '../actor/actor.ts'
 import { Fire } from '../actor/fire.ts'
 import { DraftEmit } from '../actor/lift.ts'
@@ -241,18 +243,19 @@ export class EpochComputer {
 
 const withSlack = (text: string) => Buffer.concat([Buffer.from(text), Buffer.alloc(HASH_SLACK)])
 const ONE = new Uint32Array([1, 0, 0, 0])
-const decoder = new TextDecoder()
-const recordOf = (batch: EventBatch, row: number) => decoder.decode(batch.bytes.subarray(batch.start[row], batch.end[row]))
+const recordOf = (batch: EventBatch, row: number) => keptRecord(batch.bytes, batch.start[row], batch.end[row])
 const messageOf = (error: unknown) => {
   const cause = (error as { cause?: unknown }).cause ?? error
-  return cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)
+  return keptMessage(cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause))
 }
 
-const deadLetter = (batch: EventBatch, row: number, partition: number, code: string, message: string) =>
-  JSON.stringify({ code, message, partition, offset: batch.offset[row], record: recordOf(batch, row) })
+function deadLetter(batch: EventBatch, row: number, partition: number, code: string, message: string): string {
+  const { record, wholeBytes: whole_bytes } = recordOf(batch, row)
+  return JSON.stringify({ code, message, partition, offset: batch.offset[row], record, whole_bytes } satisfies DeadLetterRow)
+}
 
 const lateRecord = ({ actor, batch }: Turn, row: number, reason: 'late' | 'cap', partition: number) =>
-  JSON.stringify({ reason, partition, offset: batch.offset[row], watermark: actor.watermark, record: recordOf(batch, row) })
+  JSON.stringify({ reason, partition, offset: batch.offset[row], watermark: actor.watermark, record: recordOf(batch, row).record })
 
 function rowsAt(batch: EventBatch, offsets: ReadonlySet<number>): Set<number> {
   const rows = new Set<number>()

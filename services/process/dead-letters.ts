@@ -1,11 +1,15 @@
 // Dead letters of the clickstream: how many there are, what one of them is, and putting them in again. Owns which of them were replayed: that is in the
 // receipt of the commit that appends them, so each is appended once, whatever dies in the middle (protocol 7).
 // 1. A replayed record is a new record of the source topic; one that fails again is a new dead letter, which can be replayed in its turn.
-// 2. What the door refuses (a record that is no event) is not appended, and stays as it was.
+// 2. Each replay claims the name anew, and gives it back; who lists and shows claims nothing: other processes replay, too, and nobody is fenced by being looked at.
+// 3. What the door refuses (a record that is no event) is not appended, and stays as it was. So does a record of which only the beginning was kept.
 import { EngineError } from '../../engine/errors.ts'
 import type { Log, LogReceipt } from '../../engine/log/contract.ts'
+import type { EventError } from '../../model/batch.ts'
 import { Door } from '../../model/door.ts'
+import { EVENT_BYTES_MAX } from '../../model/event.ts'
 import { SLACK } from '../../model/scan-plain.ts'
+import { StorageError } from '../../stores/files/storage-error.ts'
 import { type Patience, patientClaim } from './patient-claim.ts'
 
 /** Partition and offset in the topic of dead letters. */
@@ -40,6 +44,8 @@ export interface DeadLetter {
   source: { topic: string; partition: number; offset: number }
   replayed: boolean
   record: string
+  /** Bytes of the record, where only its beginning was kept (model/kept-record.ts). */
+  wholeBytes?: number
 }
 
 export interface DeadLetterList {
@@ -70,6 +76,8 @@ interface ReplayReceipt extends LogReceipt {
 
 export interface DeadLettersOptions {
   log: Log
+  /** What a name committed last, in that log. */
+  lastReceipt<R extends LogReceipt>(name: string): Promise<R | undefined>
   lineage: string
   /** Of the topology that they come from. */
   topic: string
@@ -83,7 +91,7 @@ export interface DeadLettersOptions {
 
 const PAGE_ROWS = 1_000
 const REFUSALS_SHOWN = 20
-const FIELDS = 'partition, offset, code, message, source_partition, source_offset'
+const FIELDS = 'partition, offset, code, message, source_partition, source_offset, whole_bytes'
 
 type Row = {
   partition: number
@@ -92,13 +100,22 @@ type Row = {
   message: string
   source_partition: number
   source_offset: number | string
+  whole_bytes: number | string | null
 }
 type Ranges = Map<number, [number, number][]>
+
+/** Of one replay, with what is committed so far. */
+interface ReplayClaim {
+  claim: Awaited<ReturnType<typeof patientClaim<ReplayReceipt>>>
+  epoch: number
+  replayed: Ranges
+  /** A commit failed (4 of contract.ts). */
+  isOver: boolean
+}
 
 export class DeadLetters {
   private readonly options: DeadLettersOptions
   private readonly door: Door
-  private claiming: ReturnType<DeadLetters['claim']> | undefined
   private last: Promise<unknown> = Promise.resolve()
 
   constructor(options: DeadLettersOptions) {
@@ -110,10 +127,7 @@ export class DeadLetters {
   ask<R extends DeadLetterRequest>(request: R): Promise<DeadLetterAnswer<R>> {
     if (request.ask !== 'replay') return this.answer(request) as Promise<DeadLetterAnswer<R>>
     const answer = this.last.then(() => this.answer(request)) as Promise<DeadLetterAnswer<R>>
-    this.last = answer.catch(() => {
-      // A commit may have failed: what is true is read again.
-      this.claiming = undefined
-    })
+    this.last = answer.catch(() => undefined)
     return answer
   }
 
@@ -122,8 +136,20 @@ export class DeadLetters {
     return request.ask === 'show' ? this.show(request.place) : this.replay(request)
   }
 
+  private async replay(selection: DeadLetterSelection): Promise<ReplayResult> {
+    const claim = await this.claim()
+    try {
+      return await this.replayAs(claim, selection)
+    } catch (error) {
+      throw (error as { code?: unknown }).code === 'FENCED' ? fenced(error) : error
+    } finally {
+      // What is committed is committed, and the next claim does without this one's end.
+      if (!claim.isOver) await claim.claim.release().catch(() => undefined)
+    }
+  }
+
   private async list(limit: number): Promise<DeadLetterList> {
-    const { replayed } = await this.claimed()
+    const replayed = await this.replayed()
     const { topic } = this.options
     const rows = await this.options.query<{ code: string; at: string; n: number | string; done: number | string }>(
       `SELECT code, if(ms = 0, '', formatDateTime(toStartOfHour(fromUnixTimestamp64Milli(ms, 'UTC')), '%Y-%m-%dT%H:00:00Z')) AS at, count() AS n,
@@ -143,14 +169,13 @@ export class DeadLetters {
   }
 
   private async show(place: Place): Promise<DeadLetter> {
-    const { replayed } = await this.claimed()
+    const replayed = await this.replayed()
     const [row] = await this.rows([place])
     if (!row) throw unknown(place)
     return { ...this.describe(row), replayed: includes(replayed, place), record: row.record }
   }
 
-  private async replay({ places, code }: DeadLetterSelection): Promise<ReplayResult> {
-    const claim = await this.claimed()
+  private async replayAs(claim: ReplayClaim, { places, code }: DeadLetterSelection): Promise<ReplayResult> {
     const result: ReplayResult = { replayed: 0, already: 0, refused: 0, refusals: [] }
     if (places) {
       const found = await this.rows(places)
@@ -160,7 +185,7 @@ export class DeadLetters {
       if (missing) throw unknown(missing)
       const fresh = found.filter((row) => !includes(claim.replayed, placeOf(row)))
       result.already = found.length - fresh.length
-      await this.append(fresh, result)
+      await this.append(claim, fresh, result)
       return result
     }
     const { pageRows = PAGE_ROWS } = this.options
@@ -171,21 +196,23 @@ export class DeadLetters {
         { ...this.params, p: after[0], o: after[1], code, limit: pageRows },
       )
       if (rows.length === 0) return result
-      await this.append(rows, result)
+      await this.append(claim, rows, result)
       after = placeOf(rows.at(-1)!)
     }
   }
 
   /** One commit: the records, and that they were replayed. */
-  private async append(rows: readonly (Row & { record: string })[], result: ReplayResult): Promise<void> {
+  private async append(state: ReplayClaim, rows: readonly (Row & { record: string })[], result: ReplayResult): Promise<void> {
     if (rows.length === 0) return
-    const state = await this.claimed()
     const { topic, nowMs } = this.options
-    // A line break within would make two lines of one record.
-    const text = Buffer.from(rows.map(({ record }) => `${record.replaceAll('\n', ' ')}\n`).join(''))
+    // A line break within would make two lines of one record; what was cut off is not seen at the door.
+    const text = Buffer.from(
+      rows.map(({ record, whole_bytes }) => `${whole_bytes === null ? record.replaceAll('\n', ' ') : ''}\n`).join(''),
+    )
     const { rejected } = this.door.accept(Buffer.concat([text, Buffer.alloc(SLACK)]), 0, text.length, nowMs())
     const taken = this.door.take()
-    const refused = new Map(rejected.map((reason) => [reason.line, reason]))
+    const refused = new Map<number, Pick<EventError, 'code' | 'message'>>(rejected.map((reason) => [reason.line, reason]))
+    for (const [i, { whole_bytes }] of rows.entries()) if (whole_bytes !== null) refused.set(i, tooLarge(Number(whole_bytes)))
     const replayed: Ranges = new Map(
       Array.from(state.replayed, ([partition, ranges]) => [partition, ranges.map(([from, to]) => [from, to])]),
     )
@@ -202,10 +229,14 @@ export class DeadLetters {
     const count = taken.reduce((sum, { count }) => sum + count, 0)
     if (count === 0) return
     const epoch = state.epoch + 1
-    await state.claim.commit({
+    const committing = state.claim.commit({
       outputs: taken.map(({ partition, count, bytes }) => ({ topic, partition, count, bytes })),
       receipt: { epoch, to: epoch, replayed: Object.fromEntries(replayed) },
       release: { receiptsThrough: epoch - 1, inputBefore: 0 },
+    })
+    await committing.catch((error: unknown) => {
+      state.isOver = true
+      throw error
     })
     this.door.give(taken)
     state.epoch = epoch
@@ -225,26 +256,28 @@ export class DeadLetters {
     return { lineage: this.options.lineage }
   }
 
-  private describe({ partition, offset, code, message, source_partition, source_offset }: Row): Omit<DeadLetter, 'record' | 'replayed'> {
+  private describe(row: Row): Omit<DeadLetter, 'record' | 'replayed'> {
+    const { partition, offset, code, message, source_partition, source_offset, whole_bytes } = row
     const source = { topic: this.options.topic, partition: source_partition, offset: Number(source_offset) }
-    return { partition, offset: Number(offset), code, message, source }
+    return { partition, offset: Number(offset), code, message, source, ...(whole_bytes !== null && { wholeBytes: Number(whole_bytes) }) }
   }
 
-  private claimed(): ReturnType<DeadLetters['claim']> {
-    this.claiming ??= this.claim().catch((error: unknown) => {
-      this.claiming = undefined
-      throw error
-    })
-    return this.claiming
+  private get name(): string {
+    return `dlq.${this.options.lineage}`
   }
 
-  private async claim() {
-    const { log, lineage, patience } = this.options
-    const claim = await patientClaim<ReplayReceipt>(log, `dlq.${lineage}`, patience)
-    const replayed: Ranges = new Map(Object.entries(claim.last?.replayed ?? {}).map(([partition, ranges]) => [Number(partition), ranges]))
-    return { claim, epoch: claim.last?.epoch ?? 0, replayed }
+  private async replayed(): Promise<Ranges> {
+    return rangesOf(await this.options.lastReceipt<ReplayReceipt>(this.name))
+  }
+
+  private async claim(): Promise<ReplayClaim> {
+    const claim = await patientClaim<ReplayReceipt>(this.options.log, this.name, this.options.patience)
+    return { claim, epoch: claim.last?.epoch ?? 0, replayed: rangesOf(claim.last), isOver: false }
   }
 }
+
+const rangesOf = (last: ReplayReceipt | undefined): Ranges =>
+  new Map(Object.entries(last?.replayed ?? {}).map(([partition, ranges]) => [Number(partition), ranges]))
 
 /** SQL; whole numbers only, so they stand in the text. */
 function wasReplayed(replayed: Ranges): string {
@@ -274,6 +307,19 @@ function add(ranges: Ranges, [partition, offset]: Place): void {
   } else if (after?.[0] === offset + 1) after[0] = offset
   else own.splice(next, 0, [offset, offset + 1])
 }
+
+const tooLarge = (bytes: number) => ({
+  code: 'EVENT_TOO_LARGE' as const,
+  message: `only its beginning was kept: the record had ${bytes} bytes, an event has at most ${EVENT_BYTES_MAX}`,
+})
+
+const fenced = (cause: unknown) =>
+  new StorageError(
+    'FENCED',
+    'another process has begun to replay dead letters, too',
+    'Run it again when that one has ended: each is put in once.',
+    cause,
+  )
 
 const unknown = ([partition, offset]: Place) =>
   new EngineError('DEAD_LETTER_UNKNOWN', `there is no dead letter ${partition}:${offset}`, '`packmill dlq list` shows which there are.')

@@ -383,6 +383,7 @@ export class Embedded {
     this.dead ??= new DeadLetters({
       ...this.importTarget,
       lineage: this.lineage,
+      lastReceipt: (name) => (this.kafka ?? this.own).lastReceipt(name),
       query: (sql, params) => this.query(sql, params),
       patience: { ...this.importTarget, patienceMs: this.waits.patienceMs },
     })

@@ -33,7 +33,7 @@ test('migrations are applied once, and again changes nothing', async () => {
   const steps: string[] = []
   await store.migrate((name) => steps.push(name))
   expect(steps).toEqual([])
-  expect((await store.query('SELECT name FROM _migrations ORDER BY name')).length).toBe(4)
+  expect((await store.query('SELECT name FROM _migrations ORDER BY name')).length).toBe(5)
   expect(store.identity).toMatch(/^[0-9a-f-]{36}$/)
 })
 

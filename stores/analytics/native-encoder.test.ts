@@ -243,7 +243,14 @@ describe('rows', () => {
       watermark: ms,
       record: text,
     }),
-    of(EVENTS_DLQ, { code: text, message: text, partition: fc.integer({ min: 0, max: 65535 }), offset: ms, record: text }),
+    of(EVENTS_DLQ, {
+      code: text,
+      message: text,
+      partition: fc.integer({ min: 0, max: 65535 }),
+      offset: ms,
+      record: text,
+      whole_bytes: fc.option(fc.integer({ min: 0, max: 2 ** 50 })),
+    }),
   ]
   test.each(cases)('$schema.table: what was encoded and inserted is what SELECT returns', async ({ schema, values }) => {
     await fc.assert(

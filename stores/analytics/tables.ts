@@ -107,7 +107,15 @@ export const EVENTS_LATE: TableSchema = {
 
 export const EVENTS_DLQ: TableSchema = {
   table: 'events_dlq',
-  columns: [['code', WORD], ['message', TEXT], ['source_partition', 'UInt16'], ['source_offset', 'UInt64'], ['record', TEXT], ...PLACE],
+  columns: [
+    ['code', WORD],
+    ['message', TEXT],
+    ['source_partition', 'UInt16'],
+    ['source_offset', 'UInt64'],
+    ['record', TEXT],
+    ['whole_bytes', 'Nullable(Int64)'],
+    ...PLACE,
+  ],
 }
 
 /** A table of sums: one row per cell, lineage and partition once merges are done. `through` is the last offset that is in it. */

@@ -67,8 +67,10 @@ describe.runIf(server)('Topics at the start', () => {
     ['receipts', 'cleanup.policy', 'compact', 'delete'],
     ['receipts', 'retention.ms', '604800000', '-1'],
     ['receipts', 'retention.bytes', '1000000', '-1'],
+    ['receipts', 'max.message.bytes', '1048575', 'at least 1048576 bytes'],
     ['state', 'cleanup.policy', 'delete', 'compact'],
     ['state', 'delete.retention.ms', '1000', 'at least 86400000 ms'],
+    ['state', 'max.message.bytes', '1048575', 'at least 1048576 bytes'],
   ])('a topic of %s with %s=%s is refused: it must be %s', async (of, setting, value, must) => {
     const topic = of === 'state' ? state() : receipts()
     const right: Record<string, string> =
@@ -78,6 +80,33 @@ describe.runIf(server)('Topics at the start', () => {
       code: 'KAFKA_TOPIC_WRONG',
       message: `the topic ${topic} has ${setting}=${value}; it must be ${must}`,
     })
+  })
+
+  it.each<[string, Partial<EnsureTopicsOptions>, string]>([
+    ['more replicas than there are brokers', { replication: 3 }, 'Set kafka.replication to no more than there are brokers'],
+    ['a prefix that no topic may have', { topicPrefix: 'our topics.' }, 'Set kafka.topicPrefix'],
+    ['a prefix that makes names too long', { topicPrefix: 'x'.repeat(240) }, 'Set kafka.topicPrefix'],
+  ])('%s: the topic and the setting are named, and nothing is tried again', async (_, wrong, advice) => {
+    const { topicPrefix } = { ...options, ...wrong }
+    await expect(ensureTopics({ ...options, ...wrong })).rejects.toMatchObject({
+      code: 'KAFKA_SETTING_REFUSED',
+      retryable: false,
+      message: expect.stringContaining(`: ${topicPrefix}events.sessionized: `),
+      advice: expect.stringContaining(advice),
+    })
+  })
+
+  it('transactions that may last longer than the broker allows: the setting is named, and nothing is tried again', async () => {
+    const log = await openKafkaLog({ ...world.options, transactionTimeoutMs: 900_001 })
+    try {
+      await expect(log.claim('writer')).rejects.toMatchObject({
+        code: 'KAFKA_SETTING_REFUSED',
+        retryable: false,
+        advice: expect.stringContaining('Set kafka.transactionMs to no more than transaction.max.timeout.ms'),
+      })
+    } finally {
+      await log.close()
+    }
   })
 
   it('an empty topic with too few partitions can grow, with too many it is made anew', async () => {

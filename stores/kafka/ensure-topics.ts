@@ -121,7 +121,12 @@ function plan(options: EnsureTopicsOptions, there: ReadonlySet<string>): Plan[] 
       partitions,
       isData: false,
       config: RECEIPTS_CONFIG,
-      rules: [exactly('cleanup.policy', 'delete'), exactly('retention.ms', '-1'), exactly('retention.bytes', '-1')],
+      rules: [
+        exactly('cleanup.policy', 'delete'),
+        exactly('retention.ms', '-1'),
+        exactly('retention.bytes', '-1'),
+        atLeast('max.message.bytes', MESSAGE_BYTES_MIN, 'bytes'),
+      ],
     },
     {
       topic: names.state(`${name}.0`).topic,

@@ -19,6 +19,8 @@ const CODES = {
   KAFKA_DELETION_REFUSED: { retryable: false },
   /** A topic is not as it must be: partitions, cleanup policy, retention, size of messages. */
   KAFKA_TOPIC_WRONG: { retryable: false },
+  /** A setting that only the brokers can judge: replicas, the name of a topic, the timeout of transactions. */
+  KAFKA_SETTING_REFUSED: { retryable: false },
   KAFKA_RECORD_TOO_LARGE: { retryable: false },
   KAFKA_COMPRESSION_UNKNOWN: { retryable: false },
   /** What a broker sent is not what was written: perhaps only on the way. */
@@ -58,12 +60,19 @@ interface ThrownByClient {
   code?: unknown
   message?: string
   cause?: unknown
+  /** Of a request about several topics. */
+  errors?: readonly unknown[]
+  topic?: string
 }
 
-/** The error that retries ended with. */
+/** The error that retries ended with; of several the first. */
 function innermost(thrown: unknown): ThrownByClient {
   let error = (thrown ?? {}) as ThrownByClient
-  for (let depth = 0; depth < 8 && !error.type && error.cause && error.cause !== error; depth++) error = error.cause as ThrownByClient
+  for (let depth = 0; depth < 8 && !error.type; depth++) {
+    const within = error.errors?.[0] ?? error.cause
+    if (!within || within === error) break
+    error = within
+  }
   return error
 }
 
@@ -106,11 +115,19 @@ const CLOSED: readonly [RegExp, string][] = [
   [/Closed connection/, ' If they do: this port may want TLS (kafka.tls.enabled) or a password (kafka.sasl.mechanism).'],
 ]
 
+/** What the brokers judge, and what to do where they refuse it. */
+const REFUSED: Readonly<Record<string, string>> = {
+  INVALID_REPLICATION_FACTOR: 'Set kafka.replication to no more than there are brokers, or to 0: as the brokers do.',
+  INVALID_TOPIC_EXCEPTION:
+    'Set kafka.topicPrefix so that names of topics are letters, digits, dots, dashes and underscores, at most 249 of them. A topic that a topology names itself is called otherwise there.',
+  INVALID_TRANSACTION_TIMEOUT: 'Set kafka.transactionMs to no more than transaction.max.timeout.ms of the brokers, or raise that.',
+}
+
 /** What it means. `doing`: what was tried, as in 'commit of task.main'. KafkaErrors and StorageErrors pass unchanged. */
 export function kafkaError(thrown: unknown, doing: string): Error {
   if (thrown instanceof KafkaError || thrown instanceof StorageError) return thrown
-  const { name, type, message } = innermost(thrown)
-  const text = `Kafka: ${doing}: ${message}`
+  const { name, type, message, topic } = innermost(thrown)
+  const text = `Kafka: ${doing}: ${topic === undefined ? '' : `${topic}: `}${message}`
   if (type === 'ILLEGAL_SASL_STATE')
     return new KafkaError(
       'KAFKA_UNAUTHENTICATED',
@@ -134,6 +151,7 @@ export function kafkaError(thrown: unknown, doing: string): Error {
     )
   if (/AUTHORIZATION_FAILED|SECURITY_DISABLED/.test(type ?? ''))
     return new KafkaError('KAFKA_UNAUTHORIZED', text, 'Allow this user that with kafka-acls, then start again.', thrown)
+  if (type && REFUSED[type]) return new KafkaError('KAFKA_SETTING_REFUSED', text, REFUSED[type], thrown)
   if (type === 'UNKNOWN_TOPIC_OR_PARTITION')
     return new KafkaError(
       'KAFKA_TOPIC_MISSING',
