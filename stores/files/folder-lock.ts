@@ -2,9 +2,17 @@
 //
 // Owns `<folder>/owner.lock`. A lock is stale when its process is gone: the pid does not live, or lives with another start time (a pid is
 // used again after a restart of the machine). A lock of another host cannot be checked, nor one that is damaged, so its heartbeat decides.
-import { existsSync, linkSync, mkdirSync, readFileSync, statfsSync, statSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
+//
+// 1. A lock is a link: made whole or not at all, and only where the name is free.
+// 2. A stale lock is never removed, for it may be another's by then. It has one heir: whoever links its own to the name that the stale lock's
+//    text gives. An heir that is gone has one heir in the same way.
+// 3. Only the heir replaces the lock, by one rename, and only while the lock is what it was when it was found stale: a text is a lock's only
+//    once, so that an heir who comes late sees it, takes its link back and begins again.
+import { createHash } from 'node:crypto'
+import * as fs from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, statfsSync, statSync, utimesSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { StorageError, storageError } from './storage-error.ts'
 
@@ -30,14 +38,37 @@ export interface FolderLock {
   release(): void
 }
 
-/** Of a lock that cannot be read: of no host, so that nobody takes it for the lock of a process that is gone. */
+/** What taking a lock asks of the machine, one step a call; errors are Node's. Those of the starters that a test has race are its own. */
+export interface LockWorld {
+  read(path: string): string
+  write(path: string, text: string): void
+  link(from: string, to: string): void
+  rename(from: string, to: string): void
+  remove(path: string): void
+  list(folder: string): string[]
+  modifiedMs(path: string): number
+  /** The process that wrote it, on this host, has not ended. */
+  hasProcess(owner: LockOwner): boolean
+}
+
+const machine: LockWorld = {
+  read: (path) => readFileSync(path, 'utf8'),
+  write: fs.writeFileSync,
+  link: fs.linkSync,
+  rename: fs.renameSync,
+  remove: fs.unlinkSync,
+  list: (folder) => fs.readdirSync(folder),
+  modifiedMs: (path) => statSync(path).mtimeMs,
+  hasProcess,
+}
+
+/** Of a lock that is damaged: of no host, so that nobody takes it for the lock of a process that is gone. */
 const DAMAGED: LockOwner = { pid: 0, startTime: '', host: 'an unknown host', since: 'some time', command: '' }
 
 /** Takes the folder (made if it is not there). Errors: DATA_LOCKED, DATA_NOT_A_FOLDER, DATA_ON_NETWORK, DATA_READ_ONLY, DISK_FULL. */
 export function lockFolder(folder: string, options: { type?: number; pid?: number; nowMs?: () => number } = {}): FolderLock {
   const { pid = process.pid, nowMs = Date.now } = options
   const path = join(folder, LOCK_NAME)
-  const mine = join(folder, `owner-${pid}-${process.hrtime.bigint()}.tmp`)
   const owner: LockOwner = {
     pid,
     startTime: startTimeOf(pid) ?? '',
@@ -48,34 +79,58 @@ export function lockFolder(folder: string, options: { type?: number; pid?: numbe
   try {
     makeFolder(folder)
     refuseNetwork(folder, options.type ?? statfsSync(folder).type)
-    writeFileSync(mine, JSON.stringify({ ...owner, crc: crc32(JSON.stringify(owner)) }))
   } catch (error) {
     throw storageError(error, folder)
   }
-  try {
-    // A link is made whole or not at all, and only if the name is free: no one reads half a lock.
-    while (!linked(mine, path)) removeStale(folder, path, nowMs())
-  } catch (error) {
-    throw storageError(error, path)
-  } finally {
-    unlinkSync(mine)
-  }
+  takeLock(folder, owner, nowMs())
   const heartbeat = setInterval(() => beat(path), HEARTBEAT_MS)
   heartbeat.unref()
   return {
     owner,
     release() {
       clearInterval(heartbeat)
-      if (sameOwner(readOwner(path), owner)) unlinkSync(path)
+      releaseLock(folder, owner)
     },
   }
 }
 
-/** Who holds the folder now, if anyone that lives does. */
+/** Errors: as lockFolder. */
+export function takeLock(folder: string, owner: LockOwner, nowMs: number, world = machine): void {
+  const path = join(folder, LOCK_NAME)
+  const mine = join(folder, `owner-${owner.pid}-${process.hrtime.bigint()}.tmp`)
+  try {
+    world.write(mine, JSON.stringify({ ...owner, crc: crc32(JSON.stringify(owner)) }))
+  } catch (error) {
+    throw storageError(error, folder)
+  }
+  try {
+    while (!linked(world, mine, path) && !inherited(world, mine, path, nowMs));
+  } catch (error) {
+    throw storageError(error, path)
+  } finally {
+    world.remove(mine)
+  }
+}
+
+export function releaseLock(folder: string, owner: LockOwner, world = machine): void {
+  const path = join(folder, LOCK_NAME)
+  let text: string | undefined
+  try {
+    text = read(world, path)
+  } catch {
+    // It stays, and is stale once this process has ended.
+  }
+  if (text !== undefined && sameOwner(ownerOf(text), owner)) world.remove(path)
+}
+
+/** Who holds the folder now, if anyone that lives does. Errors: DATA_LOCKED where its lock cannot be read. */
 export function folderOwner(folder: string, nowMs = Date.now()): LockOwner | undefined {
   const path = join(folder, LOCK_NAME)
-  const owner = readOwner(path)
-  return owner && lives(owner, path, nowMs) ? owner : undefined
+  // Also where the folder cannot be looked into: who wants more of it than to look is told.
+  if (!existsSync(path)) return undefined
+  const text = read(machine, path)
+  const owner = text === undefined ? undefined : ownerOf(text)
+  return owner && lives(machine, owner, path, nowMs) ? owner : undefined
 }
 
 /** Folder by folder: Node's recursive mkdir does not return where a file system (/proc) says of a folder that is there that it is not. */
@@ -105,9 +160,9 @@ function refuseNetwork(folder: string, type: number): void {
   )
 }
 
-function linked(from: string, to: string): boolean {
+function linked(world: LockWorld, from: string, to: string): boolean {
   try {
-    linkSync(from, to)
+    world.link(from, to)
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
@@ -115,40 +170,83 @@ function linked(from: string, to: string): boolean {
   }
 }
 
-/** Removes a lock whose process is gone. Errors: DATA_LOCKED. */
-function removeStale(folder: string, path: string, nowMs: number): void {
-  const owner = readOwner(path)
-  if (owner && lives(owner, path, nowMs)) {
-    if (owner === DAMAGED)
-      throw new StorageError(
-        'DATA_LOCKED',
-        `${path} is damaged, and a process may have renewed it less than half a minute ago.`,
-        'Stop the process that works in this folder, if there is one; then wait half a minute and start again, or choose another folder with --data.',
-      )
-    throw new StorageError(
-      'DATA_LOCKED',
-      `${folder} belongs to process ${owner.pid} on ${owner.host} since ${owner.since} (${owner.command || 'packmill'}).`,
-      'Stop that process, or choose another folder with --data.',
-    )
+/** Puts `mine` in the place of a lock whose process is gone (2, 3); false where the lock is another by now. Errors: DATA_LOCKED. */
+function inherited(world: LockWorld, mine: string, path: string, nowMs: number): boolean {
+  const folder = dirname(path)
+  const stale = read(world, path)
+  if (stale === undefined) return false
+  for (let text = stale, at = path; ; ) {
+    const owner = ownerOf(text)
+    if (owner && lives(world, owner, at, nowMs)) throw locked(folder, path, owner)
+    at = heirOf(at, text)
+    if (linked(world, mine, at)) {
+      if (read(world, path) === stale) {
+        world.rename(at, path)
+        // Of heirs that are gone. Nobody's lock gives these names any more.
+        for (const name of world.list(folder)) if (HEIR.test(name)) removed(world, join(folder, name))
+        return true
+      }
+      removed(world, at)
+      return false
+    }
+    const next = read(world, at)
+    if (next === undefined) return false
+    text = next
   }
+}
+
+const HEIR = /^owner-[0-9a-f]{32}\.heir$/
+/** By its path too: a power loss may have emptied a lock and its heir's. */
+const heirOf = (path: string, text: string): string =>
+  join(
+    dirname(path),
+    `owner-${createHash('sha256')
+      .update(`${basename(path)}\0${text}`)
+      .digest('hex')
+      .slice(0, 32)}.heir`,
+  )
+
+function removed(world: LockWorld, path: string): void {
   try {
-    if (!owner || sameOwner(readOwner(path), owner)) unlinkSync(path)
+    world.remove(path)
   } catch (error) {
-    // Somebody else has found it stale too.
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   }
 }
 
-function lives(owner: LockOwner, path: string, nowMs: number): boolean {
-  if (owner.host !== hostname()) return nowMs - modifiedMs(path) < STALE_MS
+function locked(folder: string, path: string, owner: LockOwner): StorageError {
+  if (owner === DAMAGED)
+    return new StorageError(
+      'DATA_LOCKED',
+      `${path} is damaged, and a process may have renewed it less than half a minute ago.`,
+      'Stop the process that works in this folder, if there is one; then wait half a minute and start again, or choose another folder with --data.',
+    )
+  return new StorageError(
+    'DATA_LOCKED',
+    `${folder} belongs to process ${owner.pid} on ${owner.host} since ${owner.since} (${owner.command || 'packmill'}).`,
+    'Stop that process, or choose another folder with --data.',
+  )
+}
+
+function lives(world: LockWorld, owner: LockOwner, path: string, nowMs: number): boolean {
+  if (owner.host === hostname()) return world.hasProcess(owner)
   try {
-    process.kill(owner.pid, 0)
+    return nowMs - world.modifiedMs(path) < STALE_MS
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false
+    throw error
+  }
+}
+
+function hasProcess({ pid, startTime: ownStartTime }: LockOwner): boolean {
+  try {
+    process.kill(pid, 0)
   } catch (error) {
     // EPERM: it lives, and belongs to another user.
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
   }
-  const startTime = startTimeOf(owner.pid)
-  return startTime === undefined || startTime === owner.startTime
+  const startTime = startTimeOf(pid)
+  return startTime === undefined || startTime === ownStartTime
 }
 
 /** Field 22 of /proc/<pid>/stat; undefined where there is none. */
@@ -162,14 +260,26 @@ function startTimeOf(pid: number): string | undefined {
   }
 }
 
-function readOwner(path: string): LockOwner | undefined {
-  let text: string
+/** The lock's text; undefined where there is none. Errors: DATA_LOCKED where it cannot be told whose it is. */
+function read(world: LockWorld, path: string): string | undefined {
   try {
-    text = readFileSync(path, 'utf8')
-  } catch {
-    return undefined
+    return world.read(path)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return undefined
+    if (code !== 'EACCES' && code !== 'EPERM') throw storageError(error, path)
+    throw new StorageError(
+      'DATA_LOCKED',
+      `${path} cannot be read (${code}): another user's process may be at work in this folder.`,
+      'Start as the user who made that file, or choose another folder with --data.',
+      error,
+    )
   }
-  // Emptied by a power loss: nobody's.
+}
+
+/** Whose lock it is; undefined: nobody's. */
+function ownerOf(text: string): LockOwner | undefined {
+  // Emptied by a power loss.
   if (text === '') return undefined
   try {
     const { crc, ...owner } = JSON.parse(text) as LockOwner & { crc: number }
@@ -180,14 +290,6 @@ function readOwner(path: string): LockOwner | undefined {
 
 const sameOwner = (a: LockOwner | undefined, b: LockOwner): boolean =>
   a?.pid === b.pid && a.startTime === b.startTime && a.since === b.since
-
-function modifiedMs(path: string): number {
-  try {
-    return statSync(path).mtimeMs
-  } catch {
-    return 0
-  }
-}
 
 function beat(path: string): void {
   const now = new Date()

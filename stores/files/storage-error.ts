@@ -6,6 +6,8 @@ const CODES = {
   /** The log was closed under a call that waits. */
   LOG_CLOSED: { retryable: false },
   LOG_CORRUPT: { retryable: false },
+  /** One process claimed more names than it has room for. */
+  LOG_NAMES_FULL: { retryable: false },
   /** The offset asked for was deleted by retention. */
   LOG_TRIMMED: { retryable: false },
   STATE_CORRUPT: { retryable: false },

@@ -43,7 +43,8 @@ export async function openJournalLog(options: JournalLogOptions): Promise<Journa
 }
 
 export class JournalLog implements Log {
-  readonly index = new LogIndex()
+  /** A deleted file gives its bytes back to the disk only when no thread has it open. */
+  readonly index = new LogIndex((name) => this.files.forget(name))
   readonly view: SharedView
   readonly writerIndex: number
   private readonly options: JournalLogOptions

@@ -61,6 +61,12 @@ export class LogIndex {
   private readonly partitions = new Map<string, PartitionIndex>()
   private readonly dropped = new Set<string>()
   private readonly touched = new Set<PartitionIndex>()
+  private readonly onDrop: (name: string) => void
+
+  /** `onDrop`: the file is being deleted, nothing here refers to it any more. */
+  constructor(onDrop: (name: string) => void) {
+    this.onDrop = onDrop
+  }
 
   partition(topic: string, partition: number): PartitionIndex {
     const key = partitionKey(topic, partition)
@@ -205,6 +211,7 @@ export class LogIndex {
 
   private drop(name: string): void {
     this.dropped.add(name)
+    this.onDrop(name)
     const file = this.files.get(name)
     if (!file) return
     this.files.delete(name)

@@ -8,8 +8,14 @@ import { type JournalName, listJournals, readHead, readHeads, readIndex, recover
 import { type JournalEnd, newSharedLog, type SharedLog } from './shared-log.ts'
 
 /** `writers`: one per thread that will open the log. The caller holds the folder's lock. Errors: LOG_CORRUPT, DISK_FULL, DATA_READ_ONLY. */
-export async function prepareLog(options: { files: Files; folder: string; writers: readonly string[] }): Promise<SharedLog> {
-  const { files, folder, writers } = options
+export async function prepareLog(options: {
+  files: Files
+  folder: string
+  writers: readonly string[]
+  /** That can be claimed until the process ends. */
+  namesMax?: number
+}): Promise<SharedLog> {
+  const { files, folder, writers, namesMax } = options
   try {
     await files.makeFolder(folder)
     const journals = listJournals(files, folder)
@@ -29,7 +35,7 @@ export async function prepareLog(options: { files: Files; folder: string; writer
       const journal = name.replace(/\.idx$/, '.jnl')
       if (name.endsWith('.idx') && (!names.has(journal) || dropped.has(journal))) await files.remove(join(folder, name))
     }
-    return newSharedLog(writers, ends, incarnation)
+    return newSharedLog(writers, ends, incarnation, namesMax)
   } catch (error) {
     throw storageError(error, folder)
   }

@@ -17,11 +17,20 @@ describe('Retention', () => {
   let retention: Retention
   let main: JournalLog
   let lane: JournalLog
+  /** Paths that are open to be read. */
+  let held: string[]
 
   let open: (writer: string) => Promise<JournalLog>
 
   async function start(schedule?: (label: string) => Promise<void>): Promise<void> {
     const files = new SimFiles(disk, { schedule })
+    held = []
+    const openFile = files.open.bind(files)
+    files.open = (path) => {
+      const file = openFile(path)
+      held.push(path)
+      return { ...file, close: () => void held.splice(held.indexOf(path), 1) }
+    }
     const shared = await prepareLog({ files, folder: '/log', writers: ['main', 'lane-0', 'late'] })
     const waits = localWaits()
     open = (writer) => openJournalLog({ files, folder: '/log', writer, shared, waits, journalBytes: 500, retention, nowMs: () => now })
@@ -58,6 +67,25 @@ describe('Retention', () => {
     expect((await lane.reader(raw).read(end, 1000)).blocks).toMatchObject([{ baseOffset: 100, count: 10 }])
     await expect(lane.reader(raw).read(start - 1, 1000)).rejects.toMatchObject({ code: 'LOG_TRIMMED' })
     expect(journals('main')).toBeLessThan(4)
+  })
+
+  it('a file that goes is open in no thread once that knows of it, whether it deleted it or read it', async () => {
+    const importer = await main.claim('import')
+    await fill(importer, 10)
+    const readers = [main.reader(raw), lane.reader(raw)]
+    for (const reader of readers) for (let next = 0; next < 100; ) next = (await reader.read(next, 200)).next
+    const before = held.length
+    await importer.commit({ outputs: [], receipt: { epoch: 11, to: 11 }, release: { receiptsThrough: 11, inputBefore: 0 } })
+    const deleted = await main.retain()
+    expect(deleted).toBeGreaterThan(3)
+    const { start } = await lane.bounds(raw)
+    expect(held.filter((path) => !disk.files.has(path))).toEqual([])
+    expect(held.length).toBeLessThan(before)
+    for (const reader of readers) {
+      await expect(reader.read(start - 1, 200)).rejects.toMatchObject({ code: 'LOG_TRIMMED' })
+      expect((await reader.read(start, 1000)).next).toBe(100)
+    }
+    expect(held.filter((path) => !disk.files.has(path))).toEqual([])
   })
 
   it('within the time, as many bytes stay as the topic may have; beyond the time all go', async () => {

@@ -6,6 +6,7 @@
 // 2. A name's slot holds (generation, who is committing). A claim raises the generation, but not in the middle of a commit: a commit
 //    is wholly before the next claim, which then reads it, or refused (protocol 15).
 import { h128, hash128 } from '../../model/hash.ts'
+import { StorageError } from '../files/storage-error.ts'
 
 /** Plain data: it can be sent to a worker thread as it is. */
 export interface SharedLog {
@@ -13,8 +14,9 @@ export interface SharedLog {
   readonly writers: readonly string[]
 }
 
-/** Names that can be claimed in one process: tasks, importers, sinks. */
-const NAMES_MAX = 4096
+/** Names that can be claimed in one process: tasks, sinks, and each input that is imported, which has one of its own. 4 MB, touched as they come.
+ *  None is given back: a thread may be about to take it, and two slots of one name would be two owners. A file a minute takes half a year. */
+const NAMES_MAX = 1 << 18
 const SLOT_WORDS = 4
 const WRITER_WORDS = 2
 /** Low bits of a slot's state: 1 + the writer whose commit is under way, or 0. The generation is above them: eight million claims. */
@@ -71,8 +73,13 @@ const packEnd = (end: JournalEnd): bigint => (BigInt(end.seq) << POSITION_BITS) 
 const unpackEnd = (cell: bigint): JournalEnd => ({ seq: Number(cell >> POSITION_BITS), position: Number(cell & POSITION_MASK) })
 
 /** Made once per process by the main thread. `ends`: where each writer's journal ended before this process; `incarnation`: first number free. */
-export function newSharedLog(writers: readonly string[], ends: ReadonlyMap<string, JournalEnd>, incarnation: number): SharedLog {
-  const bytes = writers.length * 8 + (HEADER_WORDS + writers.length * WRITER_WORDS + NAMES_MAX * SLOT_WORDS) * 4
+export function newSharedLog(
+  writers: readonly string[],
+  ends: ReadonlyMap<string, JournalEnd>,
+  incarnation: number,
+  namesMax = NAMES_MAX,
+): SharedLog {
+  const bytes = writers.length * 8 + (HEADER_WORDS + writers.length * WRITER_WORDS + namesMax * SLOT_WORDS) * 4
   const shared = { buffer: new SharedArrayBuffer(bytes), writers }
   const view = new SharedView(shared)
   view.start(ends, incarnation)
@@ -84,7 +91,7 @@ export class SharedView {
   private readonly cells: BigInt64Array
   private readonly words: Int32Array
   private readonly slotsAt: number
-
+  private readonly namesMax: number
   private readonly waits: Waits
 
   constructor({ buffer, writers }: SharedLog, waits: Waits = threadWaits) {
@@ -93,6 +100,7 @@ export class SharedView {
     this.cells = new BigInt64Array(buffer, 0, writers.length)
     this.words = new Int32Array(buffer, writers.length * 8)
     this.slotsAt = HEADER_WORDS + writers.length * WRITER_WORDS
+    this.namesMax = (this.words.length - this.slotsAt) / SLOT_WORDS
   }
 
   start(ends: ReadonlyMap<string, JournalEnd>, incarnation: number): void {
@@ -160,17 +168,21 @@ export class SharedView {
 
   // ---- owners ----
 
-  /** The name's slot, made at its first use. Names are told apart by 96 bits of their hash. */
+  /** The name's slot, made at its first use. Names are told apart by 96 bits of their hash. Errors: LOG_NAMES_FULL. */
   slot(name: string): number {
     const bytes = new TextEncoder().encode(name)
     hash128(bytes, 0, bytes.length)
     const key = [h128[0] | 0 || 1, h128[1] | 0 || 1, h128[2] | 0 || 1]
-    for (let probe = 0; probe < NAMES_MAX; probe++) {
-      const at = this.slotsAt + (((h128[3] + probe) >>> 0) % NAMES_MAX) * SLOT_WORDS
+    for (let probe = 0; probe < this.namesMax; probe++) {
+      const at = this.slotsAt + (((h128[3] + probe) >>> 0) % this.namesMax) * SLOT_WORDS
       // Word by word, each set once: two threads that register names at the same time never share a slot unless the names are equal.
       if (key.every((word, i) => [0, word].includes(Atomics.compareExchange(this.words, at + i, 0, word)))) return at + 3
     }
-    throw new RangeError(`More than ${NAMES_MAX} names were claimed in one process.`)
+    throw new StorageError(
+      'LOG_NAMES_FULL',
+      `${name} cannot be claimed: this process has claimed ${this.namesMax} names already, one for each input that it imported.`,
+      'Restart the process: they are counted from its start. Nothing of what was imported is lost or comes twice.',
+    )
   }
 
   /** The name's generation raised above `atLeast`, as soon as no commit of its owner is under way. */

@@ -218,6 +218,93 @@ describe('A file', () => {
   })
 })
 
+describe('Small checkpoints after a large one', () => {
+  const put = (open: OpenCheckpoint, state: Map<string, string>, key: string, value: string) => {
+    open.put(Buffer.from(key), Buffer.from(value), Buffer.from(key))
+    state.set(key, value)
+  }
+  const compare = (store: StateStore, state: ReadonlyMap<string, string>) => {
+    const found = [...store.entries()].map(([key]) => Buffer.from(key).toString())
+    expect(found.sort().join()).toBe([...state.keys()].sort().join())
+    expect([...state].filter(([key, value]) => Buffer.from(store.get(Buffer.from(key)) ?? '').toString() !== value)).toEqual([])
+  }
+
+  it.each([
+    ['that say something', 3],
+    ['that say nothing', 0],
+  ])('%s leave at most twice as many files as may be and a few, at every one of 300; no append is much over a MiB', async (_, keys) => {
+    const filesMax = 4
+    const disk = new SimDisk()
+    let longest = 0
+    const files = new SimFiles(disk)
+    const create = files.create.bind(files)
+    files.create = async (path) => {
+      const file = await create(path)
+      const append = (parts: readonly Uint8Array[]) => {
+        longest = Math.max(
+          longest,
+          parts.reduce((sum, { length }) => sum + length, 0),
+        )
+        return file.append(parts)
+      }
+      return { ...file, append }
+    }
+    const open = () => openCheckpointStore({ files, folder: '/s', filesMax })
+    let store = await open()
+    const state = new Map<string, string>()
+    const large = store.begin({ epoch: 1 })
+    for (let n = 0; n < 1500; n++) {
+      put(large, state, `large ${n}`, `${n}`.padEnd(4000))
+      if (n % 200 === 0) await large.flush()
+    }
+    await large.finish()
+    longest = 0
+    for (let epoch = 2; epoch <= 301; epoch++) {
+      const small = store.begin({ epoch })
+      for (let n = 0; n < keys; n++) put(small, state, `small ${epoch} ${n}`, `${epoch}`.padEnd(500))
+      if (epoch % 10 === 0) await small.flush()
+      // What it took along has not moved.
+      if (epoch % 50 === 0) await small.abort()
+      if (epoch % 50 === 0) for (let n = 0; n < keys; n++) state.delete(`small ${epoch} ${n}`)
+      if (epoch % 50 !== 0) await small.finish()
+      while (await store.maintain());
+      expect(disk.files.size, `after ${epoch}`).toBeLessThanOrEqual(2 * filesMax + 3)
+      if (epoch % 100 !== 1) continue
+      compare(store, state)
+      await store.close()
+      store = await open()
+      compare(store, state)
+    }
+    expect(longest).toBeLessThan(1.1 * (1 << 20))
+  })
+
+  it('drain a file of which little is in force, and others have their turn meanwhile', async () => {
+    const disk = new SimDisk()
+    const files = new SimFiles(disk)
+    const store = await openCheckpointStore({ files, folder: '/s', filesMax: 2 })
+    const state = new Map<string, string>()
+    const pad = 'p'.repeat(400)
+    const turns: number[] = []
+    for (let epoch = 1; epoch <= 12; epoch++) {
+      const open = store.begin({ epoch })
+      // All but the last of the first file are changed in the second.
+      for (let n = 0; n < ([0, 40_000, 39_999][epoch] ?? 0); n++) put(open, state, `${n}`, epoch === 1 ? pad : `${n}`)
+      put(open, state, 'small', `${epoch}`)
+      let isOver = false
+      const finishing = open.finish().then(() => (isOver = true))
+      turns[epoch] = 0
+      for (; !isOver; turns[epoch]++) await new Promise((resolve) => setImmediate(resolve))
+      await finishing
+      while (await store.maintain());
+      expect(disk.files.size, `after ${epoch}`).toBeLessThanOrEqual(2 * 2 + 3)
+    }
+    expect(disk.files.has('/s/ckpt-1.ckp')).toBe(false)
+    // 40,000 entries are passed as if they were 1.3 MB, a MiB at a time.
+    expect(turns[4]).toBeGreaterThan(turns[3])
+    compare(store, state)
+  })
+})
+
 describe('A slice', () => {
   const waiting: (() => void)[] = []
   const disk = new SimDisk()

@@ -6,6 +6,8 @@
 //    by the newest checkpoint is kept until the next has finished.
 // 6. A file that the newest checkpoint names must be there: what is missing is STATE_CORRUPT, never a step back for some keys.
 // 7. Where less than half of what the files hold is in force, slices take along what is in force of the oldest file, as many bytes as they have.
+// 8. Where there are more files than filesMax, they take along of the oldest files until there are not: each checkpoint so much of those that
+//    are too many that files stay below twice filesMax and a few, however small checkpoints are. Each file is held open, and read at a start.
 import { join } from 'node:path'
 import type { CheckpointHeader, OpenCheckpoint, StateStore } from '../../engine/state/store.ts'
 import type { Files, ReadFile } from '../files/files.ts'
@@ -39,6 +41,10 @@ const SLACK_BYTES = 32 << 20
 const FILES_MAX = 16
 /** Of the oldest file, with every slice at least. */
 const TAKE_ALONG_BYTES = 1 << 18
+/** Where files are too many at most so much, but for a slice that is larger itself: commits wait for it. */
+const TAKE_ALONG_BYTES_MAX = 1 << 20
+/** An entry that is not in force counts as so many bytes taken along: there may be a million of them in a row. */
+const PASSED_BYTES = 32
 /** Of one step of maintain(): about a millisecond. */
 const STEP_CHANGES = 4000
 /** What an entry costs beside its value, about. */
@@ -81,8 +87,12 @@ class CheckpointStore implements StateStore {
   /** Of the open checkpoint, or of the last one until all is moved. */
   private changes: Changes | undefined
   private open: CheckpointWriter | undefined
-  /** What is taken along: of the oldest file, from where the last slice stopped. */
+  /** What is taken along: of the oldest file that is not drained, from where the last slice stopped. */
   private oldest: { file: FinishedFile; entries: Iterator<Entry> } | undefined
+  /** Files, oldest first, of which the open checkpoint has all that was in force. */
+  private drained = 0
+  /** Bytes of the oldest files that the open checkpoint has yet to pass (8). */
+  private owed = 0
   private lastNumber = 0
   private readonly slices = [new SliceBuffer(), new SliceBuffer()] as const
   private value = Buffer.allocUnsafeSlow(VALUE_BYTES_AT_FIRST)
@@ -149,6 +159,7 @@ class CheckpointStore implements StateStore {
       slices: this.slices,
       changes,
       more: (bytes) => this.takeAlong(bytes),
+      isMoreOwed: () => this.owed > 0,
       finished: (file) => {
         this.add(header.epoch, file)
         this.open = undefined
@@ -162,6 +173,7 @@ class CheckpointStore implements StateStore {
         this.changes = undefined
         // What it took along has not moved.
         this.oldest = undefined
+        this.owed = 0
       },
     })
     return this.open
@@ -183,9 +195,10 @@ class CheckpointStore implements StateStore {
     this.finished.clear()
   }
 
-  /** Files that end here (5), and whether anything is taken along of the oldest that stays (7). */
+  /** Files that end here (5), and what is taken along of the oldest that stay (7, 8). */
   private chooseOldest(): void {
     const { slackBytes = SLACK_BYTES, filesMax = FILES_MAX } = this.options
+    this.drained = this.owed = 0
     for (const file of this.finished.values()) {
       // The newest has the header.
       if (file.entries > 0 || this.finished.size === 1) break
@@ -194,33 +207,51 @@ class CheckpointStore implements StateStore {
     }
     let all = 0
     let inForce = 0
+    let tooMany = 0
+    let filesLeft = this.finished.size
     for (const { file, bytes } of this.finished.values()) {
       all += file.size
       inForce += bytes
+      if (filesLeft-- > filesMax) tooMany += file.size
     }
     const [first] = this.finished.values()
     if (this.oldest && this.oldest.file !== first) this.oldest = undefined
-    if (this.oldest || first === undefined) return
-    if (this.finished.size > filesMax || (all > 2 * inForce + slackBytes && this.finished.size > 1))
-      this.oldest = { file: first, entries: readEntries(first.file, first.path)[Symbol.iterator]() }
+    if (first === undefined) return
+    if (this.finished.size > filesMax || (all > 2 * inForce + slackBytes && this.finished.size > 1)) this.oldest ??= from(first)
+    // Each file is passed within filesMax checkpoints of its being one too many.
+    this.owed = tooMany / filesMax
   }
 
   private takeAlong(bytes: number): void {
-    const { oldest, table, open, changes } = this
-    if (!oldest) return
-    for (let left = Math.max(TAKE_ALONG_BYTES, bytes); left > 0; ) {
-      const { value: found, done } = oldest.entries.next()
+    for (let left = Math.max(TAKE_ALONG_BYTES, bytes, Math.min(this.owed, TAKE_ALONG_BYTES_MAX)); left > 0 && this.oldest; ) {
+      const { file, entries } = this.oldest
+      const { value: found, done } = entries.next()
       if (done) {
-        this.oldest = undefined
-        return
+        this.nextOldest()
+        continue
       }
-      // A deletion has the position of what follows it.
-      const entry = found.length < 0 ? 0 : table.find(found.key)
-      if (entry === 0 || changes!.has(entry)) continue
-      if (table.file(entry) !== oldest.file.number || table.position(entry) !== found.position) continue
-      const value = this.read({ file: oldest.file.number, position: found.position, length: found.length }, table.hash(entry))
-      left -= open!.add(found.key, value, found.index)
+      const taken = this.take(file.number, found)
+      left -= taken
+      this.owed -= taken
     }
+    if (!this.oldest) this.owed = 0
+  }
+
+  /** One file is drained. Are there too many still (8)? */
+  private nextOldest(): void {
+    this.drained++
+    const { filesMax = FILES_MAX } = this.options
+    this.oldest = this.finished.size - this.drained > filesMax ? from([...this.finished.values()][this.drained]) : undefined
+  }
+
+  /** Puts an entry of a file into the open checkpoint if it is in force; returns how many bytes that counts as. */
+  private take(file: number, { key, index, position, length }: Entry): number {
+    const { table } = this
+    // A deletion has the position of what follows it.
+    const entry = length < 0 ? 0 : table.find(key)
+    if (entry === 0 || this.changes!.has(entry)) return PASSED_BYTES
+    if (table.file(entry) !== file || table.position(entry) !== position) return PASSED_BYTES
+    return this.open!.add(key, this.read({ file, position, length }, table.hash(entry)), index)
   }
 
   /** Moves some of the finished changes into the table; true while more are left. */
@@ -295,3 +326,5 @@ class CheckpointStore implements StateStore {
     return join(this.options.folder, checkpointName(epoch))
   }
 }
+
+const from = (file: FinishedFile) => ({ file, entries: readEntries(file.file, file.path)[Symbol.iterator]() })

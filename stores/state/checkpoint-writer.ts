@@ -3,6 +3,7 @@
 // A slice is appended while its task goes on, and grows by what comes until the one before it is: where the disk is flushing, an append takes as
 // long as some epochs. Only beyond a bound does the task wait for it.
 
+import { setImmediate as turn } from 'node:timers/promises'
 import type { OpenCheckpoint } from '../../engine/state/store.ts'
 import type { AppendFile, Files, ReadFile } from '../files/files.ts'
 import { storageError } from '../files/storage-error.ts'
@@ -42,6 +43,8 @@ export interface CheckpointWriterOptions {
   changes: Changes
   /** Before a slice of so many bytes is appended: puts what else is to be in it by `add`. */
   more(bytes: number): void
+  /** There is more to put, also into slices that hold nothing else: those are appended before it finishes. */
+  isMoreOwed(): boolean
   /** The checkpoint is finished and durable, and opened to be read. */
   finished(file: ReadFile): void
   /** It was given up. */
@@ -113,6 +116,11 @@ export class CheckpointWriter implements OpenCheckpoint {
   async finish(): Promise<void> {
     if (this.over) throw over(this.epoch)
     await this.append()
+    while (this.options.isMoreOwed()) {
+      // Where nothing came of a step, no disk gives others their turn.
+      await turn()
+      await this.append()
+    }
     let finished: ReadFile
     try {
       await this.appended()
@@ -146,9 +154,10 @@ export class CheckpointWriter implements OpenCheckpoint {
 
   /** Sends the slice on its way, and begins another. */
   private async append(): Promise<void> {
-    if (!this.sliceEntries) return
+    if (!this.sliceEntries && !this.options.isMoreOwed()) return
     try {
-      this.options.more(this.valuesEnd + this.indexEnd)
+      this.options.more(this.sliceEntries ? this.valuesEnd + this.indexEnd : 0)
+      if (!this.sliceEntries) return
       const { valuesEnd, indexEnd, sliceEntries } = this
       const values = this.slice.values.subarray(0, valuesEnd)
       const index = this.slice.index.subarray(0, indexEnd)
