@@ -74,6 +74,13 @@ export function dataFolder(folder: string, partitions: number, { topology, kafka
       `${folder} is the folder of topology ${meta.topology}, which somebody wrote, and not of the product`,
       `Go on in it with \`packmill run FILE --data\`, ask its tables with \`packmill sql --data\`, or choose another folder with --data. What it could not process is in its topic ${meta.topology}.dlq.`,
     )
+  // Before partitions: the advice for another number would lead into a folder that is not its own.
+  if (topology !== undefined && meta.topology !== topology)
+    throw new EngineError(
+      'DATA_TOPOLOGY',
+      `${folder} is the folder of ${meta.topology === undefined ? 'the product' : `topology ${meta.topology}`}, and not of topology ${topology}`,
+      `Choose another folder with --data, or leave it out: topology ${topology} then has its own, .packmill/run/${topology}.`,
+    )
   refuseOtherLog(folder, meta.kafka, kafka)
   if (meta.isResetting)
     throw new EngineError(
