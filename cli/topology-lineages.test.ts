@@ -72,6 +72,13 @@ describe('replay', () => {
     expect(done, done.err).toMatchObject({ code: 0, out: expect.stringContaining('80 events computed anew as lineage wide.') })
     const data = join(folder, 'live', 'lineages', 'wide')
     expect(JSON.parse(readFileSync(join(data, 'packmill.json'), 'utf8'))).toMatchObject({ partitions: 3, lineage: 'wide' })
+    // Its tables would go on with sessions of two definitions, and nothing that is there would be computed by the new one.
+    expect(replay('live', 'earliest', 'wide', ...wide.slice(0, 2), '--set', 'clickstream.rage.clicks=4')).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(
+        /^LINEAGE_EXISTS: lineage wide was begun with clickstream\.gapMs 7200000 \(now 1800000\), clickstream\.rage\.clicks 3 \(now 4\)\n/m,
+      ),
+    })
     const { days } = json<Verification>('verify', '--data', data, ...wide)
     expect(days.map(({ unjudged }) => unjudged.open).reduce((a, b) => a + b)).toBe(40)
     // The door chooses for the new number what it would have chosen.

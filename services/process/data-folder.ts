@@ -23,6 +23,8 @@ export interface FolderMeta {
   isResetting?: true
   /** A lineage that replays what another folder received since then, ms since epoch. */
   replayedFromMs?: number
+  /** The definitions that such a lineage was begun with, by path: clickstream.gapMs … */
+  settings?: Record<string, unknown>
   /** The log is on these brokers; where the file has none it is in the folder. */
   kafka?: KafkaMeta
   /** Of one's own, that runs in it; none: the product's. */
