@@ -25,6 +25,8 @@ export interface FolderMeta {
   replayedFromMs?: number
   /** The definitions that such a lineage was begun with, by path: clickstream.gapMs … */
   settings?: Record<string, unknown>
+  /** A rebuild of this folder is under way here, or was broken off. */
+  rebuilding?: string
   /** The log is on these brokers; where the file has none it is in the folder. */
   kafka?: KafkaMeta
   /** Of one's own, that runs in it; none: the product's. */
@@ -47,10 +49,12 @@ export interface FolderUse {
   topology?: string
   /** The log is on brokers. */
   kafka?: Pick<KafkaMeta, 'cluster' | 'topicPrefix'>
+  /** Where it is made for a rebuild: of this folder. */
+  rebuilding?: string
 }
 
 /** Reads what was fixed when the folder was made, or fixes it now. Errors: DATA_FORMAT, DATA_TOPOLOGY, DATA_LOG, PARTITIONS_FIXED, RESET_UNFINISHED. */
-export function dataFolder(folder: string, partitions: number, { topology, kafka }: FolderUse = {}): FolderMeta {
+export function dataFolder(folder: string, partitions: number, { topology, kafka, rebuilding }: FolderUse = {}): FolderMeta {
   const path = join(folder, 'packmill.json')
   mkdirSync(folder, { recursive: true })
   if (!existsSync(path)) {
@@ -64,6 +68,7 @@ export function dataFolder(folder: string, partitions: number, { topology, kafka
     const meta: FolderMeta = {
       ...{ format: FOLDER_FORMAT, partitions, lineage: LIVE },
       ...(topology === undefined ? {} : { topology }),
+      ...(rebuilding === undefined ? {} : { rebuilding }),
       ...(kafka && { kafka: newMember(kafka) }),
     }
     writeMeta(folder, meta)
