@@ -96,7 +96,7 @@ async function runReplay(_name: string, options: ReplayOptions): Promise<void> {
     const shown = progress({ label: 'replay', unit: 'events', total: found.records })
     const result = await stopping.race(advised(folder.rebuild!(config.data, (records) => shown.update(records), sinceMs)))
     shown.finish(result.records)
-    await settle(folder, { snapshots: false, close: false, stopping })
+    await settle(folder, { snapshots: true, close: false, stopping })
     const { records, before } = result
     if (options.json) console.log(JSON.stringify({ lineage, data, partitions, records, before }, null, 2))
     else {

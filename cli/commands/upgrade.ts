@@ -149,7 +149,7 @@ async function runRebuild(options: UpgradeOptions & { into: string }): Promise<v
     const shown = progress({ label: 'copy', unit: 'events' })
     const result = await stopping.race(folder.rebuild!(config.data, (records) => shown.update(records)))
     shown.finish(result.records)
-    await settle(folder, { snapshots: false, close: false, stopping })
+    await settle(folder, { snapshots: true, close: false, stopping })
     endRebuild(into)
     const { records, before, missing } = result
     const lost =

@@ -21,6 +21,8 @@ export interface FolderMeta {
   computed?: string
   /** A reset has begun, and nothing may run here before it has ended. */
   isResetting?: true
+  /** After a reset: what is computed anew has not come to its end yet, with open sessions as snapshots. */
+  isComputedAnew?: true
   /** A lineage that replays what another folder received since then, ms since epoch. */
   replayedFromMs?: number
   /** The definitions that such a lineage was begun with, by path: clickstream.gapMs … */

@@ -3,6 +3,7 @@ import { createReadStream, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { packmill, type Run } from '../../cli/packmill-process.fake.ts'
+import { tablesOf } from '../../cli/tables-of.fake.ts'
 import { loadConfig } from '../../config/index.ts'
 import type { WireEvent } from '../../model/event.ts'
 import { folderMeta, writeMeta } from '../../services/process/data-folder.ts'
@@ -124,11 +125,17 @@ test('rebuild: all output anew in another folder, also of a log whose state this
   expect([same.code, same.err]).toEqual([1, expect.stringContaining('SAME_FOLDER')])
   const first = upgrade(data, ['rebuild', '--into', into, '--json'], [OTHER])
   expect([first.code, JSON.parse(first.out || '{}')], first.err).toEqual([0, { into, records: 1500, before: 0, missing: 0 }])
+  const sessions = 'SELECT countIf(closed = 0) AS open, count() AS n, sum(event_count) AS events FROM sessions'
+  const [rebuilt] = await tablesOf<{ open: number }>(into, sessions)
+  expect(rebuilt!.open).toBeGreaterThan(0)
   // As a rebuild leaves it that was broken off when all had been copied.
   writeMeta(into, { ...folderMeta(into), rebuilding: data })
   const again = upgrade(data, ['rebuild', '--into', into, '--json'], [OTHER])
   expect([again.code, JSON.parse(again.out || '{}')], again.err).toEqual([0, { into, records: 0, before: 1500, missing: 0 }])
-  await expectAnswer(await open(into, 'the next', [OTHER]))
+  const now = await open(into, 'the next', [OTHER])
+  await expectAnswer(now)
+  // It had them all before anybody asked for open ones.
+  expect(await now.embedded.query(sessions)).toEqual([rebuilt])
 }, 120_000)
 
 test('rebuild: a folder that holds something else is not mixed into, nor one that it has finished', () => {
