@@ -1,7 +1,7 @@
 // packmill topology replay and reset as their users meet them.
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { folderMeta, writeMeta } from '../services/process/data-folder.ts'
 import type { Verification } from '../services/process/verify.ts'
@@ -27,7 +27,7 @@ const json = <T>(...args: string[]): T => {
 }
 const SESSIONS = 'SELECT org_id, user_id, session_id, event_count, closed, lineage FROM sessions ORDER BY session_id'
 type Session = { user_id: string; session_id: string; event_count: number; lineage: string }
-const sessionsIn = (data: string) => tablesOf<Session>(join(folder, data), SESSIONS)
+const sessionsIn = (data: string) => tablesOf<Session>(resolve(folder, data), SESSIONS)
 const replay = (data: string, from: string, lineage: string, ...more: string[]) =>
   run('topology', 'replay', 'clickstream', '--from', from, '--lineage', lineage, '--data', data, ...more)
 const reset = (data: string, ...more: string[]) => run('topology', 'reset', 'clickstream', '--data', data, ...more)
@@ -57,6 +57,8 @@ describe('replay', () => {
     const found = 'SELECT count() AS n, any(lineage) AS lineage, toUnixTimestamp64Milli(min(received_at)) AS first FROM events_raw'
     expect(await tablesOf(data, found)).toEqual([{ n: 30, lineage: 'later', first: LATE + 10 }])
     expect(await sessionsIn('live')).toEqual(before)
+    // As after an import: also those that are open, none of which is old enough for a snapshot of its own.
+    expect(await sessionsIn(data)).toHaveLength(30)
     expect(JSON.parse(replay('live', new Date(LATE + 10).toISOString(), 'later', '--json').out)).toMatchObject({ records: 0, before: 30 })
     expect(replay('live', new Date(LATE + 11).toISOString(), 'later')).toMatchObject({
       code: 1,
@@ -72,6 +74,13 @@ describe('replay', () => {
     expect(done, done.err).toMatchObject({ code: 0, out: expect.stringContaining('80 events computed anew as lineage wide.') })
     const data = join(folder, 'live', 'lineages', 'wide')
     expect(JSON.parse(readFileSync(join(data, 'packmill.json'), 'utf8'))).toMatchObject({ partitions: 3, lineage: 'wide' })
+    // Its tables would go on with sessions of two definitions, and nothing that is there would be computed by the new one.
+    expect(replay('live', 'earliest', 'wide', ...wide.slice(0, 2), '--set', 'clickstream.rage.clicks=4')).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(
+        /^LINEAGE_EXISTS: lineage wide was begun with clickstream\.gapMs 7200000 \(now 1800000\), clickstream\.rage\.clicks 3 \(now 4\)\n/m,
+      ),
+    })
     const { days } = json<Verification>('verify', '--data', data, ...wide)
     expect(days.map(({ unjudged }) => unjudged.open).reduce((a, b) => a + b)).toBe(40)
     // The door chooses for the new number what it would have chosen.
@@ -154,6 +163,17 @@ describe('reset', () => {
       expect(json<{ lag: { records: number }[] }>('lag', '--data', data).lag.filter(({ records }) => records > 0)).toEqual([])
     }
   }, 200_000)
+
+  test('what is computed anew ends as an import does, with open sessions, whichever start comes to its end', async () => {
+    const data = copyOf('anew')
+    const before = await ids(data)
+    expect(reset(data, '--yes').code).toBe(0)
+    // Stopped as soon as it has answered.
+    expect(run('sql', 'SELECT 1', '--data', data).code).toBe(0)
+    expect(json<Verification>('verify', '--data', data)).toMatchObject({ different: 0 })
+    expect(await ids(data)).toEqual(before)
+    expect(folderMeta(join(folder, data))).not.toHaveProperty('isComputedAnew')
+  }, 100_000)
 
   test('broken off, nothing starts before it has been finished', async () => {
     const data = copyOf('broken')

@@ -89,14 +89,14 @@ async function runReplay(_name: string, options: ReplayOptions): Promise<void> {
   const partitions = origins.get('log.partitions') === 'default' ? own : config.log.partitions
   const { lineage, from: sinceMs } = options
   const found = await advised(replayable(config.data, config))
-  const data = beginLineage(config.data, { name: lineage, sinceMs, partitions }, found)
+  const data = beginLineage(config.data, { name: lineage, sinceMs, partitions, settings: config.clickstream }, found)
   const stopping = interrupt((name) => console.error(`${name}: finishing what is under way (again: stop at once)`))
   const folder = await openFolder({ ...config, data, log: { ...config.log, partitions } }, { alone: true, stopping })
   try {
     const shown = progress({ label: 'replay', unit: 'events', total: found.records })
     const result = await stopping.race(advised(folder.rebuild!(config.data, (records) => shown.update(records), sinceMs)))
     shown.finish(result.records)
-    await settle(folder, { snapshots: false, close: false, stopping })
+    await settle(folder, { snapshots: true, close: false, stopping })
     const { records, before } = result
     if (options.json) console.log(JSON.stringify({ lineage, data, partitions, records, before }, null, 2))
     else {

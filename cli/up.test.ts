@@ -64,10 +64,23 @@ describe('the log', () => {
     expect(code).toBe(0)
     expect(logged(out)).toMatchObject([
       { up: running.child.pid, http: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/) },
-      { events: 0, openSessions: 0 },
+      { events: 0, users: 0, openSessions: 0 },
       { stopped: true },
     ])
   })
+})
+
+test('what it says of sessions is said of the tables: one that is open comes into them later', async () => {
+  const running = start(['up', '--port', '0', '--every', '1', '--data', 'status', '--org', 'acme'])
+  let url = ''
+  running.child.stdout!.on('data', (text: Buffer) => (url ||= /POST (\S+),/.exec(text.toString())?.[1] ?? ''))
+  await running.says(/POST \S+,/)
+  const events = [{ eventId: 'one', productId: 'shop', userId: 'u', type: 'click', ts: Date.now() }]
+  const answer = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ events }) })
+  expect(answer.status).toBe(202)
+  await running.says(/ 1 in all; 1 users in memory; in the tables 0 open sessions, 0 closed, 0 incidents$/m)
+  running.child.kill('SIGTERM')
+  expect((await running.ended).code).toBe(0)
 })
 
 describe('a stop that does not end', () => {

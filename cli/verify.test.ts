@@ -14,6 +14,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }))
 
 const DAY = '2026-03-02'
+const OPEN_ONLY = /^Nothing was judged: all [\d,]+ sessions are open\.\n {2}.* packmill import FILE --close /m
 const verify = (...args: string[]) => packmill(folder, ['verify', '--data', 'd', ...args])
 const json = (...args: string[]) => JSON.parse(verify('--json', ...args).out) as Verification
 
@@ -60,8 +61,13 @@ test('beside packmill up, through it', async () => {
   const running = startPackmill(folder, ['up', '--data', 'beside', '--no-http'])
   try {
     await running.says(/ up: /)
-    expect(packmill(folder, ['traffic', '--events', '3000', '--data', 'beside']).code).toBe(0)
+    expect(packmill(folder, ['traffic', '--events', '3000', '--out', 'beside.jsonl']).code).toBe(0)
     const beside = (...args: string[]) => packmill(folder, ['verify', '--data', 'beside', ...args])
+    const put = (...args: string[]) => packmill(folder, ['import', 'beside.jsonl', '--data', 'beside', ...args])
+    expect(put().code).toBe(0)
+    // A few minutes: no session is over yet, and an answer about none must not read like one about all.
+    expect(beside()).toMatchObject({ code: 0, out: expect.stringMatching(OPEN_ONLY) })
+    expect(put('--close').code).toBe(0)
     const { code, out, err } = beside()
     expect(code, `${out}${err}`).toBe(0)
     expect(out).toContain('The tables hold what the events make.')

@@ -14,7 +14,8 @@ export function doctor(command: Command): void {
 }
 
 async function run(options: DataOptions & { json?: boolean }): Promise<void> {
-  const { config } = await resolveConfig(options)
+  const loaded = await resolveConfig(options)
+  const { config } = loaded
   const [{ lookAtFolder }, { checkKafka }, { checkMachine }, { checkSettings }, { checkBounds }] = await Promise.all([
     import('../doctor/folder.ts'),
     import('../doctor/kafka.ts'),
@@ -22,7 +23,7 @@ async function run(options: DataOptions & { json?: boolean }): Promise<void> {
     import('../doctor/settings.ts'),
     import('../doctor/bounds.ts'),
   ])
-  const folder = await lookAtFolder(config)
+  const folder = await lookAtFolder(loaded)
   const findings: Finding[] = [
     ...(await checkMachine()),
     ...folder.findings,

@@ -25,7 +25,7 @@ interface UpOptions extends DataOptions {
   json?: boolean
 }
 
-/** Of the tables; absent where this process fills none. */
+/** In the tables; absent where this process fills none. A session that is open comes in with its first snapshot. */
 interface Counts {
   openSessions: number
   closedSessions: number
@@ -38,6 +38,8 @@ interface Status extends Partial<Counts> {
   eventsPerSecond: number
   duplicates: number
   late: number
+  /** In memory: with a session that is open, or that can still be corrected. */
+  users: number
   /** They cannot go on; why is in the log, on stderr. */
   stoppedPartitions: number[]
 }
@@ -139,7 +141,7 @@ async function statusOf(
   before: { events: number; ms: number } | undefined,
 ): Promise<Omit<Status, 'stoppedPartitions'>> {
   const { tasks } = await folder.stats()
-  const total = (name: 'accepted' | 'duplicates' | 'late') => tasks.reduce((sum, task) => sum + task[name], 0)
+  const total = (name: 'accepted' | 'duplicates' | 'late' | 'users') => tasks.reduce((sum, task) => sum + task[name], 0)
   const [counts] = hasTables
     ? await folder.query<Counts>(
         `SELECT countIf(closed = 0) AS openSessions, countIf(closed = 1) AS closedSessions, (SELECT count() FROM incidents) AS incidents FROM sessions`,
@@ -154,14 +156,15 @@ async function statusOf(
     ...counts,
     duplicates: total('duplicates'),
     late: total('late'),
+    users: total('users'),
   }
 }
 
-const line = ({ eventsPerSecond, events, openSessions, closedSessions, incidents, late, stoppedPartitions }: Status) =>
-  `${formatCount(eventsPerSecond)} events/s, ${formatCount(events)} in all` +
+const line = ({ eventsPerSecond, events, users, openSessions, closedSessions, incidents, late, stoppedPartitions }: Status) =>
+  `${formatCount(eventsPerSecond)} events/s, ${formatCount(events)} in all; ${formatCount(users)} users in memory` +
   (openSessions === undefined
     ? ''
-    : `; ${formatCount(openSessions)} open sessions, ${formatCount(closedSessions!)} closed; ${formatCount(incidents!)} incidents`) +
+    : `; in the tables ${formatCount(openSessions)} open sessions, ${formatCount(closedSessions!)} closed, ${formatCount(incidents!)} incidents`) +
   (late > 0 ? `; ${formatCount(late)} late` : '') +
   (stoppedPartitions.length > 0 ? `; STOPPED: partition ${stoppedPartitions.join(', ')}` : '')
 

@@ -134,17 +134,23 @@ async function runRebuild(options: UpgradeOptions & { into: string }): Promise<v
   requireData(config)
   const into = resolve(options.into)
   if (into === config.data) throw new SameFolderError(into)
-  const [{ openFolder }, { dataFolder }] = await Promise.all([import('../open-folder.ts'), import('../../services/process/data-folder.ts')])
+  const [{ openFolder }, { dataFolder }, { beginRebuild, endRebuild }] = await Promise.all([
+    import('../open-folder.ts'),
+    import('../../services/process/data-folder.ts'),
+    import('../../services/process/rebuild-folder.ts'),
+  ])
   // The new one has as many partitions.
   if (config.kafka.brokers.length > 0) throw new RebuildOnKafkaError()
   dataFolder(config.data, config.log.partitions)
+  beginRebuild(config.data, into, config.log.partitions)
   const stopping = interrupt((name) => console.error(`${name}: finishing what is under way (again: stop at once)`))
   const folder = await openFolder({ ...config, data: into }, { alone: true, stopping })
   try {
     const shown = progress({ label: 'copy', unit: 'events' })
     const result = await stopping.race(folder.rebuild!(config.data, (records) => shown.update(records)))
     shown.finish(result.records)
-    await settle(folder, { snapshots: false, close: false, stopping })
+    await settle(folder, { snapshots: true, close: false, stopping })
+    endRebuild(into)
     const { records, before, missing } = result
     const lost =
       missing > 0

@@ -101,7 +101,7 @@ function asText({ days, different, differences }: Verification): string {
   const head = ['day', 'sessions', 'events', 'clicks', 'in the table:', 'sessions', 'events', 'clicks', 'not judged']
   const rows = byDay.map(([day, own]) => [day, ...figures(own)])
   const lines = [formatTable([head, ...rows]), '']
-  if (different === 0) return [...lines, 'The tables hold what the events make.'].join('\n')
+  if (different === 0) return [...lines, judged(days)].join('\n')
   lines.push(`${formatCount(different)} differences:`)
   const shown = differences.slice(0, SHOWN_MAX)
   lines.push(
@@ -112,18 +112,34 @@ function asText({ days, different, differences }: Verification): string {
   return lines.join('\n')
 }
 
+/** Where nothing differs: what that says. */
+function judged(days: readonly Verified[]): string {
+  if (days.some(({ sessions }) => sessions > 0)) return 'The tables hold what the events make.'
+  const whys = unjudged(days)
+  const open = days.reduce((sum, { unjudged }) => sum + unjudged.open, 0)
+  if (open === 0) return `Nothing was judged: ${whys.join(', ')}.`
+  const all = open === 1 ? 'the only session is open' : `all ${formatCount(open)} sessions are open`
+  return [
+    `Nothing was judged: ${whys.length === 1 ? all : whys.join(', ')}.`,
+    '  Where no later event goes on with one: packmill import FILE --close ends the open ones (the same file again adds nothing).',
+  ].join('\n')
+}
+
 function figures(own: readonly Verified[]): string[] {
   const sum = (name: 'sessions' | 'events' | 'clicks' | 'tableSessions' | 'tableEvents' | 'tableClicks') =>
     formatCount(own.reduce((total, row) => total + row[name], 0))
-  const unjudged = (['open', 'unsure', 'long', 'expired'] as const).flatMap((why) => {
+  return [
+    ...[sum('sessions'), sum('events'), sum('clicks'), '', sum('tableSessions'), sum('tableEvents'), sum('tableClicks')],
+    unjudged(own).join(', '),
+  ]
+}
+
+/** How many were not compared, by reason. */
+const unjudged = (own: readonly Verified[]): string[] =>
+  (['open', 'unsure', 'long', 'expired'] as const).flatMap((why) => {
     const n = own.reduce((total, row) => total + row.unjudged[why], 0)
     return n > 0 ? [`${formatCount(n)} ${why}`] : []
   })
-  return [
-    ...[sum('sessions'), sum('events'), sum('clicks'), '', sum('tableSessions'), sum('tableEvents'), sum('tableClicks')],
-    unjudged.join(', '),
-  ]
-}
 
 const cells = ({ what, sessionIds, org, product, user, startedAt, values }: Difference) => [
   what,

@@ -2,7 +2,8 @@
 import { constants, readFileSync, statfsSync } from 'node:fs'
 import { access, readdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { Config } from '../../config/index.ts'
+import type { Config, LoadedConfig } from '../../config/index.ts'
+import type { FolderMeta } from '../../services/process/data-folder.ts'
 import type { Stats } from '../../services/process/embedded.ts'
 import { connect } from '../../services/process/local.ts'
 import { folderOwner } from '../../stores/files/folder-lock.ts'
@@ -14,14 +15,15 @@ const PARTS = ['log', 'state', 'analytics'] as const
 const FREE_BYTES_MIN = 1 << 30
 
 /** With what a process at work there says of itself, where there is one. */
-export async function lookAtFolder(config: Config): Promise<{ findings: Finding[]; stats: Stats | undefined }> {
+export async function lookAtFolder({ config, origins }: LoadedConfig): Promise<{ findings: Finding[]; stats: Stats | undefined }> {
   const owner = folderOwner(config.data)
   const through = owner && (await connect(config.data))
   const stats = await through?.stats()
-  return { findings: await checkFolder(config), stats }
+  return { findings: await checkFolder(config, origins.get('log.partitions') !== 'default'), stats }
 }
 
-export async function checkFolder(config: Config): Promise<Finding[]> {
+/** `asked`: somebody gave log.partitions. */
+async function checkFolder(config: Config, asked: boolean): Promise<Finding[]> {
   const folder = config.data
   const free = freeSpace(folder)
   const kind = await whatIs(folder)
@@ -37,7 +39,7 @@ export async function checkFolder(config: Config): Promise<Finding[]> {
       },
       ...free,
     ]
-  return [...made(folder, config), ...(await ownerOf(folder)), await sizes(folder), ...free]
+  return [...made(folder, config, asked), ...(await ownerOf(folder)), await sizes(folder), ...free]
 }
 
 async function whatIs(folder: string): Promise<'missing' | 'not writable' | 'folder'> {
@@ -54,10 +56,10 @@ async function whatIs(folder: string): Promise<'missing' | 'not writable' | 'fol
   }
 }
 
-function made(folder: string, config: Config): Finding[] {
-  let partitions: number
+function made(folder: string, config: Config, asked: boolean): Finding[] {
+  let meta: Pick<FolderMeta, 'partitions' | 'topology'>
   try {
-    ;({ partitions } = JSON.parse(readFileSync(join(folder, 'packmill.json'), 'utf8')) as { partitions: number })
+    meta = JSON.parse(readFileSync(join(folder, 'packmill.json'), 'utf8')) as FolderMeta
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT')
       return [{ about: 'data folder', state: 'well', found: `${folder} is not in use yet` }]
@@ -70,9 +72,11 @@ function made(folder: string, config: Config): Finding[] {
       },
     ]
   }
-  const isWell = partitions === config.log.partitions
+  const { partitions, topology } = meta
+  // The default is the product's: `packmill run` makes a folder with one partition, or with as many as it is told.
+  const isWell = partitions === config.log.partitions || (topology !== undefined && !asked)
   return [
-    { about: 'data folder', state: 'well', found: folder },
+    { about: 'data folder', state: 'well', found: topology === undefined ? folder : `${folder}, of topology ${topology}` },
     {
       about: 'partitions',
       state: isWell ? 'well' : 'wrong',

@@ -41,3 +41,25 @@ describe('a folder whose log is on Kafka', () => {
     expect(() => dataFolder(folder, 8, { kafka })).toThrow(expect.objectContaining({ code: 'PARTITIONS_FIXED', advice }))
   })
 })
+
+describe("the folder of a topology of one's own", () => {
+  test('is opened by that one only; the number of partitions is not what is wrong', () => {
+    dataFolder(folder, 1, { topology: 'sums' })
+    expect(dataFolder(folder, 1, { topology: 'sums' }).topology).toBe('sums')
+    const refused = (message: string) => expect.objectContaining({ code: 'DATA_TOPOLOGY', message: expect.stringContaining(message) })
+    expect(() => dataFolder(folder, 1, { topology: 'words' })).toThrow(refused('is the folder of topology sums, and not of topology words'))
+    expect(() => dataFolder(folder, 8)).toThrow(refused('is the folder of topology sums, which somebody wrote'))
+  })
+
+  test('is not that of the product, whatever its partitions', () => {
+    dataFolder(folder, 8)
+    for (const partitions of [1, 8])
+      expect(() => dataFolder(folder, partitions, { topology: 'sums' })).toThrow(
+        expect.objectContaining({
+          code: 'DATA_TOPOLOGY',
+          message: expect.stringContaining('is the folder of the product, and not of topology sums'),
+          advice: expect.stringContaining('.packmill/run/sums'),
+        }),
+      )
+  })
+})

@@ -21,8 +21,14 @@ export interface FolderMeta {
   computed?: string
   /** A reset has begun, and nothing may run here before it has ended. */
   isResetting?: true
+  /** After a reset: what is computed anew has not come to its end yet, with open sessions as snapshots. */
+  isComputedAnew?: true
   /** A lineage that replays what another folder received since then, ms since epoch. */
   replayedFromMs?: number
+  /** The definitions that such a lineage was begun with, by path: clickstream.gapMs … */
+  settings?: Record<string, unknown>
+  /** A rebuild of this folder is under way here, or was broken off. */
+  rebuilding?: string
   /** The log is on these brokers; where the file has none it is in the folder. */
   kafka?: KafkaMeta
   /** Of one's own, that runs in it; none: the product's. */
@@ -45,10 +51,12 @@ export interface FolderUse {
   topology?: string
   /** The log is on brokers. */
   kafka?: Pick<KafkaMeta, 'cluster' | 'topicPrefix'>
+  /** Where it is made for a rebuild: of this folder. */
+  rebuilding?: string
 }
 
 /** Reads what was fixed when the folder was made, or fixes it now. Errors: DATA_FORMAT, DATA_TOPOLOGY, DATA_LOG, PARTITIONS_FIXED, RESET_UNFINISHED. */
-export function dataFolder(folder: string, partitions: number, { topology, kafka }: FolderUse = {}): FolderMeta {
+export function dataFolder(folder: string, partitions: number, { topology, kafka, rebuilding }: FolderUse = {}): FolderMeta {
   const path = join(folder, 'packmill.json')
   mkdirSync(folder, { recursive: true })
   if (!existsSync(path)) {
@@ -62,6 +70,7 @@ export function dataFolder(folder: string, partitions: number, { topology, kafka
     const meta: FolderMeta = {
       ...{ format: FOLDER_FORMAT, partitions, lineage: LIVE },
       ...(topology === undefined ? {} : { topology }),
+      ...(rebuilding === undefined ? {} : { rebuilding }),
       ...(kafka && { kafka: newMember(kafka) }),
     }
     writeMeta(folder, meta)
@@ -73,6 +82,13 @@ export function dataFolder(folder: string, partitions: number, { topology, kafka
       'DATA_TOPOLOGY',
       `${folder} is the folder of topology ${meta.topology}, which somebody wrote, and not of the product`,
       `Go on in it with \`packmill run FILE --data\`, ask its tables with \`packmill sql --data\`, or choose another folder with --data. What it could not process is in its topic ${meta.topology}.dlq.`,
+    )
+  // Before partitions: the advice for another number would lead into a folder that is not its own.
+  if (topology !== undefined && meta.topology !== topology)
+    throw new EngineError(
+      'DATA_TOPOLOGY',
+      `${folder} is the folder of ${meta.topology === undefined ? 'the product' : `topology ${meta.topology}`}, and not of topology ${topology}`,
+      `Choose another folder with --data, or leave it out: topology ${topology} then has its own, .packmill/run/${topology}.`,
     )
   refuseOtherLog(folder, meta.kafka, kafka)
   if (meta.isResetting)

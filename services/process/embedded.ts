@@ -24,7 +24,7 @@ import { type Ingest, type IngestOptions, openIngest } from '../ingest/ingest.ts
 import { Backlog, backlogBytes, boundedLog, type SourceOptions } from './backlog.ts'
 import { codeVersion } from './code-version.ts'
 import { stageOf } from './computed-lineage.ts'
-import { computedIn, dataFolder } from './data-folder.ts'
+import { computedIn, dataFolder, folderMeta, writeMeta } from './data-folder.ts'
 import { type DeadLetterAnswer, type DeadLetterRequest, DeadLetters } from './dead-letters.ts'
 import { type Ahead, decodeAhead } from './decode-ahead.ts'
 import { type ImportListener, type ImportOptions, type ImportResult, type ImportTarget, importLines } from './importer.ts'
@@ -145,6 +145,8 @@ export class Embedded {
   private readonly stopping = new AbortController()
   private readonly aheads = new Set<Ahead>()
   private dead: DeadLetters | undefined
+  /** After a reset: settled when it has been computed anew, or cannot be by this process. */
+  private anew: Promise<void> | undefined
   private readonly waits: Waits
   private readonly onNotice: (notice: Notice) => void
 
@@ -270,6 +272,7 @@ export class Embedded {
       const { topic } = embedded
       if (meta.kafka) await lanes.join({ stage: stageOf(lineage, { name: topology.name, topic }), topic, member: meta.kafka.member })
       lanes.run()
+      if (meta.isComputedAnew && !options.upgrade?.recoverOnly) embedded.anew = embedded.computeAnew().catch(() => undefined)
     } catch (error) {
       await embedded.stop().catch(() => undefined)
       throw error
@@ -358,7 +361,14 @@ export class Embedded {
   /** Resolves when all that is in the log now has been processed, what was asked for emitted, and everything can be queried. Rejects where
    *  something waited too long for what may pass, with the cause; it goes on when that has passed. On Kafka nobody waits for what is another process's. */
   settle(asked: { snapshots: boolean; close: boolean }): Promise<void> {
-    return this.waits.bear(this.process(asked))
+    return this.waits.bear(Promise.all([this.anew, this.process(asked)]).then(() => undefined))
+  }
+
+  /** Ends what is computed after a reset as an import ends: no open session is missing from the tables. Where a stop comes first, the next start does it. */
+  private async computeAnew(): Promise<void> {
+    await this.process({ snapshots: true, close: false })
+    const { isComputedAnew: _, ...meta } = folderMeta(this.config.data)
+    writeMeta(this.config.data, meta)
   }
 
   private async process(asked: { snapshots: boolean; close: boolean }): Promise<void> {
@@ -429,6 +439,7 @@ export class Embedded {
     const shares = await Promise.allSettled([this.lanes.leaveGroup()])
     const lanes = await this.lanes.stop()
     const sinks = await underWay.settled([[() => tablesOf(this.sinks), this.sinks.stop()]])
+    await this.anew
     const log = await underWay.settled([this.kafka, this.own].map((one) => ['the log', one?.close()]))
     this.lock.release()
     for (const result of [...aheads, ...shares, ...lanes, ...sinks, ...log]) if (result.status === 'rejected') throw result.reason

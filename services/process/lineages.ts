@@ -6,8 +6,9 @@ import type { Config } from '../../config/index.ts'
 import { EngineError } from '../../engine/errors.ts'
 import type { Log, TopicPartition } from '../../engine/log/contract.ts'
 import { TOPICS } from '../../model/rows.ts'
+import type { ClickstreamSettings } from '../../topologies/clickstream.ts'
 import { isReserved } from './computed-lineage.ts'
-import { FOLDER_FORMAT, folderMeta, newMember, writeMeta } from './data-folder.ts'
+import { FOLDER_FORMAT, type FolderMeta, folderMeta, newMember, writeMeta } from './data-folder.ts'
 import { receivedAt } from './received-at.ts'
 import { withSource } from './stopped-source.ts'
 
@@ -65,24 +66,29 @@ async function timesAt(log: Pick<Log, 'reader'>, at: TopicPartition, offset: num
 }
 
 /**
- * The folder of a lineage, made where it is not there yet: one that was begun with the same time and partitions goes on. `sinceMs`: -Infinity from the
+ * The folder of a lineage, made where it is not there yet: one that was begun with the same time, partitions and settings goes on. `sinceMs`: -Infinity from the
  * earliest on. Errors: LINEAGE_NAME, LINEAGE_EXISTS, REPLAY_BEFORE_RETENTION, REPLAY_NOTHING.
  */
 export function beginLineage(
   data: string,
-  asked: { name: string; sinceMs: number; partitions: number },
+  asked: { name: string; sinceMs: number; partitions: number; settings: ClickstreamSettings },
   { completeFromMs, newestMs, records }: Replayable,
 ): string {
   const { name, sinceMs, partitions } = asked
+  const settings = byPath('clickstream', asked.settings)
   checkLineage(data, name)
   const folder = lineageFolder(data, name)
   const isEarliest = sinceMs === Number.NEGATIVE_INFINITY
   if (existsSync(join(folder, 'packmill.json'))) {
     const known = folderMeta(folder)
-    if (known.partitions === partitions && (known.replayedFromMs ?? Number.NEGATIVE_INFINITY) === sinceMs) return folder
+    const isSame = known.partitions === partitions && (known.replayedFromMs ?? Number.NEGATIVE_INFINITY) === sinceMs
+    const others = differing(known.settings, settings)
+    if (isSame && others.length === 0) return folder
     throw new EngineError(
       'LINEAGE_EXISTS',
-      `lineage ${name} was begun from ${fromText(known.replayedFromMs)} with ${known.partitions} partitions`,
+      isSame
+        ? `lineage ${name} was begun with ${others.map(([path, was, now]) => `${path} ${was} (now ${now})`).join(', ')}`
+        : `lineage ${name} was begun from ${fromText(known.replayedFromMs)} with ${known.partitions} partitions`,
       `Say the same to go on with it, choose another name, or delete it first: packmill topology reset clickstream --lineage ${name}`,
     )
   }
@@ -108,11 +114,28 @@ export function beginLineage(
   mkdirSync(folder, { recursive: true })
   const { kafka } = folderMeta(data)
   writeMeta(folder, {
-    ...{ format: FOLDER_FORMAT, partitions, lineage: name },
+    ...{ format: FOLDER_FORMAT, partitions, lineage: name, settings },
     ...(kafka && { kafka: newMember(kafka) }),
     ...(isEarliest ? {} : { replayedFromMs: sinceMs }),
   })
   return folder
+}
+
+/** Settings in groups, as a flat list. */
+function byPath(path: string, value: object): Record<string, unknown> {
+  const entries = Object.entries(value).map(([name, one]: [string, unknown]): Record<string, unknown> => {
+    const isGroup = typeof one === 'object' && one !== null && !Array.isArray(one)
+    return isGroup ? byPath(`${path}.${name}`, one) : { [`${path}.${name}`]: one }
+  })
+  return Object.assign({}, ...entries) as Record<string, unknown>
+}
+
+/** What both know and have otherwise, as texts. A lineage of an earlier version says nothing, or nothing of a setting that came since. */
+function differing(was: FolderMeta['settings'] = {}, now: Record<string, unknown>): [path: string, was: string, now: string][] {
+  const text = JSON.stringify
+  return Object.keys(now).flatMap((path): [string, string, string][] =>
+    path in was && text(was[path]) !== text(now[path]) ? [[path, text(was[path]), text(now[path])]] : [],
+  )
 }
 
 /** Errors: LINEAGE_NAME; LINEAGE_LIVE for that of the folder itself. */

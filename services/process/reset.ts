@@ -55,7 +55,7 @@ export async function resetFolder(data: string, topology: Topology): Promise<voi
     writeMeta(data, { ...meta, computed, isResetting: true })
     forgetComputed(data)
     await startAnew(data, computed, topology)
-    writeMeta(data, { ...meta, computed })
+    writeMeta(data, { ...meta, computed, isComputedAnew: true })
   } finally {
     lock.release()
   }

@@ -203,7 +203,8 @@ describe.runIf(server)('packmill topology reset on Kafka', { timeout: 120_000 },
 
   test('a lineage goes with its topics and its folder, and nothing else that is called alike', async () => {
     const replayed = await replayable(a, configOf(a))
-    const data = beginLineage(a, { name: 'wide', sinceMs: Number.NEGATIVE_INFINITY, partitions: PARTITIONS }, replayed)
+    const settings = configOf(a).clickstream
+    const data = beginLineage(a, { name: 'wide', sinceMs: Number.NEGATIVE_INFINITY, partitions: PARTITIONS, settings }, replayed)
     const mine = named(
       ...Object.values(TOPICS).map((topic) => `wide.${topic}`),
       ...[
@@ -229,7 +230,7 @@ describe.runIf(server)('packmill topology reset on Kafka', { timeout: 120_000 },
     expect(done.out).toMatch(/wide\.events\.raw +0 records +the topic, of 1 partitions/)
     expect(await topics()).toEqual(new Set([...all].filter((topic) => !mine.includes(topic))))
     expect(() =>
-      beginLineage(a, { name: 'wide-2', sinceMs: 0, partitions: 2 }, { completeFromMs: undefined, newestMs: 1, records: 1 }),
+      beginLineage(a, { name: 'wide-2', sinceMs: 0, partitions: 2, settings }, { completeFromMs: undefined, newestMs: 1, records: 1 }),
     ).toThrow(expect.objectContaining({ code: 'LINEAGE_NAME' }))
   })
   test('a folder whose topics are gone is refused: what it holds would be taken for what begins anew', async () => {

@@ -3,8 +3,10 @@ import { createReadStream, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { packmill, type Run } from '../../cli/packmill-process.fake.ts'
+import { tablesOf } from '../../cli/tables-of.fake.ts'
 import { loadConfig } from '../../config/index.ts'
 import type { WireEvent } from '../../model/event.ts'
+import { folderMeta, writeMeta } from '../../services/process/data-folder.ts'
 import { type Embedded, type Notice, openEmbedded } from '../../services/process/embedded.ts'
 import { type Kit, makeKit } from '../damage/folder-kit.ts'
 import { answerOf } from '../torture/answer.ts'
@@ -123,9 +125,33 @@ test('rebuild: all output anew in another folder, also of a log whose state this
   expect([same.code, same.err]).toEqual([1, expect.stringContaining('SAME_FOLDER')])
   const first = upgrade(data, ['rebuild', '--into', into, '--json'], [OTHER])
   expect([first.code, JSON.parse(first.out || '{}')], first.err).toEqual([0, { into, records: 1500, before: 0, missing: 0 }])
+  const sessions = 'SELECT countIf(closed = 0) AS open, count() AS n, sum(event_count) AS events FROM sessions'
+  const [rebuilt] = await tablesOf<{ open: number }>(into, sessions)
+  expect(rebuilt!.open).toBeGreaterThan(0)
+  // As a rebuild leaves it that was broken off when all had been copied.
+  writeMeta(into, { ...folderMeta(into), rebuilding: data })
   const again = upgrade(data, ['rebuild', '--into', into, '--json'], [OTHER])
   expect([again.code, JSON.parse(again.out || '{}')], again.err).toEqual([0, { into, records: 0, before: 1500, missing: 0 }])
-  await expectAnswer(await open(into, 'the next', [OTHER]))
+  const now = await open(into, 'the next', [OTHER])
+  await expectAnswer(now)
+  // It had them all before anybody asked for open ones.
+  expect(await now.embedded.query(sessions)).toEqual([rebuilt])
+}, 120_000)
+
+test('rebuild: a folder that holds something else is not mixed into, nor one that it has finished', () => {
+  const [data, other] = [kit.copy(), kit.copy()]
+  const refused = (into: string, message: string) =>
+    expect(upgrade(data, ['rebuild', '--into', into], [OTHER])).toMatchObject({
+      code: 1,
+      out: '',
+      err: expect.stringMatching(new RegExp(`^INTO_NOT_EMPTY: .*${message}.*\\n {2}Name a folder that is not there`, 'm')),
+    })
+  refused(other, 'is a data folder already')
+  writeMeta(other, { ...folderMeta(other), rebuilding: '/elsewhere' })
+  refused(other, 'holds a part of /elsewhere')
+  const into = `${data}-new`
+  expect(upgrade(data, ['rebuild', '--into', into], [OTHER]).code).toBe(0)
+  refused(into, 'is a data folder already')
 }, 120_000)
 
 test('upgrade refuses what makes no sense', () => {
