@@ -86,7 +86,7 @@ async function runReplay(places: Place[] | undefined, options: DlqOptions, comma
       ...(options.code ? { code: options.code } : {}),
     })
     result = await stopping.race(waiting('replaying', asked))
-    await settle(folder, { snapshots: false, close: false, stopping })
+    await settle(folder, { snapshots: true, close: false, stopping })
     after = await folder.stats()
   } finally {
     await folder.stop(stopping.signal.aborted ? 'at once' : undefined)
