@@ -22,6 +22,18 @@ describe('epochs against the batch evaluator, in memory', () => {
     const events = users.flatMap((event, i) => (i < 900 ? [event] : [event, users[i - (i % 2 === 0 ? 1 : (i * 7919) % 900)]]))
     expect(differences(events, { rows: (n) => (n * 7919) % 500 })).toEqual([])
   })
+  it('agrees where names differ only in a U+FEFF that they begin with', () => {
+    const also = traffic.slice(0, 2000).map((event) => ({
+      ...event,
+      eventId: `${event.eventId}+`,
+      productId: `\uFEFF${event.productId}`,
+      ...(event.screen !== undefined && { screen: `\uFEFF${event.screen}` }),
+    }))
+    expect(differences(traffic.slice(0, 2000).flatMap((event, i) => [event, also[i]]))).toEqual([])
+    expect(
+      differences(traffic.slice(0, 2000).map((event, i) => (i % 3 === 0 ? { ...event, orgId: `\uFEFF${event.orgId}` } : event))),
+    ).toEqual([])
+  })
   it('agrees with small gaps and caps', () => {
     expect(differences(traffic, { settings: { gapMs: 5_000, sessionEventsMax: 7, sessionMaxMs: 20_000 } })).toEqual([])
     expect(differences(traffic, { settings: { sessionEventsMax: 5, snapshotMs: 1_000, correctionMs: 120_000 }, rows: () => 13 })).toEqual(

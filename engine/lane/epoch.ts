@@ -6,6 +6,7 @@
 import type { EventBatch } from '../../model/batch.ts'
 import { threadBuffers } from '../../model/buffer-pool.ts'
 import { addTo, HASH_SLACK, h128, hash32, hash128, hex128 } from '../../model/hash.ts'
+import { utf8Text } from '../../model/utf8.ts'
 import { type Actor, ActorTable, type Counters, noCounters } from '../actor/actor.ts'
 import { Fire } from '../actor/fire.ts'
 import { DraftEmit } from '../actor/lift.ts'
@@ -241,8 +242,7 @@ export class EpochComputer {
 
 const withSlack = (text: string) => Buffer.concat([Buffer.from(text), Buffer.alloc(HASH_SLACK)])
 const ONE = new Uint32Array([1, 0, 0, 0])
-const decoder = new TextDecoder()
-const recordOf = (batch: EventBatch, row: number) => decoder.decode(batch.bytes.subarray(batch.start[row], batch.end[row]))
+const recordOf = (batch: EventBatch, row: number) => utf8Text(batch.bytes.subarray(batch.start[row], batch.end[row]))
 const messageOf = (error: unknown) => {
   const cause = (error as { cause?: unknown }).cause ?? error
   return cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause)

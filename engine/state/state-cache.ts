@@ -5,6 +5,7 @@
 // 2. A user stays dirty until a checkpoint that holds it has finished; an aborted one gives its list back (protocol 13).
 // 3. Only clean users are evicted: what they had is in a finished checkpoint (protocol 14).
 // 4. A user without sessions is written as deleted in the same unit (protocol 12).
+import { utf8Text } from '../../model/utf8.ts'
 import type { Actor } from '../actor/actor.ts'
 import { named } from '../errors.ts'
 import { chunksOf } from './kept.ts'
@@ -77,14 +78,13 @@ export class StateCache {
 
   /** Brings actors and the directory of users back from the newest finished checkpoint. `actor` finds or makes one. */
   restore(actor: (org: string, product: string) => Actor): void {
-    const decoder = new TextDecoder()
     const { users } = this.state
     for (const [key, value] of this.store.entries()) {
       const end = key.indexOf(0, key.indexOf(0) + 1)
-      const [org, product] = decoder.decode(key.subarray(1, end < 0 ? key.length : end)).split('\0')
+      const [org, product] = utf8Text(key.subarray(1, end < 0 ? key.length : end)).split('\0')
       const own = actor(org, product)
       if (key[0] === ACTOR_SPACE) {
-        const { maxMs, watermark, lastRowMs, counters } = JSON.parse(decoder.decode(value)) as SavedActor
+        const { maxMs, watermark, lastRowMs, counters } = JSON.parse(utf8Text(value)) as SavedActor
         own.maxMs = maxMs ?? Number.NEGATIVE_INFINITY
         own.watermark = watermark ?? Number.NEGATIVE_INFINITY
         own.lastRowMs = lastRowMs

@@ -3,9 +3,9 @@
 // Symbols owns the bytes. A symbol lives as long as some record of the actor may refer to it: the owner marks what is in use
 // and calls sweep when the table has grown past its bound. Symbols never leave the actor: outputs and stored state carry the strings.
 import { sameBytes, viewOf } from '../../model/same-bytes.ts'
+import { utf8Text } from '../../model/utf8.ts'
 import { grown } from '../../model/word-list.ts'
 
-const decoder = new TextDecoder()
 /** A power of two: searches shift by it. */
 const SLOT_WORDS = 4
 
@@ -59,7 +59,7 @@ export class Symbols {
   }
 
   text(symbol: number): string {
-    return (this.strings[symbol] ??= decoder.decode(this.bytesOf(symbol)))
+    return (this.strings[symbol] ??= utf8Text(this.bytesOf(symbol)))
   }
 
   /** Frees every symbol that `inUse` does not hold. */

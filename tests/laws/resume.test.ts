@@ -85,6 +85,12 @@ describe('the resume law at every cut', () => {
     )
   })
 
+  test('of products whose names differ only in a U+FEFF that they begin with', async () => {
+    const world = nastyWorld(18, 120)
+    const events = world.events.map((event, i) => (i % 2 === 0 ? event : { ...event, productId: `\uFEFF${event.productId}` }))
+    expect(await firstDifference({ ...world, events })).toBeUndefined()
+  })
+
   test('catches a variable that an operator keeps outside of its state', async () => {
     const make = () => {
       let seen = 0
