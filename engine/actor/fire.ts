@@ -38,10 +38,9 @@ export class Fire {
     this.publisher = new Publisher(state, settings, sessionFold, sessionsOut, incidentsOut, tiles, partition)
   }
 
-  /** Touches the users whose timers the watermark has reached; returns them with the times they had, to be put back if the turn fails. */
-  due(actor: Actor): [number, number][] {
+  /** Touches the users whose timers the watermark has reached; adds them to `popped` with the times they had, to be put back if the turn fails. */
+  due(actor: Actor, popped: [number, number][]): void {
     const { state } = this
-    const popped: [number, number][] = []
     while (actor.timers.firstMs <= actor.watermark) {
       const at = actor.timers.firstMs
       const user = actor.timers.pop()
@@ -53,7 +52,6 @@ export class Fire {
       if (f64[(record >> 1) + USER.DUE] <= actor.watermark) state.touchUser(user)
       else state.users.queue(actor.timers, user)
     }
-    return popped
   }
 
   /** After a turn that failed and was undone. */

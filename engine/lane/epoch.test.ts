@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { trafficEvents } from '../../services/traffic/traffic.ts'
-import { differences } from '../../tests/oracle/in-memory.ts'
+import { MemoryStore } from '../../streams/memory-store.ts'
+import { EngineRun } from '../../tests/laws/engine-run.ts'
+import { differences, settings } from '../../tests/oracle/in-memory.ts'
+import { clickstream } from '../../topologies/clickstream.ts'
 
 describe('epochs against the batch evaluator, in memory', () => {
   const traffic = [...trafficEvents({ seed: 7, events: 20_000, orgs: 4, users: 200, lateBeyondDisorder: 0.01, late: 0.005 })]
@@ -40,4 +43,18 @@ describe('epochs against the batch evaluator, in memory', () => {
       [],
     )
   })
+})
+
+it('closes the sessions of all users of a product whose timers are due at once, however many', () => {
+  // More than a function may have arguments.
+  const users = 130_000
+  const user = (n: number) => ({ orgId: 'o', productId: 'p', eventId: `${n}`, userId: `${n}`, type: 'click' as const, ts: 1e12 })
+  const run = new EngineRun(
+    clickstream(settings).pipeline,
+    Array.from({ length: users }, (_, n) => user(n)),
+    new MemoryStore(),
+  )
+  run.compute({ epoch: 1, from: 0, to: users, inputs: {} })
+  const { counters } = run.compute({ epoch: 2, from: users, to: users, inputs: { close: true } }).receipt
+  expect(counters).toMatchObject({ open: 0, closed: users })
 })

@@ -134,10 +134,10 @@ export class EpochComputer {
           }),
         )
       }
-      if (own) forgotten.push(...own)
+      for (const key of own ?? []) forgotten.push(key)
       this.sumWatermark(actor)
     }
-    if (replay) dead.push(...replay.dead)
+    for (const offset of replay?.dead ?? []) dead.push(offset)
     // A row that was alone when the process died, again and again (protocol 22); in a recomputation it has been written before.
     const killed = 'the process died several times at this row and at no other'
     for (const row of skip ?? [])
