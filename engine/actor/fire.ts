@@ -38,10 +38,12 @@ export class Fire {
     this.publisher = new Publisher(state, settings, sessionFold, sessionsOut, incidentsOut, tiles, partition)
   }
 
-  /** Touches the users whose timers the watermark has reached; adds them to `popped` with the times they had, to be put back if the turn fails. */
-  due(actor: Actor, popped: [number, number][]): void {
+  /** Touches the users whose timers the watermark has reached, with `all` every user who has one; adds them to `popped` with the times they had,
+   *  to be put back if the turn fails. */
+  due(actor: Actor, all: boolean, popped: [number, number][]): void {
     const { state } = this
-    while (actor.timers.firstMs <= actor.watermark) {
+    const until = all ? Number.MAX_VALUE : actor.watermark
+    while (actor.timers.firstMs <= until) {
       const at = actor.timers.firstMs
       const user = actor.timers.pop()
       popped.push([at, user])
@@ -49,7 +51,7 @@ export class Fire {
       const record = user * words
       if (u32[record + USER.ACTOR] !== actor.index || f64[(record >> 1) + USER.QUEUED] !== at) continue
       f64[(record >> 1) + USER.QUEUED] = Number.POSITIVE_INFINITY
-      if (f64[(record >> 1) + USER.DUE] <= actor.watermark) state.touchUser(user)
+      if (f64[(record >> 1) + USER.DUE] <= until) state.touchUser(user)
       else state.users.queue(actor.timers, user)
     }
   }

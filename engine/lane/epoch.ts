@@ -18,7 +18,6 @@ import { keyText, TurnRunner } from '../actor/turn-runner.ts'
 import { SessionWindow } from '../actor/window.ts'
 import type { OutputBlock } from '../log/contract.ts'
 import { KeyedState } from '../state/keyed-state.ts'
-import { USER } from '../state/users.ts'
 import type { SessionPipeline } from '../topology/topology.ts'
 import type { Epoch, EpochScope, Replay } from './computer.ts'
 import type { EpochInputs, Receipt } from './receipt.ts'
@@ -203,18 +202,7 @@ export class EpochComputer {
         actor.dirty = true
         this.sumWatermark(actor)
       }
-      if (actor.timers.firstMs <= watermark) ready.add(actor)
-    }
-    if (!inputs.snapshots) return
-    const { users } = this.state
-    for (const user of users) {
-      const at = user * users.arena.words
-      if (users.arena.f64[(at >> 1) + USER.DUE] === Number.POSITIVE_INFINITY) continue
-      const actor = this.actors.list[users.arena.u32[at + USER.ACTOR]]
-      ready.add(actor)
-      // Due at once: the end of its actor's turn looks at every session of a user that is due.
-      users.arena.f64[(at >> 1) + USER.DUE] = Number.NEGATIVE_INFINITY
-      users.queue(actor.timers, user)
+      if (actor.timers.firstMs <= (inputs.snapshots ? Number.MAX_VALUE : watermark)) ready.add(actor)
     }
   }
 
