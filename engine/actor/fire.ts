@@ -98,7 +98,7 @@ export class Fire {
       if (!closes) dueMs = Math.min(dueMs, next, endMs)
       else if (this.hasExpired(actor, last)) this.forget(user, sessions, i)
     }
-    if (orphans.size > 0) for (const orphan of byId(orphans.values())) this.publisher.retract(turn, orphan)
+    if (orphans.size > 0) this.publisher.retract(turn, user, orphans.values())
     this.publisher.endKey()
     state.users.arena.f64[((user * state.users.arena.words) >> 1) + USER.DUE] = dueMs
     state.users.arena.f64[((user * state.users.arena.words) >> 1) + USER.ENDS] = endsMs
@@ -125,7 +125,7 @@ export class Fire {
     }
     state.users.arena.u32[user * state.users.arena.words + USER.HEAD] = 0
     state.users.arena.f64[((user * state.users.arena.words) >> 1) + USER.DUE] = Number.POSITIVE_INFINITY
-    for (const orphan of byId(gone)) this.publisher.retract(turn, orphan)
+    this.publisher.retract(turn, user, gone)
     this.publisher.endKey()
   }
 
@@ -205,6 +205,3 @@ export class Fire {
     state.dropSession(session)
   }
 }
-
-/** Ordered by content: which session gave it up first depends on how the turn ran. */
-const byId = (orphans: Iterable<Orphan>) => [...orphans].sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0))
