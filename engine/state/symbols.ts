@@ -23,6 +23,8 @@ export class Symbols {
   private strings: (string | undefined)[] = ['']
   private free: number[] = []
   private live = 0
+  /** How many the last sweep found in use. */
+  left = 0
 
   get count(): number {
     return this.live
@@ -82,6 +84,7 @@ export class Symbols {
     this.heap = heap
     this.view = viewOf(heap)
     this.heapEnd = end
+    this.left = this.live
     this.rehash(this.table.length)
   }
 
