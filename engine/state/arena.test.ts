@@ -81,6 +81,16 @@ it('is, after any rollback to any savepoint, what it was then; copies made for a
   )
 })
 
+it('grows to 4 GiB, and then says what is wrong', () => {
+  // Untouched, they take addresses only.
+  const arena = new Arena(1 << 20, { capacity: 2 })
+  const fill = () => {
+    for (;;) arena.takeDirty()
+  }
+  expect(fill).toThrow(expect.objectContaining({ code: 'STATE_FULL', retryable: true }))
+  expect(arena.last).toBe(1023)
+})
+
 it('chains come back whole: no record is given twice, and none is lost', () => {
   const step = fc.record({
     kind: fc.constantFrom('take', 'take', 'take', 'drop', 'release', 'rollback', 'settle', 'hold', 'unhold'),

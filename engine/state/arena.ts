@@ -10,8 +10,9 @@
 // 6. A chain is records of which each names the next in its first word. It is freed as a whole, unread: nothing of it is in the core's
 //    cache by then, and whoever takes a record of it writes there anyway.
 
-import { GrowingMemory } from '../../model/growing-memory.ts'
+import { GrowingMemory, MEMORY_BYTES_MAX } from '../../model/growing-memory.ts'
 import { grown, WordList } from '../../model/word-list.ts'
+import { EngineError } from '../errors.ts'
 
 /** Records by which an arena may always grow. */
 const SPARE = 1024
@@ -103,7 +104,7 @@ export class Arena<Side = undefined> {
     return (this.free.length + this.inFreeChains + SPARE) * 8 < this.top
   }
 
-  /** A zeroed record that a rollback takes back. May replace the views. */
+  /** A zeroed record that a rollback takes back. May replace the views. Errors, here and wherever records are taken: STATE_FULL. */
   alloc(): number {
     const index = this.take()
     this.allocated.push(index)
@@ -250,8 +251,16 @@ export class Arena<Side = undefined> {
     return index
   }
 
+  /** To so many records, or as many as there can be. */
   private grow(capacity: number): void {
-    const buffer = this.memory.atLeast(capacity * this.words * 4)
+    const most = Math.floor(MEMORY_BYTES_MAX / (this.words * 4))
+    if (this.capacity === most) throw stateFull()
+    let buffer: ArrayBuffer
+    try {
+      buffer = this.memory.atLeast(Math.min(capacity, most) * this.words * 4)
+    } catch (cause) {
+      throw stateFull(cause)
+    }
     this.capacity = Math.floor(buffer.byteLength / (this.words * 4))
     if (this.sideBytes) this.sides.length = this.capacity
     this.u32 = new Uint32Array(buffer)
@@ -259,3 +268,12 @@ export class Arena<Side = undefined> {
     this.stamps = new Uint32Array(this.stampMemory.atLeast(this.capacity * 4))
   }
 }
+
+/** No row's fault. Begun anew, the task has in memory what its rows touch from then on. */
+const stateFull = (cause?: unknown) =>
+  new EngineError(
+    'STATE_FULL',
+    'the memory for keyed state of a partition cannot grow: 4 GiB of one kind is the most, or the system has no more',
+    'The partition begins anew with less of it in memory. If this comes back, lower engine.cacheBytes or use more partitions.',
+    { retryable: true, cause },
+  )
