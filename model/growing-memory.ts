@@ -5,8 +5,9 @@
 // addresses, 8 GiB of the 128 TiB that there are.
 
 const PAGE_BYTES = 1 << 16
-/** 4 GiB. */
 const PAGES_MAX = 1 << 16
+/** 4 GiB. */
+export const MEMORY_BYTES_MAX = PAGES_MAX * PAGE_BYTES
 
 /** Node's types do not know it. */
 declare const WebAssembly: {
@@ -16,7 +17,8 @@ declare const WebAssembly: {
 export class GrowingMemory {
   private readonly memory = new WebAssembly.Memory({ initial: 0, maximum: PAGES_MAX })
 
-  /** All of it, at least `bytes` long, aligned to lines of memory. New bytes are zeros; earlier views see nothing any more. Throws RangeError beyond 4 GiB. */
+  /** All of it, at least `bytes` long, aligned to lines of memory. New bytes are zeros; earlier views see nothing any more. Throws RangeError
+   *  beyond MEMORY_BYTES_MAX, or where the system gives no more; what there was is as it was. */
   atLeast(bytes: number): ArrayBuffer {
     const { memory } = this
     const missing = Math.ceil(bytes / PAGE_BYTES) - memory.buffer.byteLength / PAGE_BYTES

@@ -2,6 +2,7 @@
 // topics take messages of 1 MiB: kept whole, a long one could not be committed, and its partition would stop at it at every start. Pure.
 import { EVENT_BYTES_MAX } from './event.ts'
 import { isTooLarge } from './parse-event.ts'
+import { utf8Text } from './utf8.ts'
 
 /** Less where a character would be cut. */
 const BEGINNING_BYTES = 16 << 10
@@ -17,12 +18,10 @@ export interface Kept {
   wholeBytes?: number
 }
 
-const decoder = new TextDecoder()
-
 /** Of a record that should be an event: one that is longer than an event may be passes no door, so nothing is lost that could be put in again. */
 export function keptRecord(bytes: Uint8Array, start: number, end: number): Kept {
   const whole = bytes.subarray(start, end)
-  return isTooLarge(bytes, start, end) ? { record: beginning(whole), wholeBytes: whole.length } : { record: decoder.decode(whole) }
+  return isTooLarge(bytes, start, end) ? { record: beginning(whole), wholeBytes: whole.length } : { record: utf8Text(whole) }
 }
 
 /** Of a record of somebody's topology, which may be longer than an event. */
@@ -41,5 +40,5 @@ function beginning(whole: Uint8Array): string {
   let end = BEGINNING_BYTES
   // A character has at most three bytes behind its first.
   while (end > BEGINNING_BYTES - 3 && (whole[end] & 0xc0) === 0x80) end--
-  return decoder.decode(whole.subarray(0, end))
+  return utf8Text(whole.subarray(0, end))
 }

@@ -4,9 +4,10 @@
 import { type EventBatch, FIELD, FIELD_COUNT } from '../../model/batch.ts'
 import { type Piece, piece } from '../../model/json-writer.ts'
 import { sameBytes, viewOf } from '../../model/same-bytes.ts'
+import { TimerHeap } from '../../model/timer-heap.ts'
+import { utf8Text } from '../../model/utf8.ts'
 import { WordList } from '../../model/word-list.ts'
 import { Symbols } from '../state/symbols.ts'
-import { TimerHeap } from '../time/timer-heap.ts'
 
 /** Events by what became of them: accepted = open + closed + duplicates + late + deadLettered + filtered, at every epoch. */
 export interface Counters {
@@ -102,7 +103,7 @@ export class ActorTable {
     const productHash = hash[row * FIELD_COUNT + FIELD.product]
     const bucket = this.byHash.get(mix(orgHash, productHash))
     if (bucket) for (const actor of bucket) if (actor.is(view, spans[org], spans[org + 1], spans[product], spans[product + 1])) return actor
-    const text = (at: number) => decoder.decode(bytes.subarray(spans[at], spans[at] + spans[at + 1]))
+    const text = (at: number) => utf8Text(bytes.subarray(spans[at], spans[at] + spans[at + 1]))
     return this.named(text(org), text(product), orgHash, productHash)
   }
 
@@ -120,7 +121,6 @@ export class ActorTable {
   }
 }
 
-const decoder = new TextDecoder()
 const RECENT_BITS = 10
 const RECENT = 1 << RECENT_BITS
 const mix = (orgHash: number, productHash: number) => (Math.imul(orgHash, 0x9e3779b1) ^ productHash) >>> 2

@@ -38,11 +38,12 @@ export class Fire {
     this.publisher = new Publisher(state, settings, sessionFold, sessionsOut, incidentsOut, tiles, partition)
   }
 
-  /** Touches the users whose timers the watermark has reached; returns them with the times they had, to be put back if the turn fails. */
-  due(actor: Actor): [number, number][] {
+  /** Touches the users whose timers the watermark has reached, with `all` every user who has one; adds them to `popped` with the times they had,
+   *  to be put back if the turn fails. */
+  due(actor: Actor, all: boolean, popped: [number, number][]): void {
     const { state } = this
-    const popped: [number, number][] = []
-    while (actor.timers.firstMs <= actor.watermark) {
+    const until = all ? Number.MAX_VALUE : actor.watermark
+    while (actor.timers.firstMs <= until) {
       const at = actor.timers.firstMs
       const user = actor.timers.pop()
       popped.push([at, user])
@@ -50,10 +51,9 @@ export class Fire {
       const record = user * words
       if (u32[record + USER.ACTOR] !== actor.index || f64[(record >> 1) + USER.QUEUED] !== at) continue
       f64[(record >> 1) + USER.QUEUED] = Number.POSITIVE_INFINITY
-      if (f64[(record >> 1) + USER.DUE] <= actor.watermark) state.touchUser(user)
+      if (f64[(record >> 1) + USER.DUE] <= until) state.touchUser(user)
       else state.users.queue(actor.timers, user)
     }
-    return popped
   }
 
   /** After a turn that failed and was undone. */
@@ -98,7 +98,7 @@ export class Fire {
       if (!closes) dueMs = Math.min(dueMs, next, endMs)
       else if (this.hasExpired(actor, last)) this.forget(user, sessions, i)
     }
-    if (orphans.size > 0) for (const orphan of byId(orphans.values())) this.publisher.retract(turn, orphan)
+    if (orphans.size > 0) this.publisher.retract(turn, user, orphans.values())
     this.publisher.endKey()
     state.users.arena.f64[((user * state.users.arena.words) >> 1) + USER.DUE] = dueMs
     state.users.arena.f64[((user * state.users.arena.words) >> 1) + USER.ENDS] = endsMs
@@ -125,7 +125,7 @@ export class Fire {
     }
     state.users.arena.u32[user * state.users.arena.words + USER.HEAD] = 0
     state.users.arena.f64[((user * state.users.arena.words) >> 1) + USER.DUE] = Number.POSITIVE_INFINITY
-    for (const orphan of byId(gone)) this.publisher.retract(turn, orphan)
+    this.publisher.retract(turn, user, gone)
     this.publisher.endKey()
   }
 
@@ -205,6 +205,3 @@ export class Fire {
     state.dropSession(session)
   }
 }
-
-/** Ordered by content: which session gave it up first depends on how the turn ran. */
-const byId = (orphans: Iterable<Orphan>) => [...orphans].sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0))

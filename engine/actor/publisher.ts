@@ -21,6 +21,8 @@ import type { TileSums } from './tile-sums.ts'
 import type { Draft, Orphan, Turn } from './turn.ts'
 
 export const EVIDENCE_MAX = 64
+/** For so many drafts their incidents are looked for one by one: sooner than a table of all incidents is made. */
+const FEW = 8
 const NONE: SessionSide = { incidents: [], gone: [] }
 const CLOSING_BRACE = 0x7d
 /** What the content of an open session begins with. */
@@ -119,17 +121,26 @@ export class Publisher {
     }
     const received = state.time(session, S.RECEIVED)
     const side = state.sessions.side[session] ?? NONE
-    if (own.length > 0) state.sessions.side[session] = this.ownIncidents(turn, user, session, received, own, side, orphans)
+    if (own.length > 0) state.sessions.setSide(session, this.ownIncidents(turn, user, session, received, own, side, orphans))
     if (!whole) return
     this.ownSession(turn, user, session, received, orphans)
     f64[(at >> 1) + S.SNAPSHOT] = last
     u32[at + S.FLAGS] &= ~SESSION_FLAG.CORRECTS
   }
 
-  /** Writes that something published is no more, and remembers its version in case it comes back. */
-  retract(turn: Turn, orphan: Orphan): void {
-    const { kind, user, id, content } = orphan
-    const version = kind === 'gone' ? orphan.version : orphan.version + 1
+  /** Writes that what a user had published is no more, and remembers its versions in case it comes back. Ordered by content: which session
+   *  gave it up first depends on how the turn ran. */
+  retract(turn: Turn, user: number, orphans: Iterable<Orphan>): void {
+    const sorted = [...orphans].sort((a, b) => compareText(a.id, b.id))
+    if (sorted.length > 0)
+      this.remember(
+        user,
+        sorted.map((orphan) => this.retracted(turn, orphan)),
+      )
+  }
+
+  private retracted(turn: Turn, { kind, user, id, version: before, content }: Orphan): Published {
+    const version = kind === 'gone' ? before : before + 1
     const firstMs = Number(kind === 'gone' ? content : /"(?:started|first)_at":(\d+)/.exec(content)?.[1])
     if (kind !== 'gone') {
       const out = kind === 'session' ? this.sessionsOut : this.incidentsOut
@@ -145,7 +156,7 @@ export class Publisher {
       } else out.latin1(content)
       this.end(out, 0)
     }
-    this.remember(user, firstMs, { id, version, content: `${firstMs}` })
+    return { id, version, content: `${firstMs}` }
   }
 
   private ownSession(turn: Turn, user: number, session: number, received: number, orphans: Map<string, Orphan>): void {
@@ -260,16 +271,26 @@ export class Publisher {
     session: number,
     received: number,
     own: readonly Draft[],
-    { incidents, gone }: SessionSide,
+    side: SessionSide,
     orphans: Map<string, Orphan>,
   ): SessionSide {
     const { actor } = turn
+    const { kept } = this.state
     const out = this.incidentsOut
-    for (const draft of lastOfEach(own)) {
-      const id = this.idOfIncident(actor, user, session, draft)
-      const at = incidents.findIndex((incident) => incident.id === id)
+    const drafts = lastOfEach(own)
+    const incidents = [...side.incidents]
+    const added: typeof incidents = []
+    const places = drafts.length > FEW ? new Map(incidents.map(({ id }, at) => [id, at])) : undefined
+    const gone = side.gone.length > 0 ? byId(side.gone) : undefined
+    let chunk = this.state.word(session, S.HEAD)
+    let passed = 0
+    for (const draft of drafts) {
+      chunk = kept.chunkOf(chunk, draft.first - passed)
+      passed = draft.first - (draft.first % CHUNK_EVENTS)
+      const id = this.idOfIncident(actor, user, chunk, draft)
+      const at = places ? (places.get(id) ?? -1) : incidents.findIndex((incident) => incident.id === id)
       // A timer may bring back what was retracted, without a fold from the start: it goes on counting, too.
-      const before = at < 0 ? (orphans.get(id) ?? gone.find((one) => one.id === id)) : incidents[at]
+      const before = at < 0 ? (orphans.get(id) ?? gone?.get(id)) : incidents[at]
       orphans.delete(id)
       const start = out.end
       let version = (before?.version ?? 0) + 1
@@ -277,7 +298,7 @@ export class Publisher {
       out.latin1(id)
       this.version(out, version, 0, '')
       const from = out.end
-      this.writeIncident(actor, session, draft)
+      this.writeIncident(actor, session, chunk, draft)
       const content = out.buffer.toString('latin1', from, out.end)
       if (before !== undefined && before.content === content) {
         out.end = start
@@ -290,13 +311,15 @@ export class Publisher {
         this.tiles.count(turn, { ...draft, ...texts, first_at: draft.firstMs, last_at: draft.lastMs }, 1)
       }
       const published = { id, version, content, kind: draft.kind }
-      incidents = at < 0 ? [...incidents, published] : incidents.with(at, published)
-      if (gone.length > 0) gone = gone.filter((one) => one.id !== id)
+      if (at < 0) added.push(published)
+      else incidents[at] = published
+      gone?.delete(id)
     }
-    return { incidents, gone }
+    return { incidents: incidents.concat(added), gone: gone ? [...gone.values()] : side.gone }
   }
 
-  private writeIncident(actor: Actor, session: number, draft: Draft): void {
+  /** `chunk` is that of the draft's first event. */
+  private writeIncident(actor: Actor, session: number, chunk: number, draft: Draft): void {
     const { kept } = this.state
     const out = this.incidentsOut
     out.raw(OF_SESSION)
@@ -320,7 +343,6 @@ export class Publisher {
     out.raw(EVIDENCE)
     const code = TYPE_CODES[draft.of]
     const needScreen = draft.of === 'screen_view' ? kept.words.screen : undefined
-    let chunk = kept.chunkOf(this.state.word(session, S.HEAD), draft.first)
     for (let i = draft.first, written = 0; i <= draft.last && written < EVIDENCE_MAX; i++) {
       const slot = i % CHUNK_EVENTS
       if (slot === 0 && i > draft.first) chunk = kept.next(chunk)
@@ -364,14 +386,15 @@ export class Publisher {
     out.endRecord()
   }
 
-  /** Leaves the version of a retracted id with the session that has the event which it began with. */
-  private remember(user: number, firstMs: number, gone: Published): void {
+  /** Leaves the version of each retracted id with the session that has the event which it began with. */
+  private remember(user: number, gone: readonly Published[]): void {
     const { state } = this
     for (let session = state.newest(user); session !== 0; session = state.older(session)) {
-      if (firstMs < state.time(session, S.FIRST) || firstMs > state.time(session, S.LAST)) continue
+      const own = gone.filter(({ content }) => state.time(session, S.FIRST) <= +content && +content <= state.time(session, S.LAST))
+      if (own.length === 0) continue
       state.sessions.touch(session)
       const side = state.sessions.side[session] ?? NONE
-      state.sessions.side[session] = { ...side, gone: [...side.gone.filter(({ id }) => id !== gone.id), gone] }
+      state.sessions.setSide(session, { ...side, gone: [...byId([...side.gone, ...own]).values()] })
     }
   }
 
@@ -400,15 +423,14 @@ export class Publisher {
     return this.hexOfHash()
   }
 
-  private idOfIncident(actor: Actor, user: number, session: number, draft: Draft): string {
-    const { kept } = this.state
+  private idOfIncident(actor: Actor, user: number, chunk: number, draft: Draft): string {
     this.beginId(actor, user)
     const { scratch } = this
     scratch.plain(draft.kind)
     scratch.byte(0)
     scratch.plain(draft.profile)
     scratch.byte(0)
-    this.endId(kept.at(kept.chunkOf(this.state.word(session, S.HEAD), draft.first), draft.first % CHUNK_EVENTS))
+    this.endId(this.state.kept.at(chunk, draft.first % CHUNK_EVENTS))
     return this.hexOfHash()
   }
 
@@ -452,13 +474,10 @@ const TYPE_CODES: Record<string, number> = { screen_view: 0, task_started: 1, cl
 /** The last draft of each (kind, profile, first), ordered by these: a turn that runs row by row emits in another order, and must write the same. */
 function lastOfEach(drafts: readonly Draft[]): readonly Draft[] {
   if (drafts.length === 1) return drafts
-  const last: Draft[] = []
-  for (const draft of drafts) {
-    const at = last.findIndex((one) => one.first === draft.first && one.kind === draft.kind && one.profile === draft.profile)
-    if (at < 0) last.push(draft)
-    else last[at] = draft
-  }
-  return last.sort((a, b) => a.first - b.first || compareText(a.kind, b.kind) || compareText(a.profile, b.profile))
+  // Those that are equal in these stay in the order in which they were emitted.
+  return drafts.toSorted(compareDrafts).filter((draft, i, sorted) => i + 1 === sorted.length || compareDrafts(draft, sorted[i + 1]) !== 0)
 }
 
+const byId = (list: readonly Published[]) => new Map(list.map((one) => [one.id, one]))
+const compareDrafts = (a: Draft, b: Draft) => a.first - b.first || compareText(a.kind, b.kind) || compareText(a.profile, b.profile)
 const compareText = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)

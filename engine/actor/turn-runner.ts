@@ -84,7 +84,7 @@ export class TurnRunner {
     const popped: [number, number][] = []
     try {
       this.fold(turn)
-      popped.push(...this.fire.due(actor))
+      this.fire.due(actor, inputs.snapshots, popped)
       this.publish(turn, inputs, undefined)
     } catch (error) {
       undo()
@@ -161,7 +161,7 @@ export class TurnRunner {
       turn.actor.counters.accepted++
       turn.actor.counters.deadLettered++
     }
-    this.fire.due(turn.actor)
+    this.fire.due(turn.actor, inputs.snapshots, [])
     this.publish(turn, inputs, failures)
     return failures
   }

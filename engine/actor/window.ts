@@ -362,7 +362,7 @@ export function orphan(state: KeyedState, turn: Turn, user: number, session: num
   // Its side value is part of what an undo brings back.
   state.sessions.touch(session)
   state.unpublish(session)
-  state.sessions.side[session] = undefined
+  state.sessions.setSide(session, undefined)
 }
 
 /** Takes a session's events out of the actor's counters. */

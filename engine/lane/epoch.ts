@@ -19,7 +19,6 @@ import { keyText, TurnRunner } from '../actor/turn-runner.ts'
 import { SessionWindow } from '../actor/window.ts'
 import type { OutputBlock } from '../log/contract.ts'
 import { KeyedState } from '../state/keyed-state.ts'
-import { USER } from '../state/users.ts'
 import type { SessionPipeline } from '../topology/topology.ts'
 import type { Epoch, EpochScope, Replay } from './computer.ts'
 import type { EpochInputs, Receipt } from './receipt.ts'
@@ -135,10 +134,10 @@ export class EpochComputer {
           }),
         )
       }
-      if (own) forgotten.push(...own)
+      for (const key of own ?? []) forgotten.push(key)
       this.sumWatermark(actor)
     }
-    if (replay) dead.push(...replay.dead)
+    for (const offset of replay?.dead ?? []) dead.push(offset)
     // A row that was alone when the process died, again and again (protocol 22); in a recomputation it has been written before.
     const killed = 'the process died several times at this row and at no other'
     for (const row of skip ?? [])
@@ -204,18 +203,7 @@ export class EpochComputer {
         actor.dirty = true
         this.sumWatermark(actor)
       }
-      if (actor.timers.firstMs <= watermark) ready.add(actor)
-    }
-    if (!inputs.snapshots) return
-    const { users } = this.state
-    for (const user of users) {
-      const at = user * users.arena.words
-      if (users.arena.f64[(at >> 1) + USER.DUE] === Number.POSITIVE_INFINITY) continue
-      const actor = this.actors.list[users.arena.u32[at + USER.ACTOR]]
-      ready.add(actor)
-      // Due at once: the end of its actor's turn looks at every session of a user that is due.
-      users.arena.f64[(at >> 1) + USER.DUE] = Number.NEGATIVE_INFINITY
-      users.queue(actor.timers, user)
+      if (actor.timers.firstMs <= (inputs.snapshots ? Number.MAX_VALUE : watermark)) ready.add(actor)
     }
   }
 

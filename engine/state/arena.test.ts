@@ -19,10 +19,10 @@ const steps = fc.array(
   { maxLength: 60 },
 )
 
-it('is, after any rollback to any savepoint, what it was then; copies made for a checkpoint stay as they were', () => {
+it('is, after any rollback to any savepoint, what it was then; copies made for a checkpoint stay as they were; side values are counted', () => {
   fc.assert(
     fc.property(steps, (list) => {
-      const arena = new Arena<string>(WORDS, { capacity: 2, hasSide: true })
+      const arena = new Arena<string>(WORDS, { capacity: 2, sideBytes: (side) => side.length })
       let live: Model = new Map()
       let marks: { mark: Mark; live: Model }[] = []
       const copies: { index: number; words: number[]; side: string | undefined }[] = []
@@ -40,7 +40,7 @@ it('is, after any rollback to any savepoint, what it was then; copies made for a
           const index = pick(step.which)
           arena.touch(index)
           arena.u32[index * WORDS + step.word] = step.value
-          arena.side[index] = `${step.value}`
+          arena.setSide(index, `${step.value}`)
           const record = live.get(index) as { words: number[]; side: string | undefined }
           record.words[step.word] = step.value
           record.side = `${step.value}`
@@ -73,10 +73,22 @@ it('is, after any rollback to any savepoint, what it was then; copies made for a
           expect(wordsOf(index)).toEqual(words)
           expect(arena.side[index]).toBe(side)
         }
+        const inSides = arena.side.reduce((sum, side) => sum + (side?.length ?? 0), 0)
+        expect(arena.bytesHeld - arena.last * WORDS * 4).toBe(inSides)
       }
     }),
     { numRuns: 300 },
   )
+})
+
+it('grows to 4 GiB, and then says what is wrong', () => {
+  // Untouched, they take addresses only.
+  const arena = new Arena(1 << 20, { capacity: 2 })
+  const fill = () => {
+    for (;;) arena.takeDirty()
+  }
+  expect(fill).toThrow(expect.objectContaining({ code: 'STATE_FULL', retryable: true }))
+  expect(arena.last).toBe(1023)
 })
 
 it('chains come back whole: no record is given twice, and none is lost', () => {

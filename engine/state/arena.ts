@@ -5,13 +5,14 @@
 //    in the turn goes on rollback, what was dropped goes on settle (protocol 10, 19).
 // 2. While a checkpoint is open (hold), dropped records keep their bytes, because its list may still refer to them.
 // 3. Views are replaced when the arena grows: hold the arena, not its views, across an allocation.
-// 4. A `side` value (plain immutable data by reference) travels with its record through copies and undo.
+// 4. A `side` value (plain immutable data by reference) travels with its record through copies and undo. It counts as its record does.
 // 5. A free record keeps its old bytes until it is taken again.
 // 6. A chain is records of which each names the next in its first word. It is freed as a whole, unread: nothing of it is in the core's
 //    cache by then, and whoever takes a record of it writes there anyway.
 
-import { GrowingMemory } from '../../model/growing-memory.ts'
+import { GrowingMemory, MEMORY_BYTES_MAX } from '../../model/growing-memory.ts'
 import { grown, WordList } from '../../model/word-list.ts'
+import { EngineError } from '../errors.ts'
 
 /** Records by which an arena may always grow. */
 const SPARE = 1024
@@ -39,8 +40,9 @@ export class Arena<Side = undefined> {
   /** Words (4 bytes) of a record: even, so that every record is aligned for f64. */
   readonly words: number
   /** As long as there is room for records, where it is used: a list written beyond its end by far is put into a table, all of it at once. */
-  readonly side: (Side | undefined)[] = []
-  private readonly hasSide: boolean
+  private readonly sides: (Side | undefined)[] = []
+  private readonly sideBytes: ((side: Side) => number) | undefined
+  private inSides = 0
   private stamps!: Uint32Array
   private memory = new GrowingMemory()
   private readonly stampMemory = new GrowingMemory()
@@ -63,8 +65,9 @@ export class Arena<Side = undefined> {
   private holding = false
   private stamp = 1
 
-  constructor(words: number, { capacity = 1024, hasSide = false } = {}) {
-    this.hasSide = hasSide
+  /** `sideBytes`: what a side value takes, where records have them. */
+  constructor(words: number, { capacity = 1024, sideBytes }: { capacity?: number; sideBytes?: (side: Side) => number } = {}) {
+    this.sideBytes = sideBytes
     this.words = words + (words & 1)
     this.grow(capacity)
   }
@@ -75,12 +78,25 @@ export class Arena<Side = undefined> {
   }
 
   get bytesUsed(): number {
-    return (this.top - 1 - this.free.length - this.inFreeChains) * this.words * 4
+    return (this.top - 1 - this.free.length - this.inFreeChains) * this.words * 4 + this.inSides
   }
 
   /** With what lies free: memory that was taken is not given back. */
   get bytesHeld(): number {
-    return (this.top - 1) * this.words * 4
+    return (this.top - 1) * this.words * 4 + this.inSides
+  }
+
+  get side(): readonly (Side | undefined)[] {
+    return this.sides
+  }
+
+  /** The record was touched, or no turn is under way. */
+  setSide(index: number, value: Side | undefined): void {
+    const { sides, sideBytes } = this
+    const before = sides[index]
+    if (value === before || sideBytes === undefined) return
+    this.inSides += (value === undefined ? 0 : sideBytes(value)) - (before === undefined ? 0 : sideBytes(before))
+    sides[index] = value
   }
 
   /** Less than an eighth lies free, and that is not much. */
@@ -88,7 +104,7 @@ export class Arena<Side = undefined> {
     return (this.free.length + this.inFreeChains + SPARE) * 8 < this.top
   }
 
-  /** A zeroed record that a rollback takes back. May replace the views. */
+  /** A zeroed record that a rollback takes back. May replace the views. Errors, here and wherever records are taken: STATE_FULL. */
   alloc(): number {
     const index = this.take()
     this.allocated.push(index)
@@ -124,13 +140,13 @@ export class Arena<Side = undefined> {
     const spare = this.takeDirty()
     const { u32, words } = this
     u32.copyWithin(spare * words, index * words, (index + 1) * words)
-    if (this.hasSide) this.side[spare] = this.side[index]
+    this.setSide(spare, this.sides[index])
     return spare
   }
 
   /** Gives a record back at once. */
   release(index: number): void {
-    if (this.side[index] !== undefined) this.side[index] = undefined
+    this.setSide(index, undefined)
     this.free.push(index)
   }
 
@@ -151,7 +167,7 @@ export class Arena<Side = undefined> {
     // A record is short: copied sooner than the built-in is called.
     for (let i = 0; i < words; i++) undo[undoEnd + i] = u32[at + i]
     this.undoEnd = undoEnd + words
-    if (this.hasSide) this.undoSide.push(this.side[index])
+    if (this.sideBytes) this.undoSide.push(this.sides[index])
     this.touched.push(index)
   }
 
@@ -161,7 +177,7 @@ export class Arena<Side = undefined> {
       const index = this.touched.pop()
       this.undoEnd -= this.words
       this.u32.set(this.undo.subarray(this.undoEnd, this.undoEnd + this.words), index * this.words)
-      if (this.hasSide) this.side[index] = this.undoSide.pop()
+      this.setSide(index, this.undoSide.pop())
     }
     this.dropped.length = mark.dropped
     this.droppedChains.length = mark.droppedChains
@@ -235,12 +251,29 @@ export class Arena<Side = undefined> {
     return index
   }
 
+  /** To so many records, or as many as there can be. */
   private grow(capacity: number): void {
-    const buffer = this.memory.atLeast(capacity * this.words * 4)
+    const most = Math.floor(MEMORY_BYTES_MAX / (this.words * 4))
+    if (this.capacity === most) throw stateFull()
+    let buffer: ArrayBuffer
+    try {
+      buffer = this.memory.atLeast(Math.min(capacity, most) * this.words * 4)
+    } catch (cause) {
+      throw stateFull(cause)
+    }
     this.capacity = Math.floor(buffer.byteLength / (this.words * 4))
-    if (this.hasSide) this.side.length = this.capacity
+    if (this.sideBytes) this.sides.length = this.capacity
     this.u32 = new Uint32Array(buffer)
     this.f64 = new Float64Array(buffer)
     this.stamps = new Uint32Array(this.stampMemory.atLeast(this.capacity * 4))
   }
 }
+
+/** No row's fault. Begun anew, the task has in memory what its rows touch from then on. */
+const stateFull = (cause?: unknown) =>
+  new EngineError(
+    'STATE_FULL',
+    'the memory for keyed state of a partition cannot grow: 4 GiB of one kind is the most, or the system has no more',
+    'The partition begins anew with less of it in memory. If this comes back, lower engine.cacheBytes or use more partitions.',
+    { retryable: true, cause },
+  )

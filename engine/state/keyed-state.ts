@@ -68,6 +68,14 @@ export interface SessionSide {
   /** Retracted ids whose first event lies within this session's time (`content` is that time): one that comes back goes on counting. */
   gone: readonly Published[]
 }
+/** Of an entry, what its content does not take: its id, and what V8 puts around both. */
+const ENTRY_BYTES = 128
+export const sideBytes = ({ incidents, gone }: SessionSide): number => {
+  let bytes = (incidents.length + gone.length) * ENTRY_BYTES
+  for (const { content } of incidents) bytes += content.length
+  for (const { content } of gone) bytes += content.length
+  return bytes
+}
 
 /** The clickstream's window over a user's events. Times in ms. */
 export interface WindowSettings {
@@ -130,9 +138,12 @@ export class KeyedState {
       words += layout.words
       return { fold, layout, base }
     })
-    this.sessions = new Arena<SessionSide>(words, { hasSide: true })
+    this.sessions = new Arena<SessionSide>(words, { sideBytes })
     this.arenas = [this.sessions as Arena<unknown>, this.kept.arena as Arena<unknown>, this.texts.arena as Arena<unknown>]
-    this.folds = layouts.map((lifted) => ({ ...lifted, state: recordAccessor(lifted.layout, this.sessions, lifted.base) }))
+    this.folds = layouts.map((lifted) => ({
+      ...lifted,
+      state: recordAccessor(lifted.layout, this.sessions as Arena<unknown>, lifted.base),
+    }))
   }
 
   /** What records take; where an arena is about to grow, what all of them hold: memory that lies free in another is of no use to it. */

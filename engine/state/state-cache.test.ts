@@ -1,9 +1,13 @@
 // The state cache by hand. (That what it writes and leaves is whole is tests/laws/resume.test.ts and the simulator's.)
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
+import { viewOf } from '../../model/same-bytes.ts'
 import { MemoryStore } from '../../streams/memory-store.ts'
+import { EngineRun } from '../../tests/laws/engine-run.ts'
 import { settings } from '../../tests/oracle/in-memory.ts'
 import { clickstream } from '../../topologies/clickstream.ts'
 import { sessionStage } from '../lane/session-computer.ts'
+import type { Symbols } from './symbols.ts'
+import { USER } from './users.ts'
 
 const USERS = 40
 
@@ -40,4 +44,61 @@ test('an eviction that may look at so many users evicts no more of them, and goe
   for (let n = 0; n < 6; n++) evict(7)
   expect(evicted).toEqual([0, 7, 14, 21, 28, 35, USERS])
   expect(computer.stateBytes).toBe(0)
+})
+
+test('a request for snapshots while a checkpoint is open leaves in it the timers that its users had', async () => {
+  const users = 10
+  const event = (n: number) => ({ orgId: 'o', productId: 'p', userId: `u${n}`, eventId: `${n}`, type: 'click' as const, ts: 1e12 + n })
+  const events = Array.from({ length: users + 1 }, (_, n) => event(n))
+  const store = new MemoryStore()
+  const run = new EngineRun(clickstream(settings).pipeline, events, store)
+  const first = { epoch: 1, from: 0, to: users, inputs: {} }
+  run.compute(first)
+  const timers = ({ computer: { state } }: EngineRun) =>
+    [...state.users].map((user) => state.users.arena.f64[((user * state.users.arena.words) >> 1) + USER.DUE])
+  const before = timers(run)
+  run.begin(first)
+  run.compute({ epoch: 2, from: users, to: users, inputs: { snapshots: true } })
+  while (!(await run.cache.slice(1 << 20)));
+  await run.cache.finish()
+  const again = new EngineRun(clickstream(settings).pipeline, events, store)
+  expect(timers(again)).toEqual(before)
+  again.compute({ epoch: 2, from: users, to: users + 1, inputs: {} })
+  expect(again.cache.loads).toBe(0)
+})
+
+test('symbols are swept where they have doubled since the last sweep, of all such products in one walk', async () => {
+  // Four strings of each: more than are left alone.
+  const used = 17_000
+  const event = (n: number, productId: string) => ({
+    ...{ orgId: 'o', productId, userId: `u${n}`, eventId: `${n}`, type: 'screen_view' as const, ts: 1e12 + n },
+    ...{ screen: `s${n}`, element: `e${n}`, taskType: `t${n}`, context: `c${n}` },
+  })
+  const events = [...Array.from({ length: used }, (_, n) => event(n, 'p')), event(0, 'q'), event(0, 'r')]
+  const run = new EngineRun(clickstream(settings).pipeline, events, new MemoryStore())
+  const plan = { epoch: 1, from: 0, to: events.length, inputs: {} }
+  run.compute(plan)
+  const [p, q] = run.computer.actors.list.map(({ symbols }) => symbols)
+  const forget = (symbols: Symbols) => {
+    for (let n = 0; n < 70_000; n++) {
+      const bytes = Buffer.from(`forgotten ${n}`)
+      symbols.intern(viewOf(bytes), 0, bytes.length, n)
+    }
+  }
+  const walks = vi.spyOn(run.computer.state.users, Symbol.iterator)
+  const counts: number[][] = []
+  const checkpoint = async () => {
+    await run.checkpoint(plan)
+    counts.push([walks.mock.calls.length, p.count, q.count])
+  }
+  forget(q)
+  await checkpoint()
+  await checkpoint()
+  forget(p)
+  await checkpoint()
+  expect(counts).toEqual([
+    [1, 4 * used, 4],
+    [1, 4 * used, 4],
+    [2, 4 * used, 4],
+  ])
 })

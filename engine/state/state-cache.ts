@@ -5,6 +5,7 @@
 // 2. A user stays dirty until a checkpoint that holds it has finished; an aborted one gives its list back (protocol 13).
 // 3. Only clean users are evicted: what they had is in a finished checkpoint (protocol 14).
 // 4. A user without sessions is written as deleted in the same unit (protocol 12).
+import { utf8Text } from '../../model/utf8.ts'
 import type { Actor } from '../actor/actor.ts'
 import { named } from '../errors.ts'
 import { chunksOf } from './kept.ts'
@@ -13,7 +14,7 @@ import type { CheckpointHeader, OpenCheckpoint, StateStore } from './store.ts'
 import { stateCorrupt, UserCodec } from './user-codec.ts'
 import { USER, USER_FLAG } from './users.ts'
 
-/** A symbol table past this many strings is swept at the next checkpoint. */
+/** A symbol table past this many strings, and twice those that the last sweep left, is swept at the next checkpoint: all state in memory is walked. */
 const SYMBOLS_MAX = 1 << 16
 /** Of the directory, looked at for what has expired with each begin, and with each MiB of slices: about a millisecond. */
 const SWEPT_USERS = 1 << 14
@@ -77,14 +78,13 @@ export class StateCache {
 
   /** Brings actors and the directory of users back from the newest finished checkpoint. `actor` finds or makes one. */
   restore(actor: (org: string, product: string) => Actor): void {
-    const decoder = new TextDecoder()
     const { users } = this.state
     for (const [key, value] of this.store.entries()) {
       const end = key.indexOf(0, key.indexOf(0) + 1)
-      const [org, product] = decoder.decode(key.subarray(1, end < 0 ? key.length : end)).split('\0')
+      const [org, product] = utf8Text(key.subarray(1, end < 0 ? key.length : end)).split('\0')
       const own = actor(org, product)
       if (key[0] === ACTOR_SPACE) {
-        const { maxMs, watermark, lastRowMs, counters } = JSON.parse(decoder.decode(value)) as SavedActor
+        const { maxMs, watermark, lastRowMs, counters } = JSON.parse(utf8Text(value)) as SavedActor
         own.maxMs = maxMs ?? Number.NEGATIVE_INFINITY
         own.watermark = watermark ?? Number.NEGATIVE_INFINITY
         own.lastRowMs = lastRowMs
@@ -108,7 +108,7 @@ export class StateCache {
     this.sweep(SWEPT_USERS)
     state.users.compact()
     state.compactTexts()
-    for (const actor of this.actors) if (actor.symbols.count > SYMBOLS_MAX) this.sweepSymbols(actor)
+    this.sweepSymbols()
     const list = state.dirty
     state.dirty = []
     state.generation++
@@ -266,13 +266,17 @@ export class StateCache {
     }
   }
 
-  private sweepSymbols(actor: Actor): void {
+  private sweepSymbols(): void {
     const { state } = this
-    const inUse = new Set<number>()
-    for (const user of state.users)
-      if (state.users.arena.u32[user * state.users.arena.words + USER.ACTOR] === actor.index)
-        for (let session = state.newest(user); session !== 0; session = state.older(session)) this.codec.symbolsOf(session, inUse)
-    actor.symbols.sweep(inUse)
+    const { arena } = state.users
+    const grown = this.actors.filter(({ symbols }) => symbols.count > Math.max(SYMBOLS_MAX, 2 * symbols.left))
+    if (grown.length === 0) return
+    const inUse = new Map(grown.map(({ index }) => [index, new Set<number>()]))
+    for (const user of state.users) {
+      const own = inUse.get(arena.u32[user * arena.words + USER.ACTOR])
+      if (own) for (let session = state.newest(user); session !== 0; session = state.older(session)) this.codec.symbolsOf(session, own)
+    }
+    for (const { index, symbols } of grown) symbols.sweep(inUse.get(index)!)
   }
 
   private releaseSessions(user: number): void {

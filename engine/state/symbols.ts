@@ -3,9 +3,9 @@
 // Symbols owns the bytes. A symbol lives as long as some record of the actor may refer to it: the owner marks what is in use
 // and calls sweep when the table has grown past its bound. Symbols never leave the actor: outputs and stored state carry the strings.
 import { sameBytes, viewOf } from '../../model/same-bytes.ts'
+import { utf8Text } from '../../model/utf8.ts'
 import { grown } from '../../model/word-list.ts'
 
-const decoder = new TextDecoder()
 /** A power of two: searches shift by it. */
 const SLOT_WORDS = 4
 
@@ -23,6 +23,8 @@ export class Symbols {
   private strings: (string | undefined)[] = ['']
   private free: number[] = []
   private live = 0
+  /** How many the last sweep found in use. */
+  left = 0
 
   get count(): number {
     return this.live
@@ -59,7 +61,7 @@ export class Symbols {
   }
 
   text(symbol: number): string {
-    return (this.strings[symbol] ??= decoder.decode(this.bytesOf(symbol)))
+    return (this.strings[symbol] ??= utf8Text(this.bytesOf(symbol)))
   }
 
   /** Frees every symbol that `inUse` does not hold. */
@@ -82,6 +84,7 @@ export class Symbols {
     this.heap = heap
     this.view = viewOf(heap)
     this.heapEnd = end
+    this.left = this.live
     this.rehash(this.table.length)
   }
 

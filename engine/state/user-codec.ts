@@ -142,10 +142,7 @@ export class UserCodec {
     }
     if (moved) for (let i = 0; i < decoded.length; i++) this.rename(decoded.words[i], moved)
     const sides = new SideReader(source, at)
-    for (let i = 0; i < decoded.length; i++) {
-      const side = sides.side()
-      if (side) own.side[decoded.words[i]] = side
-    }
+    for (let i = 0; i < decoded.length; i++) own.setSide(decoded.words[i], sides.side())
     if (sides.at !== end) throw cutShort()
     state.users.arena.u32[user * state.users.arena.words + USER.HEAD] = older
   }

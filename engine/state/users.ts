@@ -5,7 +5,7 @@ import { Chains } from '../../model/chains.ts'
 import { GrowingMemory } from '../../model/growing-memory.ts'
 import { hash32 } from '../../model/hash.ts'
 import { sameBytes, viewOf } from '../../model/same-bytes.ts'
-import type { TimerHeap } from '../time/timer-heap.ts'
+import type { TimerHeap } from '../../model/timer-heap.ts'
 import { Arena } from './arena.ts'
 
 /** Fields of a user record. The first three count f64, the others words. */

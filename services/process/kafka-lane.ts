@@ -21,6 +21,7 @@ import { taskView } from '../../stores/kafka/task-view.ts'
 import { beginPartition } from './begin-partition.ts'
 import { CheckpointAge } from './checkpoint-age.ts'
 import { goRound } from './go-round.ts'
+import { taskCacheBytes } from './lane-limits.ts'
 import type { KafkaPlace, LaneSetup } from './lane-protocol.ts'
 
 /** Of what a lane is started with. */
@@ -282,7 +283,7 @@ export class KafkaLane {
     const acceptFrom = accept === 'all' ? 0 : accept?.find(([one]) => one === partition)?.[1]
     const view = taskView(log, { topic: stage.topic, partition })
     const bounds = {
-      ...{ epochBytes, checkpointBytes, cacheBytes: setup.cacheBytes / setup.partitions.length / setup.stages },
+      ...{ epochBytes, checkpointBytes, cacheBytes: taskCacheBytes(setup.cacheBytes, setup.partitions.length, setup.stages) },
       get checkpointDue() {
         // What it would be recovered from is being deleted.
         if (stay.isLeft || view.start > task.neededFrom) return 'now' as const

@@ -13,6 +13,7 @@ import { systemClock } from '../../engine/time/clock.ts'
 import { realFiles } from '../../stores/files/real-files.ts'
 import { type JournalLog, openJournalLog } from '../../stores/log/journal-log.ts'
 import { openCheckpointStore } from '../../stores/state/checkpoint-store.ts'
+import { taskCacheBytes } from './lane-limits.ts'
 import type { FromLane, ThreadSetup, ToLane } from './lane-protocol.ts'
 import { Overdue } from './overdue.ts'
 import { stagesOf } from './stages-of.ts'
@@ -177,7 +178,7 @@ async function tasksOf(
   onStore: (partition: number, store: StateStore) => void,
 ): Promise<PartitionTask[]> {
   const { lineage, code, epochBytes, checkpointBytes, exactlyOnce } = setup
-  const cacheBytes = setup.cacheBytes / setup.partitions.length / stages
+  const cacheBytes = taskCacheBytes(setup.cacheBytes, setup.partitions.length, stages)
   const tasks: PartitionTask[] = []
   for (const partition of partitions) {
     const folder = join(setup.folder, 'state', lineage, `${name}-${partition}`)

@@ -3,6 +3,7 @@
 // Story owns what a teller must remember of a visit. It changes nothing in it, and finds nothing by the product's definitions: it is told
 // what the visit does. Where another event of the user has the same ms as the edge of a thing, their order is open: such a thing is not told, or said to be blurred.
 import type { EventType } from '../../model/event.ts'
+import { utf8Text } from '../../model/utf8.ts'
 import type { Product } from './world.ts'
 
 /** A line of `packmill traffic --truth`. Times are ms since epoch. */
@@ -20,9 +21,8 @@ type Told =
   | { what: 'visit'; firstMs: number; lastMs: number; events: number; errors: number; contextSwitches?: number }
 
 const DEAD_MS = 2500
-const decoder = new TextDecoder()
 /** The value of `,"name":"value"`. */
-const valueIn = (fragment: Uint8Array): string => Object.values(JSON.parse(`{${decoder.decode(fragment).slice(1)}}`) as object)[0] as string
+const valueIn = (fragment: Uint8Array): string => Object.values(JSON.parse(`{${utf8Text(fragment).slice(1)}}`) as object)[0] as string
 
 export class Story {
   private readonly product: Product

@@ -4,6 +4,7 @@
 // its way: delayed (disorder), sent again (duplicates), far too late. visit.ts owns what a user does. Never reads a clock, keeps no
 // events but the delayed ones; memory goes with the users.
 import type { WireEvent } from '../../model/event.ts'
+import { utf8Text } from '../../model/utf8.ts'
 import { LineWriter } from './line-writer.ts'
 import { Random } from './random.ts'
 import { type PlantedThing, Story } from './story.ts'
@@ -204,7 +205,7 @@ class Traffic implements Iterable<Uint8Array> {
     if (onPlanted === undefined) return undefined
     const { heads, productOf } = this.#world
     // What begins a line, ended before the type.
-    const text = new TextDecoder().decode(heads[user])
+    const text = utf8Text(heads[user])
     const who = JSON.parse(`{"eventId":"${text.slice(0, text.lastIndexOf(','))}}`) as WireEvent
     const { orgId, productId, userId, anonymousId } = who
     const name = userId === undefined ? `a:${anonymousId}` : `u:${userId}`
@@ -233,8 +234,7 @@ export const traffic = (options: Partial<TrafficOptions> = {}, onPlanted?: (thin
 
 /** The same events as objects, for tests. */
 export function* trafficEvents(options: Partial<TrafficOptions> = {}): Generator<WireEvent> {
-  const decoder = new TextDecoder()
   for (const chunk of traffic(options)) {
-    for (const line of decoder.decode(chunk).trimEnd().split('\n')) yield JSON.parse(line) as WireEvent
+    for (const line of utf8Text(chunk).trimEnd().split('\n')) yield JSON.parse(line) as WireEvent
   }
 }

@@ -1,6 +1,6 @@
-// Next timers of one actor's users: a binary heap of (time, user). Entries are never changed or removed: one whose time is no longer
-// the user's is stale, and whoever pops it sees that.
-import { grown } from '../../model/word-list.ts'
+// Next timers of many users: a binary heap of (time, user). Entries are never changed or removed: one whose time is no longer the user's
+// is stale, and whoever pops it sees that.
+import { grown } from './word-list.ts'
 
 export class TimerHeap {
   size = 0
