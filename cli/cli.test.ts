@@ -147,6 +147,8 @@ describe('exit codes', () => {
     [['demo', '--rate', '0'], 'It must be a whole number'],
     [['up', '--every', 'x'], 'It must be a whole number'],
     [['traffic', '--out', '-', '--events', 'many'], 'It must be a whole number'],
+    [['traffic', '--out', '-', '--start', '1969-12-31T23:59:59Z'], 'from 1970 on and before 2200'],
+    [['traffic', '--out', '-', '--start', '2200-01-01T00:00:00Z'], 'from 1970 on and before 2200'],
   ])('%j is a usage error: 2, and says what is wrong', (args, message) => {
     const { code, out, err } = packmill(args)
     expect([code, out]).toEqual([2, ''])
@@ -221,6 +223,12 @@ describe('traffic', () => {
     const refused = packmill(['traffic', '--out', '-', '--truth', 'no/such/truth.jsonl', ...options])
     expect([refused.code, refused.out]).toEqual([1, ''])
     expect(refused.err).toContain('no/such/truth.jsonl')
+  })
+
+  test('events beyond the times that are taken: how many were rejected is said, and why', () => {
+    const { code, out, err } = packmill(['traffic', '--start', '2199-12-31T23:59:59Z', '--events', '500', '--users', '50', '--data', 'end'])
+    expect([code, out]).toEqual([0, expect.stringMatching(/^\d+ events into \S+, 4\d\d rejected\n$/)])
+    expect(err).toMatch(/^4\d\d lines were rejected at the door, the first with INVALID_TIME: ts is an integer/m)
   })
 
   test('a path that cannot be written is an error with a code', () => {
