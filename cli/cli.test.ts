@@ -82,7 +82,7 @@ describe('completion', () => {
     const { code, out } = packmill(['complete', '--', ...words])
     expect(code).toBe(0)
     const [directive, ...found] = out.trimEnd().split('\n').reverse()
-    return { files: directive === ':0', found: found.map((line) => line.split('\t')[0]).reverse() }
+    return { files: directive === ':0', noSpace: directive === ':6', found: found.map((line) => line.split('\t')[0]).reverse() }
   }
 
   test.each(['bash', 'zsh', 'fish'])('a script for %s, which asks packmill', (shell) => {
@@ -103,11 +103,19 @@ describe('completion', () => {
       }
       completed packmill im
       completed packmill dlq re
-      completed packmill import --set clickstream.gap`
+      compopt() { [ "$2" = nospace ] && echo "no space"; }
+      completed packmill import --set clickstream.gap
+      completed packmill topology describe cl
+      unset -f compopt
+      complete -p packmill`
     const { stdout } = spawnSync('bash', ['--norc'], { cwd: folder, input, encoding: 'utf8' })
     expect(stdout).toMatch(/^packmill im: import *$/m)
     expect(stdout).toMatch(/^packmill dlq re: replay *$/m)
     expect(stdout).toMatch(/^packmill import --set clickstream\.gap: clickstream\.gapMs= *$/m)
+    expect(stdout.match(/^no space$/gm)).toHaveLength(1)
+    expect(stdout).toMatch(/^packmill topology describe cl: clickstream *$/m)
+    // Where nothing of ours fits, bash offers files.
+    expect(stdout).toContain('complete -o default -F __packmill_complete packmill')
   })
 
   test('commands, and commands of commands', () => {
@@ -123,9 +131,27 @@ describe('completion', () => {
     expect(following('import', '--set', 'clickstream.gap').found).toEqual(['clickstream.gapMs='])
     expect(following('config', 'clickstream.gap').found).toEqual(['clickstream.gapMs'])
     expect(following('dlq', 'replay', '--co').found).toEqual(['--code', '--config'])
-    expect(following('import', '')).toEqual({ files: true, found: [] })
+    expect(following('import', '')).toMatchObject({ files: true, found: [] })
+    expect(following('run', '')).toMatchObject({ files: true, found: [] })
+    expect(following('topology', 'describe', 'cl')).toMatchObject({ files: true, found: ['clickstream'] })
+    expect(following('topology', 'replay', '')).toMatchObject({ files: false, found: ['clickstream'] })
     expect(following('sql', '--data', '').files).toBe(true)
     expect(following('sql', '--json', '').files).toBe(false)
+  })
+
+  test.each([
+    ['run', '--input'],
+    ['run', '--out'],
+    ['traffic', '--truth'],
+    ['upgrade', 'drain', '--topology'],
+    ['upgrade', 'rebuild', '--into'],
+  ])('a file, or a folder: %s %s %s', (...words) => {
+    expect(following(...words, '')).toMatchObject({ files: true, found: [] })
+  })
+
+  test('no space behind a setting that its value follows', () => {
+    expect(following('run', '--set', 'clickstream.gap').noSpace).toBe(true)
+    expect(following('config', 'clickstream.gap').noSpace).toBe(false)
   })
 
   test('a shell that it does not know', () => {
