@@ -170,6 +170,20 @@ describe('refuses, with what to do', () => {
     expect(err).toContain('TOPOLOGY_ONE_LANE: topology word-count has a rekey or a merge (word-count.rekey-1)')
   })
 
+  test('--out for a topic that there is not: no file is made, unless its path says that it is one', () => {
+    put('sums.ts', sums())
+    put('rows.jsonl', row('a', 1, 1))
+    const out = (text: string) => packmill(folder, ['run', 'sums.ts', '--input', 'rows.jsonl', '--out', text])
+    const mistyped = out('oot=x.jsonl')
+    expect([mistyped.code, mistyped.out]).toEqual([1, ''])
+    expect(mistyped.err).toMatch(
+      /^OUT_TOPIC: oot=x\.jsonl is for which topic\? None is called oot\.\n {2}.*the results are out\. .*\.\/oot=x/m,
+    )
+    expect(existsSync(join(folder, 'oot=x.jsonl'))).toBe(false)
+    expect(out('./oot=x.jsonl').code).toBe(0)
+    expect(readFileSync(join(folder, 'oot=x.jsonl'), 'utf8')).toContain('"sum":1')
+  })
+
   test('a file that is none, that breaks, that exports nothing, and input for nobody', () => {
     put('broken.ts', 'throw new Error("broken")')
     put('nothing.ts', 'export const x = 1')

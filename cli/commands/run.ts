@@ -135,13 +135,21 @@ function inputsOf({ name, pipelines }: Topology, inputs: readonly string[]): Inp
   })
 }
 
+const TOPIC_AND = /^([\w.-]+)=/
+
 /** Throws OUT_TOPIC. */
 function outsOf(topics: readonly string[], outs: readonly string[]): { topic: string; path: string }[] {
   return outs.map((text) => {
     const topic = topics.find((one) => text.startsWith(`${one}=`))
     if (topic) return { topic, path: text.slice(topic.length + 1) }
-    if (topics.length === 1) return { topic: topics[0]!, path: text }
-    throw new InputError('OUT_TOPIC', `${text} is for which topic?`, `Say --out TOPIC=FILE; the results are ${topics.join(', ')}.`)
+    // A mistyped topic would make a file of that name.
+    const word = TOPIC_AND.exec(text)?.[1]
+    if (topics.length === 1 && word === undefined) return { topic: topics[0]!, path: text }
+    throw new InputError(
+      'OUT_TOPIC',
+      `${text} is for which topic?${word === undefined ? '' : ` None is called ${word}.`}`,
+      `Say --out TOPIC=FILE; the results are ${topics.join(', ')}.${word === undefined ? '' : ` A file of that name is ./${text}.`}`,
+    )
   })
 }
 
