@@ -165,6 +165,11 @@ describe('exit codes', () => {
     [['trafic'], 'Did you mean traffic?'],
     [['config', '--jsn'], 'Did you mean --json?'],
     [['config', 'zzz'], 'no setting is called zzz'],
+    [['config', 'clickstream.gap'], 'Did you mean clickstream.gapMs?'],
+    [['nope'], 'packmill --help'],
+    [['help', 'nope'], "unknown command 'nope'"],
+    [['help', 'trafic'], 'Did you mean traffic?'],
+    [['dlq', 'nope'], 'packmill dlq --help'],
     [['traffic', '--out', '-', '--data', 'd'], '--data, --set and --config have no meaning then'],
     [['sql', ' ; -- nothing'], 'the statement is empty'],
     [['sql', 'SELECT 1', '--json', '--format', 'CSV'], '--json and --format exclude each other'],
@@ -179,6 +184,7 @@ describe('exit codes', () => {
     const { code, out, err } = packmill(args)
     expect([code, out]).toEqual([2, ''])
     expect(err).toContain(message)
+    expect(err).toMatch(/^USAGE: .*\n {2}.*`packmill .*--help` .*\n$/)
   })
 
   test('a failure is 1, with code and advice and without a stack', () => {

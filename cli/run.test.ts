@@ -170,6 +170,15 @@ describe('refuses, with what to do', () => {
     expect(err).toContain('TOPOLOGY_ONE_LANE: topology word-count has a rekey or a merge (word-count.rekey-1)')
   })
 
+  test('a record that keeps an operator for ever: where it will be is said, as `packmill dlq` is for the product', async () => {
+    put('sums.ts', sums().replace("throw new RangeError('thirteen')", 'for (;;) {}'))
+    put('rows.jsonl', row('a', 13, 1) + row('a', 1, 20))
+    const running = startPackmill(folder, ['run', 'sums.ts', '--input', 'rows.jsonl', '--set', 'engine.stallMs=1s'])
+    await running.says(/LANE_STALLED: .*\n.* becomes a dead letter \(topic sums\.dlq\)/)
+    running.child.kill('SIGKILL')
+    await running.ended
+  })
+
   test('--out for a topic that there is not: no file is made, unless its path says that it is one', () => {
     put('sums.ts', sums())
     put('rows.jsonl', row('a', 1, 1))
