@@ -95,6 +95,12 @@ async function action(file: string, options: RunOptions): Promise<void> {
       const appended = await streams.append(source, stopping.stream(input.chunks), name, stopping.signal)
       records += appended.records
       if (appended.tooLong > 0) console.error(`${path}: ${formatCount(appended.tooLong)} lines are longer than 64 KB, and were left out`)
+      if (appended.waiting > 0)
+        console.error(
+          `${path}: the last line has no end yet: ${formatCount(appended.waiting)} bytes wait; end it with a newline, or give the file by stdin (--input -)`,
+        )
+      if (appended.hasGrown)
+        console.error(`${path}: a line that had no newline was taken as it was, and is a longer one now: what it has grown by is left out`)
     }
     await stopping.race(Promise.race([streams.settle({ close: !options.open && !live }), broken]))
     await shown.print()
