@@ -82,7 +82,7 @@ describe('completion', () => {
     const { code, out } = packmill(['complete', '--', ...words])
     expect(code).toBe(0)
     const [directive, ...found] = out.trimEnd().split('\n').reverse()
-    return { files: directive === ':0', found: found.map((line) => line.split('\t')[0]).reverse() }
+    return { files: directive === ':0', noSpace: directive === ':6', found: found.map((line) => line.split('\t')[0]).reverse() }
   }
 
   test.each(['bash', 'zsh', 'fish'])('a script for %s, which asks packmill', (shell) => {
@@ -103,11 +103,19 @@ describe('completion', () => {
       }
       completed packmill im
       completed packmill dlq re
-      completed packmill import --set clickstream.gap`
+      compopt() { [ "$2" = nospace ] && echo "no space"; }
+      completed packmill import --set clickstream.gap
+      completed packmill topology describe cl
+      unset -f compopt
+      complete -p packmill`
     const { stdout } = spawnSync('bash', ['--norc'], { cwd: folder, input, encoding: 'utf8' })
     expect(stdout).toMatch(/^packmill im: import *$/m)
     expect(stdout).toMatch(/^packmill dlq re: replay *$/m)
     expect(stdout).toMatch(/^packmill import --set clickstream\.gap: clickstream\.gapMs= *$/m)
+    expect(stdout.match(/^no space$/gm)).toHaveLength(1)
+    expect(stdout).toMatch(/^packmill topology describe cl: clickstream *$/m)
+    // Where nothing of ours fits, bash offers files.
+    expect(stdout).toContain('complete -o default -F __packmill_complete packmill')
   })
 
   test('commands, and commands of commands', () => {
@@ -123,9 +131,27 @@ describe('completion', () => {
     expect(following('import', '--set', 'clickstream.gap').found).toEqual(['clickstream.gapMs='])
     expect(following('config', 'clickstream.gap').found).toEqual(['clickstream.gapMs'])
     expect(following('dlq', 'replay', '--co').found).toEqual(['--code', '--config'])
-    expect(following('import', '')).toEqual({ files: true, found: [] })
+    expect(following('import', '')).toMatchObject({ files: true, found: [] })
+    expect(following('run', '')).toMatchObject({ files: true, found: [] })
+    expect(following('topology', 'describe', 'cl')).toMatchObject({ files: true, found: ['clickstream'] })
+    expect(following('topology', 'replay', '')).toMatchObject({ files: false, found: ['clickstream'] })
     expect(following('sql', '--data', '').files).toBe(true)
     expect(following('sql', '--json', '').files).toBe(false)
+  })
+
+  test.each([
+    ['run', '--input'],
+    ['run', '--out'],
+    ['traffic', '--truth'],
+    ['upgrade', 'drain', '--topology'],
+    ['upgrade', 'rebuild', '--into'],
+  ])('a file, or a folder: %s %s %s', (...words) => {
+    expect(following(...words, '')).toMatchObject({ files: true, found: [] })
+  })
+
+  test('no space behind a setting that its value follows', () => {
+    expect(following('run', '--set', 'clickstream.gap').noSpace).toBe(true)
+    expect(following('config', 'clickstream.gap').noSpace).toBe(false)
   })
 
   test('a shell that it does not know', () => {
@@ -139,6 +165,11 @@ describe('exit codes', () => {
     [['trafic'], 'Did you mean traffic?'],
     [['config', '--jsn'], 'Did you mean --json?'],
     [['config', 'zzz'], 'no setting is called zzz'],
+    [['config', 'clickstream.gap'], 'Did you mean clickstream.gapMs?'],
+    [['nope'], 'packmill --help'],
+    [['help', 'nope'], "unknown command 'nope'"],
+    [['help', 'trafic'], 'Did you mean traffic?'],
+    [['dlq', 'nope'], 'packmill dlq --help'],
     [['traffic', '--out', '-', '--data', 'd'], '--data, --set and --config have no meaning then'],
     [['sql', ' ; -- nothing'], 'the statement is empty'],
     [['sql', 'SELECT 1', '--json', '--format', 'CSV'], '--json and --format exclude each other'],
@@ -147,10 +178,13 @@ describe('exit codes', () => {
     [['demo', '--rate', '0'], 'It must be a whole number'],
     [['up', '--every', 'x'], 'It must be a whole number'],
     [['traffic', '--out', '-', '--events', 'many'], 'It must be a whole number'],
+    [['traffic', '--out', '-', '--start', '1969-12-31T23:59:59Z'], 'from 1970 on and before 2200'],
+    [['traffic', '--out', '-', '--start', '2200-01-01T00:00:00Z'], 'from 1970 on and before 2200'],
   ])('%j is a usage error: 2, and says what is wrong', (args, message) => {
     const { code, out, err } = packmill(args)
     expect([code, out]).toEqual([2, ''])
     expect(err).toContain(message)
+    expect(err).toMatch(/^USAGE: .*\n {2}.*`packmill .*--help` .*\n$/)
   })
 
   test('a failure is 1, with code and advice and without a stack', () => {
@@ -221,6 +255,12 @@ describe('traffic', () => {
     const refused = packmill(['traffic', '--out', '-', '--truth', 'no/such/truth.jsonl', ...options])
     expect([refused.code, refused.out]).toEqual([1, ''])
     expect(refused.err).toContain('no/such/truth.jsonl')
+  })
+
+  test('events beyond the times that are taken: how many were rejected is said, and why', () => {
+    const { code, out, err } = packmill(['traffic', '--start', '2199-12-31T23:59:59Z', '--events', '500', '--users', '50', '--data', 'end'])
+    expect([code, out]).toEqual([0, expect.stringMatching(/^\d+ events into \S+, 4\d\d rejected\n$/)])
+    expect(err).toMatch(/^4\d\d lines were rejected at the door, the first with INVALID_TIME: ts is an integer/m)
   })
 
   test('a path that cannot be written is an error with a code', () => {

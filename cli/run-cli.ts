@@ -6,6 +6,19 @@ import { addExamples } from './common-options.ts'
 import { EXIT_FAILURE, EXIT_OK, EXIT_USAGE, reportError } from './errors.ts'
 import { version } from './version.ts'
 
+const isCommand = (word: string | undefined) => commands.some(({ name }) => name === word)
+
+/** What commander says of a command line that makes no sense, as every other error reads: code, what is wrong, what to do. */
+function usageError(text: string, named: string | undefined): string {
+  const [wrong = '', ...more] = text
+    .trimEnd()
+    .replace(/^error: /, '')
+    .split('\n')
+  const near = more.map((line) => line.replace(/^\((.*)\)$/, '$1 ')).join('')
+  const help = isCommand(named) ? `\`packmill ${named} --help\` shows how it is used.` : '`packmill --help` lists the commands.'
+  return `USAGE: ${wrong}\n  ${near}${help}\n`
+}
+
 /** Resolves with the exit code: 0, 1 for a failure, 2 for a command line that makes no sense. Never rejects. */
 export async function runCli(args: readonly string[]): Promise<number> {
   // A reader that has seen enough (`packmill … | head`) is no failure.
@@ -19,6 +32,8 @@ export async function runCli(args: readonly string[]): Promise<number> {
     .configureHelp({ showGlobalOptions: true })
     .option('--verbose', 'show the stack of an error')
     .helpCommand('help [command]', 'show the help of a command')
+    // Of its commands, too.
+    .configureOutput({ outputError: (text, write) => write(usageError(text, named)) })
   if (named === undefined) program.version(version())
   addExamples(program, [
     ['packmill demo', 'see it work, in half a minute'],
@@ -38,6 +53,15 @@ export async function runCli(args: readonly string[]): Promise<number> {
       const { complete } = await import('./complete.ts')
       await complete(program, args.slice(2))
       return EXIT_OK
+    }
+    const isHelp = args.find((arg) => !arg.startsWith('-')) === 'help'
+    if (isHelp && named !== undefined && !isCommand(named)) {
+      const { suggest } = await import('../config/suggest.ts')
+      const near = suggest(
+        named,
+        commands.map(({ name }) => name),
+      )
+      program.error(`error: unknown command '${named}'${near ? `\n(Did you mean ${near}?)` : ''}`)
     }
     if (args.length === 0) {
       program.outputHelp()

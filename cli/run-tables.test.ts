@@ -57,6 +57,10 @@ test('a row for each record, with all types; the same input again adds nothing, 
   ]
   const nulls = { least: null, part: null, seen: null, is: null }
   const values = { least: 2, part: 0.5, seen: '1970-01-01 00:00:02.500', is: true }
+  // All digits, also where a number of JavaScript has fewer.
+  expect(sql('SELECT 18446744073709551615 AS a, 9007199254740991 AS b, [9007199254740993] AS c, 1e18 AS d')).toEqual([
+    { a: '18446744073709551615', b: 9_007_199_254_740_991, c: ['9007199254740993'], d: 1e18 },
+  ])
   expect(sql('SELECT * FROM sums ORDER BY offset')).toEqual([
     { ...expected[0], ...nulls },
     { ...expected[1], ...values },

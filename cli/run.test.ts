@@ -67,6 +67,49 @@ test('results on stdout; the rest says what happened; the same input again adds 
   expect(run().err).toContain('INPUT_CHANGED')
 })
 
+test('a file that is being written: a text line without its end waits and says so, a JSON record is taken; all count once when it has grown', () => {
+  cpSync(join(examples, 'word-count.ts'), join(folder, 'words.ts'))
+  const words = (text: string) => {
+    put('words.txt', text)
+    const { code, out, err } = packmill(folder, ['run', 'words.ts', '--input', 'words.txt'])
+    expect(code, err).toBe(0)
+    return [recordsOf(out).length, /bytes wait/.test(err)]
+  }
+  expect(words('one two thr')).toEqual([0, true])
+  expect(words('one two three\nfour')).toEqual([3, true])
+  expect(words('one two three\nfour')).toEqual([0, true])
+  expect(words('one two three\nfour\n')).toEqual([1, false])
+
+  put('sums.ts', sums())
+  const all = row('a', 1, 1) + row('a', 2, 2) + row('a', 3, 3)
+  const found: string[] = []
+  let waited = 0
+  // A half, a whole without its newline, with it, and the same again.
+  for (const end of [
+    row('a', 1, 1).length + 10,
+    2 * row('a', 1, 1).length - 1,
+    2 * row('a', 1, 1).length,
+    all.length - 1,
+    all.length - 1,
+    all.length,
+  ]) {
+    put('rows.jsonl', all.slice(0, end))
+    const { code, out, err } = packmill(folder, ['run', 'sums.ts', '--input', 'rows.jsonl', '--open'])
+    expect(code, err).toBe(0)
+    expect(err).not.toContain('dlq')
+    if (err.includes('rows.jsonl: the last line has no end yet: 10 bytes wait; end it with a newline')) waited++
+    found.push(...recordsOf(out))
+  }
+  found.push(...recordsOf(packmill(folder, ['run', 'sums.ts', '--input', 'rows.jsonl']).out))
+  expect([found.filter((record) => record.includes('sum')), waited]).toEqual([[1, 3, 6].map((sum) => `{"key":"a","sum":${sum}}`), 1])
+  put('rows.jsonl', `${all}${row('a', 4, 4).slice(0, -1)}`)
+  packmill(folder, ['run', 'sums.ts', '--input', 'rows.jsonl', '--open'])
+  put('rows.jsonl', `${all}${row('a', 4, 4).slice(0, -1)}, 5]\n`)
+  expect(packmill(folder, ['run', 'sums.ts', '--input', 'rows.jsonl', '--open']).err).toContain('is a longer one now')
+  put('rows.jsonl', all.slice(0, -1))
+  expect(packmill(folder, ['run', 'sums.ts', '--input', 'rows.jsonl']).err).toContain('INPUT_CHANGED')
+}, 60_000)
+
 test('keys that a later run loads keep their states apart, also where its first epoch is computed again', () => {
   put('sums.ts', sums())
   const keys = Array.from({ length: 20 }, (_, i) => `k${i}`)
@@ -168,6 +211,29 @@ describe('refuses, with what to do', () => {
     const { code, err } = packmill(folder, ['run', join(examples, 'word-count.ts'), '--set', 'log.partitions=4'])
     expect(code).toBe(1)
     expect(err).toContain('TOPOLOGY_ONE_LANE: topology word-count has a rekey or a merge (word-count.rekey-1)')
+  })
+
+  test('a record that keeps an operator for ever: where it will be is said, as `packmill dlq` is for the product', async () => {
+    put('sums.ts', sums().replace("throw new RangeError('thirteen')", 'for (;;) {}'))
+    put('rows.jsonl', row('a', 13, 1) + row('a', 1, 20))
+    const running = startPackmill(folder, ['run', 'sums.ts', '--input', 'rows.jsonl', '--set', 'engine.stallMs=1s'])
+    await running.says(/LANE_STALLED: .*\n.* becomes a dead letter \(topic sums\.dlq\)/)
+    running.child.kill('SIGKILL')
+    await running.ended
+  })
+
+  test('--out for a topic that there is not: no file is made, unless its path says that it is one', () => {
+    put('sums.ts', sums())
+    put('rows.jsonl', row('a', 1, 1))
+    const out = (text: string) => packmill(folder, ['run', 'sums.ts', '--input', 'rows.jsonl', '--out', text])
+    const mistyped = out('oot=x.jsonl')
+    expect([mistyped.code, mistyped.out]).toEqual([1, ''])
+    expect(mistyped.err).toMatch(
+      /^OUT_TOPIC: oot=x\.jsonl is for which topic\? None is called oot\.\n {2}.*the results are out\. .*\.\/oot=x/m,
+    )
+    expect(existsSync(join(folder, 'oot=x.jsonl'))).toBe(false)
+    expect(out('./oot=x.jsonl').code).toBe(0)
+    expect(readFileSync(join(folder, 'oot=x.jsonl'), 'utf8')).toContain('"sum":1')
   })
 
   test('a file that is none, that breaks, that exports nothing, and input for nobody', () => {

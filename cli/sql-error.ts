@@ -21,20 +21,17 @@ export function sqlError(error: unknown, statement: string): unknown {
   if (code !== 'QUERY_FAILED' || message === undefined) return error
   const short = shorten(message)
   if (/readonly mode/.test(message))
-    return new SqlError(
-      'SQL_READ_ONLY',
-      'this only reads: SELECT, SHOW, DESCRIBE, EXPLAIN',
-      'Events come in with `packmill import`.',
-      error,
-    )
+    return new SqlError('SQL_READ_ONLY', `this only reads: ${short}`, 'Events come in with `packmill import`.', error)
   if (!/^Function/.test(message) && /Unknown table|UNKNOWN_TABLE|does not exist/.test(message))
     return new SqlError('SQL_UNKNOWN_TABLE', short, TABLES, error)
-  if (/Unknown (expression |function |)identifier|Missing columns/.test(message)) {
+  if (/Unknown (expression (or function )?|function )?identifier|Missing columns/.test(message)) {
     const table = /\bFROM\s+(\w+)/i.exec(statement)?.[1]
     return new SqlError(
       'SQL_UNKNOWN_COLUMN',
       short,
-      table ? `\`DESCRIBE ${table}\` lists its columns.` : 'A column needs a FROM; text goes into single quotes.',
+      table
+        ? `\`DESCRIBE ${table}\` lists its columns; text goes into single quotes.`
+        : 'A column needs a FROM; text goes into single quotes.',
       error,
     )
   }

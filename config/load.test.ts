@@ -72,6 +72,11 @@ describe('what wins', () => {
     expect(load({ environment: { PORT: '', PACKMILL_LOG_LEVEL: '' } }).config).toMatchObject({ logLevel: 'info', http: { port: 3000 } })
   })
 
+  test('an alias twice, side by side: it stands for the same in both places', () => {
+    const { config } = load({ yaml: 'clickstream: &a\n  gapMs: &gap 20m\n  backtrackMs: *gap\n  snapshotMs: *gap\n' })
+    expect(config.clickstream).toMatchObject({ gapMs: 1_200_000, backtrackMs: 1_200_000, snapshotMs: 1_200_000 })
+  })
+
   test('the result cannot be changed', () => {
     const { config } = load()
     expect(() => Object.assign(config.clickstream.rage, { clicks: 9 })).toThrow(TypeError)
@@ -171,6 +176,16 @@ describe('what is wrong is named: key, value, place, what is allowed', () => {
     ['a file that is not there', { file: 'none.yaml' }, 'the configuration file none.yaml cannot be read: ENOENT'],
     ['a file that is no YAML', { yaml: 'log:\n  partitions: [1\n' }, 'packmill.yaml:3 is not valid YAML'],
     ['a key twice', { yaml: 'logLevel: info\nlogLevel: warn\n' }, 'packmill.yaml:2 is not valid YAML'],
+    [
+      'an alias in what it stands for',
+      { yaml: 'clickstream: &a\n  gapMs: 30m\n  x: *a\n' },
+      'packmill.yaml:3 has the alias *a, which contains itself',
+    ],
+    [
+      'an alias further down in what it stands for',
+      { yaml: 'log: &a\n  b: &b\n    c: *a\n' },
+      'packmill.yaml:3 has the alias *a, which contains itself',
+    ],
     ['a file that is a list', { yaml: '- 1\n' }, 'packmill.yaml must hold settings as key: value'],
     [
       'a wrong value that something later would hide',

@@ -87,6 +87,8 @@ export interface EventError {
     // Of lines that are no JSON (services/process/web-log.ts).
     | 'MALFORMED_LOG_LINE'
     | 'MALFORMED_REQUEST'
+    // Of a line that an earlier import took before its newline was there.
+    | 'LINE_GREW'
     | 'WRONG_TYPE'
     | 'TOO_LONG'
     | 'INVALID_TIME'

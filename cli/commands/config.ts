@@ -1,6 +1,7 @@
 // packmill config: every setting, its value, where that comes from. Shows also what this version does not act on, and says so.
 import type { Command } from 'commander'
 import { describeAllowed, formatNumber, type LoadedConfig, type Setting, settings } from '../../config/index.ts'
+import { suggest } from '../../config/suggest.ts'
 import { addDataOptions, addExamples, addJsonOption, type DataOptions, resolveConfig } from '../common-options.ts'
 import { formatTable } from '../print.ts'
 
@@ -16,7 +17,15 @@ export function config(command: Command): void {
     .action(async (path: string | undefined, options: ConfigOptions) => {
       const loaded = await resolveConfig(options, { showOnly: true })
       const chosen = settings.filter((setting) => path === undefined || setting.path === path || setting.path.startsWith(`${path}.`))
-      if (chosen.length === 0) command.error(`error: no setting is called ${path}`)
+      if (chosen.length === 0) {
+        const near =
+          path &&
+          suggest(
+            path,
+            settings.map((setting) => setting.path),
+          )
+        command.error(`error: no setting is called ${path}${near ? `\n(Did you mean ${near}?)` : ''}`)
+      }
       console.log(options.json ? asJson(chosen, loaded) : options.describe ? asDescription(chosen, loaded) : asTable(chosen, loaded))
     })
   addExamples(addJsonOption(addDataOptions(command)), [

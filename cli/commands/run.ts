@@ -95,6 +95,12 @@ async function action(file: string, options: RunOptions): Promise<void> {
       const appended = await streams.append(source, stopping.stream(input.chunks), name, stopping.signal)
       records += appended.records
       if (appended.tooLong > 0) console.error(`${path}: ${formatCount(appended.tooLong)} lines are longer than 64 KB, and were left out`)
+      if (appended.waiting > 0)
+        console.error(
+          `${path}: the last line has no end yet: ${formatCount(appended.waiting)} bytes wait; end it with a newline, or give the file by stdin (--input -)`,
+        )
+      if (appended.hasGrown)
+        console.error(`${path}: a line that had no newline was taken as it was, and is a longer one now: what it has grown by is left out`)
     }
     await stopping.race(Promise.race([streams.settle({ close: !options.open && !live }), broken]))
     await shown.print()
@@ -135,13 +141,21 @@ function inputsOf({ name, pipelines }: Topology, inputs: readonly string[]): Inp
   })
 }
 
+const TOPIC_AND = /^([\w.-]+)=/
+
 /** Throws OUT_TOPIC. */
 function outsOf(topics: readonly string[], outs: readonly string[]): { topic: string; path: string }[] {
   return outs.map((text) => {
     const topic = topics.find((one) => text.startsWith(`${one}=`))
     if (topic) return { topic, path: text.slice(topic.length + 1) }
-    if (topics.length === 1) return { topic: topics[0]!, path: text }
-    throw new InputError('OUT_TOPIC', `${text} is for which topic?`, `Say --out TOPIC=FILE; the results are ${topics.join(', ')}.`)
+    // A mistyped topic would make a file of that name.
+    const word = TOPIC_AND.exec(text)?.[1]
+    if (topics.length === 1 && word === undefined) return { topic: topics[0]!, path: text }
+    throw new InputError(
+      'OUT_TOPIC',
+      `${text} is for which topic?${word === undefined ? '' : ` None is called ${word}.`}`,
+      `Say --out TOPIC=FILE; the results are ${topics.join(', ')}.${word === undefined ? '' : ` A file of that name is ./${text}.`}`,
+    )
   })
 }
 

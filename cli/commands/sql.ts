@@ -38,7 +38,7 @@ async function run(statement: string, options: SqlOptions, command: Command): Pr
   const text = await withTables(config, async (folder) => {
     try {
       const asked = options.json
-        ? folder.query(statement).then((rows) => JSON.stringify(rows, null, 2))
+        ? folder.queryText(statement, 'JSONEachRow').then((lines) => JSON.stringify(rowsOf(lines), null, 2))
         : folder.queryText(statement, format)
       return await waiting('query', asked)
     } catch (error) {
@@ -48,7 +48,15 @@ async function run(statement: string, options: SqlOptions, command: Command): Pr
   process.stdout.write(text.endsWith('\n') || text === '' ? text : `${text}\n`)
 }
 
-type Asked = Pick<Local, 'query' | 'queryText'>
+/** Digits that a number of JSON's readers would lose (of a UInt64 beyond 2^53, or larger types) stay as text. */
+function rowsOf(lines: string): unknown[] {
+  const exact = (_: string, value: unknown, { source = '' }: { source?: string } = {}) =>
+    typeof value === 'number' && /^-?\d+$/.test(source) && String(value) !== source ? source : value
+  const rows = lines.split('\n').filter(Boolean)
+  return rows.map((row) => JSON.parse(row, exact) as unknown)
+}
+
+type Asked = Pick<Local, 'queryText'>
 
 /** The folder, whatever runs in it: the product, or a topology of one's own. */
 async function withTables(config: Config, work: (folder: Asked) => Promise<string>): Promise<string> {

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { TS_MAX, TS_MIN } from '../../model/event.ts'
 import type { PlantedThing } from '../../services/traffic/story.ts'
 import { traffic as generate, type Traffic, type TrafficOptions, trafficDefaults } from '../../services/traffic/traffic.ts'
 import { addDataOptions, addExamples, addJsonOption, type DataOptions, resolveConfig } from '../common-options.ts'
@@ -30,7 +31,8 @@ const TRUTH_LINES = 1000
 
 const time = (text: string) => {
   const value = text === 'now' ? Date.now() : /^\d+$/.test(text) ? Number(text) : Date.parse(text)
-  if (Number.isNaN(new Date(value).getTime())) throw new InvalidArgumentError('It must be a time such as 2026-03-02T07:00:00Z, or now.')
+  if (!(value >= TS_MIN && value < TS_MAX))
+    throw new InvalidArgumentError('It must be a time such as 2026-03-02T07:00:00Z, from 1970 on and before 2200, or now.')
   return value
 }
 
@@ -114,11 +116,16 @@ async function play(
   const shown = progress({ label: 'traffic', unit: 'events', total: events })
   let before: number | undefined
   let accepted = 0
+  let rejected = 0
+  let reason = ''
   let failure: unknown
   try {
     await folder.import(stopping.stream(paced(generator, rate)), {
       name: `traffic ${name}`,
-      onReject: () => undefined,
+      // A generator makes events; what is rejected all the same is told of, as an import would.
+      onReject: (_line, _bytes, { code, message }) => {
+        if (rejected++ === 0) reason = `${code}: ${message}`
+      },
       onProgress: (now) => {
         before ??= now.accepted
         accepted = now.accepted
@@ -135,8 +142,12 @@ async function play(
     })
   }
   const added = accepted - (before ?? 0)
-  if (json) console.log(JSON.stringify({ data: config.data, added, before: before ?? 0 }))
-  else console.log(`${formatCount(added)} events into ${config.data}${before ? `, beside ${formatCount(before)} of an earlier run` : ''}`)
+  if (json) console.log(JSON.stringify({ data: config.data, added, rejected, before: before ?? 0 }))
+  else {
+    const beside = before ? `, beside ${formatCount(before)} of an earlier run` : ''
+    console.log(`${formatCount(added)} events into ${config.data}${rejected > 0 ? `, ${formatCount(rejected)} rejected` : ''}${beside}`)
+  }
+  if (rejected > 0) console.error(`${formatCount(rejected)} lines were rejected at the door, the first with ${reason}`)
   if (added === 0 && before) console.error('The same options make the same events, which count once. Others: --seed, --start.')
   if (failure !== undefined) throw failure
 }

@@ -2,7 +2,21 @@
 import type { RequestOptions } from 'node:http'
 import { connect } from 'node:net'
 import { describe, expect, test } from 'vitest'
-import { answer, batch, code, event, JSON_TYPE, metric, rawEvents, send, serve, until, useHttpWorld } from './http-world.fake.ts'
+import {
+  answer,
+  batch,
+  code,
+  event,
+  get,
+  heldLog,
+  JSON_TYPE,
+  metric,
+  rawEvents,
+  send,
+  serve,
+  until,
+  useHttpWorld,
+} from './http-world.fake.ts'
 
 useHttpWorld()
 
@@ -107,3 +121,71 @@ describe('a body that does not come', () => {
     expect(await rawEvents()).toHaveLength(1)
   })
 })
+
+describe('what is no request, byte by byte as it came: an answer with a code all the same', () => {
+  const head = (first: string, ...headers: string[]) => `${[first, ...headers].join('\r\n')}\r\n\r\n`
+  const POST = 'POST /v1/events/batch HTTP/1.1'
+  const HOST = 'host: localhost'
+  const JSON_BODY = 'content-type: application/json'
+  test.each<[string, string, [number, string]]>([
+    ['a path that is not well encoded', head('GET /v1/events/%zz HTTP/1.1', HOST), [400, 'BAD_URL']],
+    ['a method that there is not', head('FOO /v1/events/batch HTTP/1.1', HOST), [400, 'BAD_REQUEST']],
+    ['a length that is none', head(POST, HOST, JSON_BODY, 'content-length: x'), [400, 'BAD_REQUEST']],
+    ['a chunk that is none', `${head(POST, HOST, JSON_BODY, 'transfer-encoding: chunked')}zz\r\n`, [400, 'BAD_REQUEST']],
+    ['no HTTP at all', 'hello\r\n\r\n', [400, 'BAD_REQUEST']],
+    ['a header of 20 KB', head(POST, HOST, `x: ${'x'.repeat(20_000)}`), [431, 'HEADERS_TOO_LARGE']],
+    ['an expectation that nobody knows', head(POST, HOST, 'expect: foo'), [417, 'EXPECTATION_FAILED']],
+    ['no host', head('GET /healthz HTTP/1.1'), [400, 'HOST_MISSING']],
+    ['a method of others', head('PROPFIND /v1/events/batch HTTP/1.1', HOST), [405, 'METHOD_NOT_ALLOWED']],
+    ['a method of others, with a question', head('PROPFIND /readyz?a=1 HTTP/1.1', HOST), [405, 'METHOD_NOT_ALLOWED']],
+    ['a method of others, elsewhere', head('PROPFIND /nope HTTP/1.1', HOST), [404, 'NOT_FOUND']],
+  ])('%s', async (_, bytes, expected) => {
+    const http = await serve()
+    const { status, type, body } = await raw(http.port, bytes)
+    expect([[status, (JSON.parse(body) as { code: string }).code], type]).toEqual([expected, 'application/json; charset=utf-8'])
+    expect((JSON.parse(body) as { message: string }).message).not.toBe('')
+    expect(answer(await send(http, batch(event())))).toMatchObject({ status: 202, accepted: 1 })
+    expect((await get(http, '/metrics')).text).toMatch(
+      new RegExp(`packmill_http_requests_total\\{route="[^"]+",status="${expected[0]}"\\} 1`),
+    )
+  })
+
+  test('the name of this machine in capitals, and HTTP/1.0 without one, are taken', async () => {
+    const { port } = await serve()
+    expect(await raw(port, head('GET /healthz HTTP/1.1', `host: LOCALHOST:${port}`, 'connection: close'))).toMatchObject({ status: 200 })
+    expect(await raw(port, head('GET /healthz HTTP/1.0'))).toMatchObject({ status: 200 })
+  })
+
+  test('behind a whole batch that waits for its commit: no answer, which the batch would take for its own', async () => {
+    const { log, commits } = heldLog()
+    const { port } = await serve({ log })
+    const body = batch(event())
+    const socket = connect(port, '127.0.0.1')
+    let text = ''
+    socket.setEncoding('utf8').on('data', (more: string) => (text += more))
+    const closed = new Promise((resolve) => socket.once('close', resolve))
+    socket.write(`${head(POST, HOST, JSON_BODY, `content-length: ${body.length}`)}${body}`)
+    await until(() => commits.length === 1)
+    socket.write('hello\r\n\r\n')
+    await closed
+    expect(text).toBe('')
+    commits[0].resolve()
+  })
+})
+
+/** What is answered to these bytes, on a connection of their own. */
+async function raw(port: number, bytes: string): Promise<{ status: number; type: string | undefined; body: string }> {
+  const socket = connect(port, '127.0.0.1')
+  let text = ''
+  socket.setEncoding('utf8').on('data', (more: string) => {
+    text += more
+    const [head, body] = text.split('\r\n\r\n')
+    // A connection that may go on is left.
+    if (body !== undefined && body.length >= Number(/content-length: (\d+)/i.exec(head)?.[1] ?? Infinity)) socket.end()
+  })
+  const closed = new Promise((resolve) => socket.once('close', resolve))
+  socket.write(bytes)
+  await closed
+  const [head, body = ''] = text.split('\r\n\r\n')
+  return { status: Number(head.split(' ')[1]), type: /content-type: (.*)/i.exec(head)?.[1], body }
+}

@@ -4,6 +4,8 @@
 // 1. There are no keys yet, so it listens on loopback and nowhere else, and answers only under the names of loopback.
 // 2. It listens before the process is ready, and says so: a port that is taken is found before anything is recovered.
 // 3. Every answer that is no success is JSON: { code, message }. A 503 says after how many seconds to try again.
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import hyperid from 'hyperid'
 import { EngineError } from '../../engine/errors.ts'
@@ -13,11 +15,14 @@ import { HttpError, type Refusal } from './http-error.ts'
 import type { Ingest } from './ingest.ts'
 import { IngestMetrics, type Observed } from './ingest-metrics.ts'
 import { type Body, BodyBuffers, readBody } from './read-body.ts'
+import { bodyOf, refusalOfParser, refuseResponse, refuseSocket } from './refuse-raw.ts'
 
 export const HOST = '127.0.0.1'
 /** What the host header may say without its port. */
 const LOOPBACK_NAMES: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost', '[::1]', '::1', ''])
 const BATCH_PATH = '/v1/events/batch'
+/** The paths that there are, and what they take. */
+const METHODS: Readonly<Record<string, 'GET' | 'POST'>> = { [BATCH_PATH]: 'POST', '/healthz': 'GET', '/readyz': 'GET', '/metrics': 'GET' }
 const BODY_TIMEOUT_MS = 30_000
 /** Of a request as a whole, a refused one included, whose rest is dropped. Checked by Node now and then. */
 const REQUEST_TIMEOUT_MS = 60_000
@@ -60,8 +65,27 @@ export async function listenHttp(options: HttpOptions): Promise<HttpServer> {
   let open: { ingest: Ingest; observed: Observed } | undefined
   let isStopping = false
 
+  /** Requests that wait for their answer, by their connection. */
+  const underWay = new WeakMap<Socket, IncomingMessage>()
   const app = fastify({
     logger: false,
+    // Node refuses one without a body to its answer; `onRequest` does it with one.
+    http: { requireHostHeader: false },
+    frameworkErrors: (_, request, reply) => {
+      metrics.answered('none', 400)
+      refuse(reply, {
+        status: 400,
+        code: 'BAD_URL',
+        message: `${request.url.slice(0, 200)} is not well encoded: events go to POST ${BATCH_PATH}`,
+      })
+    },
+    clientErrorHandler: (error, socket) => {
+      // The answer would be taken for that of the request before, whose batch may be in the log.
+      if (error.code === 'ECONNRESET' || underWay.get(socket)?.complete) return void socket.destroy()
+      const refusal = refusalOfParser(error)
+      metrics.answered('none', refusal.status)
+      refuseSocket(socket, refusal)
+    },
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -95,17 +119,33 @@ export async function listenHttp(options: HttpOptions): Promise<HttpServer> {
     held.delete(request)
   }
   app.addHook('onResponse', async (request, reply) => {
+    underWay.delete(request.raw.socket)
     metrics.answered(request.routeOptions.url ?? 'none', reply.statusCode)
     free(request)
   })
-  app.setNotFoundHandler((request, reply) =>
-    refuse(reply, { status: 404, code: 'NOT_FOUND', message: `there is no ${request.url.slice(0, 200)}: events go to POST ${BATCH_PATH}` }),
-  )
+  app.server.on('checkExpectation', (request: IncomingMessage, response) => {
+    metrics.answered('none', 417)
+    const message = `the expectation ${request.headers.expect?.slice(0, 100)} is not met here: send the request without it`
+    refuseResponse(response, { status: 417, code: 'EXPECTATION_FAILED', message })
+  })
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?', 1)[0]!
+    if (Object.hasOwn(METHODS, path)) return refuseMethod(reply, path)
+    return refuse(reply, {
+      status: 404,
+      code: 'NOT_FOUND',
+      message: `there is no ${request.url.slice(0, 200)}: events go to POST ${BATCH_PATH}`,
+    })
+  })
   app.setErrorHandler((error, request, reply) => refuse(reply, refusalOf(error, request)))
 
   // A page of another site, whose name suddenly leads here, is a stranger too.
   app.addHook('onRequest', async (request, reply) => {
-    if (!LOOPBACK_NAMES.has(request.hostname))
+    underWay.set(request.raw.socket, request.raw)
+    // HTTP/1.0 knows no host.
+    if (request.raw.headers.host === undefined && request.raw.httpVersion !== '1.0')
+      return refuse(reply, { status: 400, code: 'HOST_MISSING', message: `the request has no host header: it is ${HOST}, with the port` })
+    if (!LOOPBACK_NAMES.has(request.hostname.toLowerCase()))
       return refuse(reply, {
         status: 403,
         code: 'FORBIDDEN_HOST',
@@ -132,7 +172,7 @@ export async function listenHttp(options: HttpOptions): Promise<HttpServer> {
     metrics.batch(body.length, answer.accepted, answer.late, answer.clamped, answer.rejected)
     return reply.code(202).header('content-type', 'application/json').send(textOf(answer))
   })
-  allowOnly(app, BATCH_PATH, 'POST')
+  allowOnly(app, BATCH_PATH)
 
   app.get('/healthz', async () => ({ status: 'alive' }))
   app.get('/readyz', async (_, reply) => {
@@ -156,7 +196,7 @@ export async function listenHttp(options: HttpOptions): Promise<HttpServer> {
     const text = await metrics.text(isStopping ? undefined : open?.observed, state, nowMs())
     return reply.header('content-type', metrics.registry.contentType).send(text)
   })
-  for (const path of ['/healthz', '/readyz', '/metrics']) allowOnly(app, path, 'GET')
+  for (const path of ['/healthz', '/readyz', '/metrics']) allowOnly(app, path)
 
   await listen(app, port)
   const address = app.server.address()
@@ -198,21 +238,23 @@ async function listen(app: FastifyInstance, port: number): Promise<void> {
 }
 
 /** Other methods of a path that there is are told which one it has. */
-function allowOnly(app: FastifyInstance, path: string, method: 'GET' | 'POST'): void {
-  const others = (['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const).filter(
-    (other) => other !== method && !(method === 'GET' && other === 'HEAD'),
-  )
+function allowOnly(app: FastifyInstance, path: string): void {
+  const taken = METHODS[path]
   app.route({
-    method: others.filter((other) => other !== 'HEAD'),
+    method: (['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const).filter((method) => method !== taken),
     url: path,
     // Before its body is looked at.
-    onRequest: async (_, reply) =>
-      refuse(reply.header('allow', method === 'GET' ? 'GET, HEAD' : method), {
-        status: 405,
-        code: 'METHOD_NOT_ALLOWED',
-        message: `${path} takes ${method} only`,
-      }),
+    onRequest: async (_, reply) => refuseMethod(reply, path),
     handler: async () => undefined,
+  })
+}
+
+function refuseMethod(reply: FastifyReply, path: string): FastifyReply {
+  const method = METHODS[path]
+  return refuse(reply.header('allow', method === 'GET' ? 'GET, HEAD' : method), {
+    status: 405,
+    code: 'METHOD_NOT_ALLOWED',
+    message: `${path} takes ${method} only`,
   })
 }
 
@@ -230,10 +272,11 @@ const STOPPING: Refusal = {
   closes: true,
 }
 
-function refuse(reply: FastifyReply, { status, code, message, retryAfter, closes }: Refusal): FastifyReply {
+function refuse(reply: FastifyReply, refusal: Refusal): FastifyReply {
+  const { status, retryAfter, closes } = refusal
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
   if (closes) reply.header('connection', 'close')
-  return reply.code(status).header('content-type', 'application/json').send(JSON.stringify({ code, message }))
+  return reply.code(status).header('content-type', 'application/json').send(bodyOf(refusal))
 }
 
 /** Whatever went wrong, as the sender shall hear it. */

@@ -218,7 +218,7 @@ export class LaneClient {
     const { setup, events } = this
     const { inside } = this.beat
     const partition = inside && setup.partitions[inside.task % setup.partitions.length]
-    const cause = this.stall ?? laneDied(setup.name, partition, inside, error)
+    const cause = this.stall ?? laneDied(setup, partition, inside, error)
     this.stall = undefined
     const nowMs = (this.means.nowMs ?? performance.now.bind(performance))()
     const ends = [...(this.ends.get(partition) ?? []).filter((atMs) => nowMs - atMs < BUDGET_MS), nowMs]
@@ -229,7 +229,7 @@ export class LaneClient {
         this.finish(cause)
         return
       }
-      this.give(partition, tooManyEnds(partition, ends.length, cause))
+      this.give(partition, tooManyEnds(setup, partition, ends.length, cause))
     } else events.onRestarted?.(partition, cause)
     this.start(true)
   }
@@ -255,7 +255,7 @@ export class LaneClient {
       seen = count
       if (looks < LOOKS || !inside || this.stall) return
       looks = 0
-      this.stall = laneStalled(this.setup.partitions[inside.task % this.setup.partitions.length], inside, stallMs)
+      this.stall = laneStalled(this.setup, this.setup.partitions[inside.task % this.setup.partitions.length], inside)
       this.thread.kill()
     }, stallMs / LOOKS).unref()
   }
@@ -288,31 +288,35 @@ export class LaneClient {
 
 type Inside = NonNullable<LaneBeat['inside']>
 
-const LOOKED_FOR =
-  'Nothing is lost: the partitions of its thread recover. The record is looked for by ever smaller epochs; one that ends the thread twice when alone becomes a dead letter (packmill dlq list).'
+/** Where dead letters are: `packmill dlq` knows those of the product only. */
+const placeOf = ({ deadLetters }: LaneSetup) => (deadLetters === undefined ? 'packmill dlq list' : `topic ${deadLetters}`)
+const lookedFor = (setup: LaneSetup) =>
+  `Nothing is lost: the partitions of its thread recover. The record is looked for by ever smaller epochs; one that ends the thread twice when alone becomes a dead letter (${placeOf(setup)}).`
 const at = ({ from, to, rows }: Inside) => `in an epoch of ${rows} records (offsets ${from} to ${to})`
 
-const laneStalled = (partition: number, inside: Inside, stallMs: number) =>
+const laneStalled = (setup: LaneSetup, partition: number, inside: Inside) =>
   new EngineError(
     'LANE_STALLED',
-    `partition ${partition}: an operator did not come back for ${stallMs / 1000} s, ${at(inside)}`,
-    `${LOOKED_FOR} If the operator is only slow, raise engine.stallMs.`,
+    `partition ${partition}: an operator did not come back for ${setup.stallMs / 1000} s, ${at(inside)}`,
+    `${lookedFor(setup)} If the operator is only slow, raise engine.stallMs.`,
   )
 
-function laneDied(name: string, partition: number | undefined, inside: Inside | undefined, cause: Error | undefined): EngineError {
+function laneDied(setup: LaneSetup, partition: number | undefined, inside: Inside | undefined, cause: Error | undefined): EngineError {
   const why = cause?.message ?? 'it said nothing'
   if (!inside)
-    return new EngineError('LANE_DIED', `the thread of ${name} ended, at no operator's work: ${why}`, LANE_DIED_ADVICE, { cause })
-  return new EngineError('LANE_DIED', `partition ${partition}: an operator ended its thread ${at(inside)}: ${why}`, LOOKED_FOR, { cause })
+    return new EngineError('LANE_DIED', `the thread of ${setup.name} ended, at no operator's work: ${why}`, LANE_DIED_ADVICE, { cause })
+  return new EngineError('LANE_DIED', `partition ${partition}: an operator ended its thread ${at(inside)}: ${why}`, lookedFor(setup), {
+    cause,
+  })
 }
 const LANE_DIED_ADVICE =
   'Nothing is lost: its partitions recover. If it comes again, look at the memory of this machine (packmill doctor), and at what operators start that runs on by itself.'
 
-const tooManyEnds = (partition: number, times: number, cause: EngineError) =>
+const tooManyEnds = (setup: LaneSetup, partition: number, times: number, cause: EngineError) =>
   new EngineError(
     'PARTITION_RESTARTS',
     `partition ${partition} has ended its thread ${times} times within an hour, at last so: ${cause.message}`,
-    'It is stopped; the others go on. Its events are taken and kept in the log, and nothing is lost. Mend the operator (packmill dlq list shows the records found so far), then start again; a higher engine.restartsMax lets more of them be found.',
+    `It is stopped; the others go on. Its events are taken and kept in the log, and nothing is lost. Mend the operator (the records found so far: ${placeOf(setup)}), then start again; a higher engine.restartsMax lets more of them be found.`,
     { cause },
   )
 

@@ -48,6 +48,8 @@ export interface LaneSetup {
   accept?: 'all' | readonly (readonly [partition: number, epoch: number])[]
   /** Recover, checkpoint and end: no record is read that was not read before. */
   recoverOnly?: boolean
+  /** The topic of dead letters, of a topology of one's own; the product's are seen with `packmill dlq list`. */
+  deadLetters?: string
   /** An epoch that is computed for longer is one whose operator loops. */
   stallMs: number
   /** Ends of the thread, within an hour, that a partition may cause before it is stopped. */

@@ -26,6 +26,7 @@ type CommonSetup =
   | 'exactlyOnce'
   | 'accept'
   | 'recoverOnly'
+  | 'deadLetters'
 
 export interface LanesOptions {
   config: Config

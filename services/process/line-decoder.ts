@@ -3,13 +3,16 @@
 // 1. A stream is known by the 128-bit hash of its first megabyte, with the org and the format given for it: the answer to 'again or another?'.
 //    A generator's is known by a name instead. The receipt also holds a checksum of all that was read: a stream that begins alike and is
 //    another one (a mended file, a line corrected in its middle) is refused, or read from its start, never gone on with.
-// 2. What was read of a stream that fails is given out before the failure is thrown on.
+// 2. A receipt's `to` is behind a newline. A last line without one is read too, and kept apart: when the stream has grown it is passed over where it
+//    is the same, and read again where nothing of it was accepted.
+// 3. What was read of a stream that fails is given out before the failure is thrown on.
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { EngineError } from '../../engine/errors.ts'
 import type { LogReceipt } from '../../engine/log/contract.ts'
 import { Door, type PartitionRecords, type RejectedLine } from '../../model/door.ts'
 import { LineCutter, type Lines } from '../../model/line-cutter.ts'
+import { type OpenLine, OpenLineCheck } from './open-line.ts'
 import {
   convertWebLog,
   formatOf,
@@ -43,6 +46,8 @@ export interface ImportReceipt extends LogReceipt {
   crc: number
   /** Of a web log. */
   web?: WebLogCounts
+  /** The line behind `to`, without a newline so far; it is in all the figures. `before` it they were these. */
+  open?: OpenLine & { accepted: number; before: { lines: number; web?: WebLogCounts } }
 }
 
 /** A line that was rejected: its number in the stream (from 1), its bytes, why. */
@@ -142,6 +147,19 @@ export class StreamDecoding implements Decoding {
   }
 }
 
+const NEWLINE = 10
+const GREW = {
+  code: 'LINE_GREW',
+  message: 'this line had no newline when it was imported, and was an event as it was: what it has grown by is left out',
+} as const
+
+const changed = () =>
+  new EngineError(
+    'INPUT_CHANGED',
+    'what was imported before begins alike and is not the same further on',
+    'Import it as a file: that is then read from its start, and events that were imported before count once.',
+  )
+
 /** One run over the lines of a stream. */
 class LineRun {
   readonly door: Door
@@ -160,6 +178,11 @@ class LineRun {
   private seenCrc = 0
   private seen = 0
   private isBegun = false
+  /** The stream's last line, where it has no newline; that of an earlier run until it has been seen again. */
+  private open: ImportReceipt['open']
+  private check: OpenLineCheck | undefined
+  /** CRC-32 of what is behind the last newline. */
+  private lineCrc = 0
   private waiting = 0
   private takenMs: number
 
@@ -169,6 +192,8 @@ class LineRun {
     const { partitions, nowMs } = options
     this.door = new Door({ partitions, org: options.org ?? (format === 'combined' ? WEB_ORG : undefined) })
     this.skip = last?.to ?? 0
+    this.open = last?.open
+    this.check = last?.open && new OpenLineCheck(last.open)
     this.read = this.skip
     this.readCrc = last?.crc ?? 0
     this.cutter = new LineCutter(this.skip)
@@ -183,7 +208,7 @@ class LineRun {
 
   /** An earlier run had read it all, and there is nothing more. */
   get isKnown(): boolean {
-    return this.last?.complete === true && this.last.to === this.read
+    return this.last?.complete === true && this.last.to === this.read && this.last.open === this.open
   }
 
   /** What of the chunk no earlier run has read, large chunks in parts, so that a batch holds about BATCH_BYTES. */
@@ -199,30 +224,64 @@ class LineRun {
   }
 
   cut(part: Uint8Array): void {
+    if (this.check?.see(part)) throw changed()
     const lines = this.cutter.push(part)
     this.seen += part.length
     const behindLast = part.length - (this.seen - lines.endOffset)
     if (behindLast > 0) this.readCrc = this.seenCrc = crc32(part.subarray(0, behindLast), this.seenCrc)
-    this.seenCrc = crc32(part.subarray(Math.max(0, behindLast)), this.seenCrc)
-    this.accept(lines)
+    const rest = part.subarray(Math.max(0, behindLast))
+    this.seenCrc = crc32(rest, this.seenCrc)
+    this.lineCrc = crc32(rest, behindLast > 0 ? 0 : this.lineCrc)
+    this.accept(this.withoutKnown(lines))
+    this.read = lines.endOffset
   }
 
   /** The stream has come to its end. */
   end(): void {
     this.begin()
-    this.accept(this.cutter.end())
-    this.readCrc = this.seenCrc
+    const { check } = this
+    if (check?.isOther) throw changed()
+    if (check && !check.hasGrown) return
+    const { accepted } = this.counts
+    const bytes = this.seen - this.read
+    if (bytes === 0) return
+    const lines = this.withoutKnown(this.cutter.end())
+    const before = this.open?.accepted ? this.open.before : { lines: this.counts.lines, ...(this.web ? { web: { ...this.web } } : {}) }
+    this.accept(lines)
+    this.open = { bytes, crc: this.lineCrc, accepted: (this.open?.accepted ?? 0) + this.counts.accepted - accepted, before }
+  }
+
+  /** What was accepted of a line before its newline came is not accepted again; a line of which nothing was is read as if it were new. */
+  private withoutKnown(lines: Lines): Lines {
+    const { check, open } = this
+    if (!check || !open || lines.length === 0) return lines
+    this.check = undefined
+    this.open = undefined
+    const { bytes, pos, length } = lines
+    if (open.accepted === 0 && check.hasGrown) {
+      this.counts.lines = open.before.lines
+      if (this.web) Object.assign(this.web, open.before.web)
+      return lines
+    }
+    const behind = bytes.indexOf(NEWLINE, pos) + 1
+    if (check.hasGrown) {
+      this.rejects.push([open.before.lines + 1, bytes.slice(pos, behind), { line: 0, pos: 0, length: behind - pos, ...GREW }])
+      this.counts.rejected++
+      this.waiting += behind - pos
+      if (!check.isEnded) this.open = open
+    }
+    return { ...lines, pos: behind, length: length - (behind - pos) }
   }
 
   take(complete: boolean): DecodedBatch {
-    const { counts, rejects, read, readCrc, web } = this
+    const { counts, rejects, read, readCrc, web, open } = this
     this.rejects = []
     this.waiting = 0
     this.takenMs = this.options.nowMs()
     return {
       records: this.door.take(),
       rejects,
-      receipt: { to: read, ...counts, complete, crc: readCrc, ...(web ? { web: { ...web } } : {}) },
+      receipt: { to: read, ...counts, complete, crc: readCrc, ...(web ? { web: { ...web } } : {}), ...(open ? { open } : {}) },
     }
   }
 
@@ -230,25 +289,18 @@ class LineRun {
   private begin(): void {
     if (this.isBegun) return
     this.isBegun = true
-    if (this.seen < this.skip || this.seenCrc !== this.readCrc)
-      throw new EngineError(
-        'INPUT_CHANGED',
-        'what was imported before begins alike and is not the same further on',
-        'Import it as a file: that is then read from its start, and events that were imported before count once.',
-      )
+    if (this.seen < this.skip || this.seenCrc !== this.readCrc) throw changed()
   }
 
-  private accept({ bytes, pos, length, endOffset }: Lines): void {
-    if (length > 0) {
-      if (this.web) this.acceptWebLog(bytes, pos, length, this.web)
-      else {
-        const { lines, accepted, rejected } = this.door.accept(bytes, pos, length, this.options.nowMs())
-        for (const reason of rejected) this.reject(bytes, reason)
-        this.count(lines, accepted, rejected.length)
-      }
-      this.waiting += length
+  private accept({ bytes, pos, length }: Lines): void {
+    if (length === 0) return
+    if (this.web) this.acceptWebLog(bytes, pos, length, this.web)
+    else {
+      const { lines, accepted, rejected } = this.door.accept(bytes, pos, length, this.options.nowMs())
+      for (const reason of rejected) this.reject(bytes, reason)
+      this.count(lines, accepted, rejected.length)
     }
-    this.read = endOffset
+    this.waiting += length
   }
 
   private acceptWebLog(bytes: Uint8Array, pos: number, length: number, counts: WebLogCounts): void {

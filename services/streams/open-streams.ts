@@ -212,6 +212,7 @@ export class StreamsProcess {
         ...common,
         ...options.upgrade,
         ...{ code: topologyCode(options.file, options.version), live, stages: topology.pipelines.length, exactlyOnce: true },
+        deadLetters: topology.pipelines[0]!.deadLetters,
         topology: { module: siblingModule(import.meta.url, './lane-stages').href, export: 'laneStages', settings },
       },
     })

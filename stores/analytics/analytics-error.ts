@@ -9,6 +9,8 @@ const CODES = {
   QUERY_FAILED: { retryable: false },
   /** A statement that would leave the store. */
   QUERY_FORBIDDEN: { retryable: false },
+  /** A statement that would do something. */
+  SQL_READ_ONLY: { retryable: false },
   /** The engine refused the rows: they will be refused again. */
   INSERT_REFUSED: { retryable: false },
   /** Memory, disk, time: the same insert may work later. */

@@ -14,8 +14,6 @@ test.each([
   'SELECT * FROM "/etc/passwd"',
   'SELECT * FROM sessions JOIN `x.csv` USING (a)',
   "SELECT * FROM sessions, '/etc/passwd'",
-  "CREATE TEMPORARY TABLE t (a Int32) ENGINE = File('CSV', '/etc/passwd')",
-  "INSERT INTO FUNCTION file('x.csv', 'CSV', 'a Int32') SELECT 1",
   "SELECT 1 INTO OUTFILE 'x'",
   "SELECT 1 into/**/outfile 'x'",
   "SELECT 'it''s \\' ' INTO OUTFILE 'x'",
@@ -44,7 +42,32 @@ test.each([
 })
 
 test.each([
+  "KILL QUERY WHERE user = 'default'",
+  "BACKUP TABLE sessions TO Disk('default', 'x')",
+  'kill /* x */ mutation WHERE 1',
+  '/* SELECT */ -- SELECT\n SYSTEM FLUSH LOGS',
+  '((OPTIMIZE TABLE sessions))',
+  '\u200bKILL QUERY WHERE 1',
+  'SET max_threads = 1',
+  'USE system',
+  "CREATE TEMPORARY TABLE t (a Int32) ENGINE = File('CSV', '/etc/passwd')",
+  "INSERT INTO FUNCTION file('x.csv', 'CSV', 'a Int32') SELECT 1",
+])('this only reads: %s', (sql) => {
+  expect(() => checkUserStatement(sql)).toThrow(
+    expect.objectContaining({ code: 'SQL_READ_ONLY', advice: expect.stringContaining('SELECT, WITH, SHOW, DESCRIBE') }),
+  )
+})
+
+test.each([
   'SELECT count() FROM sessions',
+  '-- all of them\n((SELECT 1) UNION ALL (SELECT 2))',
+  'FROM sessions SELECT count()',
+  'with 1 AS a SELECT a',
+  'SHOW TABLES',
+  'EXISTS TABLE sessions',
+  'CHECK TABLE fact_sessions',
+  'EXPLAIN SELECT 1',
+  'DESC sessions',
   'SELECT 1;',
   "SELECT 'a; b INTO OUTFILE, file(1)' AS text -- ; file(",
   'SELECT url, file FROM events /* url( */ WHERE url IN (1)',

@@ -16,6 +16,9 @@ const FROM_INSIDE = /^(trim|ltrim|rtrim|extract|substring|substr|overlay|overlay
 /** Words that end the list of tables. */
 const AFTER_TABLES = /^(SELECT|WHERE|PREWHERE|GROUP|HAVING|QUALIFY|WINDOW|ORDER|LIMIT|UNION|EXCEPT|INTERSECT)$/
 
+/** What a statement begins with that only reads; the engine's read-only mode lets KILL, BACKUP and others pass. FROM may come before its SELECT. */
+const READING = /^(SELECT|FROM|WITH|SHOW|DESCRIBE|DESC|EXPLAIN|EXISTS|CHECK)$/i
+
 const TOKEN = new RegExp(
   [
     /(?<space>\s+|--[^\n]*|#[! ][^\n]*|\/\*[\s\S]*?\*\/)/,
@@ -38,7 +41,7 @@ interface Level {
   isTables: boolean
 }
 
-/** Throws QUERY_FORBIDDEN; a syntax error is the engine's to find. */
+/** Throws SQL_READ_ONLY and QUERY_FORBIDDEN; a syntax error is the engine's to find. */
 export function checkUserStatement(sql: string): void {
   const levels: Level[] = []
   let level: Level = { call: '', hasSelect: false, isTables: false }
@@ -47,9 +50,14 @@ export function checkUserStatement(sql: string): void {
   let callable = ''
   let isTable = false
   let isOver = false
+  let isBegun = false
   for (const { groups = {} } of sql.matchAll(TOKEN)) {
     const { space, text, name, word, sign } = groups
     if (space) continue
+    if (!isBegun && sign !== '(') {
+      if (!word || !READING.test(word)) refuseFirst(word)
+      isBegun = true
+    }
     if (isOver && sign !== ';') refuse('these are several statements')
     const isTableHere = /^(DESCRIBE|DESC|TABLE)$/.test(before) || (level.isTables && /^(FROM|JOIN|,)$/.test(before))
     const called = callable
@@ -66,7 +74,6 @@ export function checkUserStatement(sql: string): void {
       const was = before
       before = isPlain ? '' : word.toUpperCase()
       if (was === 'INTO' && before === 'OUTFILE') refuse('INTO OUTFILE writes a file: redirect the output instead')
-      if (/^(CREATE|REPLACE)$/.test(was) && before === 'TEMPORARY') refuse('a temporary table could be a file')
       if (before === 'SELECT') level.hasSelect = true
       if (before === 'JOIN') level.isTables = was !== 'ARRAY'
       else if (before === 'FROM') level.isTables = was === 'DISTINCT' ? level.isTables : level.hasSelect || !FROM_INSIDE.test(level.call)
@@ -83,6 +90,14 @@ export function checkUserStatement(sql: string): void {
     }
     isTable = isTableHere
   }
+}
+
+function refuseFirst(word: string | undefined): never {
+  throw new AnalyticsError(
+    'SQL_READ_ONLY',
+    `this only reads${word ? `: a statement does not begin with ${word.slice(0, 40)} here` : ''}`,
+    'Begin it with SELECT, WITH, SHOW, DESCRIBE, DESC, EXPLAIN, EXISTS or CHECK. Events come in with `packmill import`.',
+  )
 }
 
 function refuse(what: string): never {
