@@ -82,8 +82,7 @@ export class PartitionTask {
   private fullness = 0
   private listWritten = false
   private release: { receiptsThrough: number; inputBefore: number } | undefined
-  /** No record lies from readTo to here; and where that was when the last checkpoint began, which needs nothing before. */
-  private passed = 0
+  /** What the last checkpoint that began needs of the input, and all after it. */
   neededFrom = 0
   private justClaimed: number | undefined
   private accepted: EpochInputs['accepted']
@@ -131,9 +130,7 @@ export class PartitionTask {
     const bounds = await this.log.bounds(at)
     this.lastEpoch = header?.epoch ?? 0
     this.readTo = (header?.to as number | undefined) ?? 0
-    this.passed = this.neededFrom = (header?.passed as number | undefined) ?? this.readTo
-    // What is gone was no record.
-    if (bounds.start <= this.passed) this.readTo = Math.max(this.readTo, bounds.start)
+    this.neededFrom = this.readTo
     const last = this.claim.last
     this.committed = last?.epoch ?? 0
     this.committedTo = last?.to ?? 0
@@ -181,7 +178,7 @@ export class PartitionTask {
   async next(live: { nowMs: number } | undefined, asked: { snapshots?: true; close?: true } = {}): Promise<Epoch | undefined> {
     const { options } = this
     // What is asked for stands in an epoch of its own: before any row that comes after it.
-    const nothing: ReadResult = { bytes: NO_BYTES, blocks: [], next: this.readTo, passed: this.passed }
+    const nothing = { bytes: NO_BYTES, blocks: [], next: this.readTo }
     // What an epoch brings into memory has no bound but its input: where room is short, epochs are.
     const most = this.computer.stateBytes * 2 > options.cacheBytes ? options.epochBytes >> 2 : options.epochBytes
     const read = asked.snapshots || asked.close ? nothing : await this.reader.read(this.readTo, most)
@@ -189,7 +186,6 @@ export class PartitionTask {
     this.fullness = Math.min(1, sizeOf(read.blocks) / most)
     const mustRecord = this.accepted !== undefined
     const idleDue = live !== undefined && this.readTo >= end && this.computer.nextIdleMs() <= live.nowMs
-    if (read.blocks.length === 0) this.passed = Math.max(this.passed, read.passed ?? 0)
     if (read.blocks.length === 0 && !asked.snapshots && !asked.close && !idleDue && !mustRecord) return undefined
     const from = this.readTo
     let to = this.load(read, from, Number.POSITIVE_INFINITY)
@@ -223,7 +219,6 @@ export class PartitionTask {
     const epoch = this.beat.during(from, to, this.computer.rows, () => this.computer.compute(this.lastEpoch + 1, from, to, inputs, replay))
     this.lastEpoch++
     this.readTo = to
-    this.passed = to === read.next ? Math.max(to, read.passed ?? 0) : to
     return epoch
   }
 
@@ -250,8 +245,7 @@ export class PartitionTask {
     const hasWaited = this.mustWait
     if (this.computer.checkpoints.openEpoch === undefined) {
       const used = Math.max(this.bytesSinceCheckpoint / checkpointBytes, (2 * this.computer.checkpoints.dirtyBytes) / cacheBytes)
-      if (used >= shareOf(partition) || (checkpointDue && (this.bytesSinceCheckpoint > 0 || this.passed > this.neededFrom)))
-        this.beginCheckpoint()
+      if (used >= shareOf(partition) || (checkpointDue && this.bytesSinceCheckpoint > 0)) this.beginCheckpoint()
     }
     if (this.computer.checkpoints.openEpoch !== undefined) {
       // From three quarters of the cache on larger and larger: what changes can leave only when it is finished.
@@ -325,11 +319,10 @@ export class PartitionTask {
   private beginCheckpoint(): void {
     this.listWritten = false
     this.bytesSinceCheckpoint = 0
-    this.neededFrom = this.passed
+    this.neededFrom = this.readTo
     this.computer.checkpoints.begin({
       epoch: this.lastEpoch,
       to: this.readTo,
-      passed: this.passed,
       code: this.options.code,
       layout: this.computer.layout,
       ...this.computer.header,
@@ -343,7 +336,7 @@ export class PartitionTask {
   }
 
   private async recompute(receipt: Receipt): Promise<void> {
-    const read = await this.readRange(Math.min(receipt.to, Math.max(receipt.from, this.readTo)), receipt.to)
+    const read = await this.readRange(receipt.from, receipt.to)
     this.load(read, receipt.from, receipt.to)
     this.bytesSinceCheckpoint += sizeOf(read.blocks.filter(({ baseOffset }) => baseOffset < receipt.to))
     const replay = { dead: new Set(receipt.dead), forgotten: receipt.forgotten }
@@ -357,7 +350,7 @@ export class PartitionTask {
       this.accepted ??= { from: receipt.epoch, code: receipt.code }
     }
     this.lastEpoch = receipt.epoch
-    this.readTo = this.passed = Math.max(receipt.to, this.readTo)
+    this.readTo = receipt.to
   }
 
   /** Blocks that cover [from, to), in one buffer, however the log cuts them now. */

@@ -18,13 +18,12 @@ export interface BlockRange {
 
 /**
  * What one read returned. `bytes` is the caller's until the same reader reads again, also to write to: there may be room behind the last block.
- * `next` is the next fetch position. `passed`: no record lies from there to here, as was seen; a log that deletes what is none may begin in between.
+ * `next` is the next fetch position.
  */
 export interface ReadResult {
   bytes: Uint8Array
   blocks: BlockRange[]
   next: number
-  passed?: number
 }
 
 /** Records to append: JSON records, each ended by a newline. The log takes `bytes` over until the commit has resolved. */

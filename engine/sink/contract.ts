@@ -48,14 +48,13 @@ export interface PendingBatch {
   readBacks: number
 }
 
-/** A sink's receipt. `done`: per partition, everything below is in the table; a pending range begins there. `passed`: no record lies from `done` to
- *  there. `to` repeats `epoch`: what the sink needs of its partitions it declares with log.need. */
+/** A sink's receipt. `done`: per partition, everything below is in the table; a pending range begins there. `to` repeats `epoch`: what the
+ *  sink needs of its partitions it declares with log.need. */
 export interface SinkRecord extends LogReceipt {
   identity: string
   codeVersion: string
   batch: number
   done: number[]
-  passed?: number[]
   pending: PendingBatch | null
 }
 

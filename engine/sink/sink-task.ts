@@ -65,9 +65,8 @@ export class SinkTask {
   private record!: SinkRecord
   /** Per partition: what the target has acknowledged. It runs ahead of record.done until that is recorded. */
   private done: number[] = []
-  /** Where the next fill reads. No record lies from there to `passed`. */
+  /** Where the next fill reads. */
   private next: number[] = []
-  private passed: number[] = []
   private firstPartition = 0
   private waiting: { positions: readonly number[]; resolve: () => void; reject: (error: unknown) => void }[] = []
   private readonly stopping = new AbortController()
@@ -97,9 +96,7 @@ export class SinkTask {
     const starts = bounds.map(({ start }) => start)
     if (last) {
       this.refuseAnother(last)
-      // What is gone where nothing but what is no record was: markers.
-      const from = (done: number, start: number, passed = 0) => (start <= passed ? Math.max(done, start) : done)
-      this.record = { ...last, done: starts.map((start, i) => from(last.done[i] ?? start, start, last.passed?.[i])) }
+      this.record = { ...last, done: starts.map((start, partition) => last.done[partition] ?? start) }
     } else {
       await this.refuseStrangeRows()
       this.record = { epoch: 0, to: 0, identity: target.identity, codeVersion, batch: 0, done: starts, pending: null }
@@ -124,7 +121,7 @@ export class SinkTask {
     })
     this.done = this.record.done.slice(0, partitions)
     if (this.record.pending) await this.resolve(this.record.pending)
-    this.goBack()
+    this.next = [...this.done]
     this.stats.done = this.done
   }
 
@@ -260,12 +257,6 @@ export class SinkTask {
 
   // ---- reading ----
 
-  /** To what the target has acknowledged. */
-  private goBack(): void {
-    this.next = [...this.done]
-    this.passed = []
-  }
-
   /** Rows from all partitions, up to the bound in bytes; undefined where there is nothing new. */
   private async fill(): Promise<Batch | undefined> {
     const { target, settings, partitions, log, clock } = this.options
@@ -280,7 +271,6 @@ export class SinkTask {
       this.firstPartition = (partition + 1) % partitions
       const read = await this.readers[partition].read(this.next[partition], settings.readBytes)
       idle = read.next > this.next[partition] ? 0 : idle + 1
-      this.passed[partition] = read.passed ?? 0
       if (read.next <= this.next[partition]) continue
       target.add(partition, read, this.next[partition], read.next, [])
       this.next[partition] = read.next
@@ -298,11 +288,7 @@ export class SinkTask {
 
   private async commit(change: Partial<SinkRecord>): Promise<void> {
     const epoch = this.record.epoch + 1
-    const { done } = { ...this.record, ...change }
-    const passed = done.map((position, i) =>
-      Math.max(position, this.record.passed?.[i] ?? 0, position === this.next[i] ? (this.passed[i] ?? 0) : 0),
-    )
-    const receipt: SinkRecord = { ...this.record, ...change, passed, epoch, to: epoch, codeVersion: this.options.codeVersion }
+    const receipt: SinkRecord = { ...this.record, ...change, epoch, to: epoch, codeVersion: this.options.codeVersion }
     await this.claim.commit({ outputs: [], receipt, release: { receiptsThrough: epoch - 1, inputBefore: 0 } })
     this.record = receipt
   }
@@ -341,7 +327,7 @@ export class SinkTask {
     // The target fills one batch at a time: the one behind is read again.
     following?.sealed.discard()
     await this.resolve(pending)
-    this.goBack()
+    this.next = [...this.done]
     return undefined
   }
 
@@ -395,7 +381,7 @@ export class SinkTask {
 
   private async addMissing({ partition, from, to }: PartitionRange, present: readonly unknown[]): Promise<void> {
     const { target, settings, clock } = this.options
-    for (let position = Math.max(from, this.done[partition]); position < to; ) {
+    for (let position = from; position < to; ) {
       const read = await this.readers[partition].read(position, settings.readBytes)
       if (read.next <= position)
         throw new EngineError(
@@ -413,9 +399,7 @@ export class SinkTask {
   private async release(): Promise<void> {
     const { log, topic, clock } = this.options
     this.releasedAtMs = clock.now()
-    await Promise.all(
-      (this.record.passed ?? this.record.done).map((position, partition) => log.need(this.consumer, { topic, partition }, position)),
-    )
+    await Promise.all(this.record.done.map((position, partition) => log.need(this.consumer, { topic, partition }, position)))
   }
 
   // ---- waiting ----

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest'
 import { kafkaServer } from '../../tests/kafka-server.ts'
 import { type EnsureTopicsOptions, ensureTopics } from './ensure-topics.ts'
 import { openKafkaLog } from './kafka-log.ts'
-import { block, type KafkaWorld, kafkaWorld } from './kafka-world.fake.ts'
+import { block, type KafkaWorld, kafkaWorld, raw } from './kafka-world.fake.ts'
 import { makeTopic } from './make-topic.ts'
 
 const server = await kafkaServer()
@@ -99,7 +99,7 @@ describe.runIf(server)('Topics at the start', () => {
   it('transactions that may last longer than the broker allows: the setting is named, and nothing is tried again', async () => {
     const log = await openKafkaLog({ ...world.options, transactionTimeoutMs: 900_001 })
     try {
-      await expect(log.claim('writer')).rejects.toMatchObject({
+      await expect(log.claim('writer', raw)).rejects.toMatchObject({
         code: 'KAFKA_SETTING_REFUSED',
         retryable: false,
         advice: expect.stringContaining('Set kafka.transactionMs to no more than transaction.max.timeout.ms'),

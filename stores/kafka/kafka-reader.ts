@@ -48,13 +48,13 @@ export class KafkaReader implements Reader {
         if (fetched.isEmpty && result.next < fetched.end) this.fetchAhead(result.next)
         const { baseOffset, count } = result.blocks.at(-1)!
         this.skip = { from: baseOffset + count, to: result.next }
-        return { ...result, next: this.skip.from, passed: this.skip.to }
+        return { ...result, next: this.skip.from }
       }
       // Only control records and aborted ones: what follows them may be there.
       if (result.next === position) {
         this.skip = { from, to: position }
         this.options.onEnd(from, position)
-        return { ...result, next: from, passed: position }
+        return { ...result, next: from }
       }
       position = result.next
     }
