@@ -43,7 +43,7 @@ export class LaneBeat {
     return { task, from, to, rows }
   }
 
-  /** At the start of a thread, before its tasks are made. What the one before it was in the middle of is counted against those rows. */
+  /** Before a thread starts. What the one before it was in the middle of is counted against those rows. */
   takeOver(): { ended: number | undefined } {
     const { inside } = this
     if (!inside) return { ended: undefined }

@@ -140,6 +140,8 @@ export class LaneClient {
 
   private start(again: boolean): void {
     const { setup, buffer, means } = this
+    // Here, not by the thread: until it has loaded what it runs, the one before would seem to be in the middle of its epoch still, and this one would be killed for that.
+    const { ended } = this.beat.takeOver()
     const thread = new LaneThread(
       {
         ...setup,
@@ -147,6 +149,7 @@ export class LaneClient {
         stopped: [...this.stopped],
         held: [...this.held].filter((partition) => !this.stopped.has(partition)),
         again,
+        ended,
       },
       (message) => this.heard(message),
       means.heapMb,

@@ -17,14 +17,13 @@ const TELL_MS = 1_000
 export async function workOnKafka(port: MessagePort, say: (message: FromLane) => void, setup: KafkaSetup): Promise<void> {
   const stages = await stagesOf(setup)
   const beat = new LaneBeat(setup.beat)
-  const { ended } = beat.takeOver()
   const lanes = stages.map(({ folder, stage }, i) => {
     const toldMs = new Map<number, number>()
     return new KafkaLane({
       ...{ setup, stage, folder },
       beatOf: (partition, lives) => {
         const task = i * setup.partitions.length + setup.partitions.indexOf(partition)
-        return beat.of(task, lives ? 'an end' : setup.again ? (task === ended ? 'its own end' : 'an end') : 'nobody')
+        return beat.of(task, lives ? 'an end' : setup.again ? (task === setup.ended ? 'its own end' : 'an end') : 'nobody')
       },
       onRestoring: (partition, progress) => {
         const { rows, done, of } = progress

@@ -66,6 +66,8 @@ export interface ThreadSetup extends LaneSetup {
   held: readonly number[]
   /** A thread of this lane ran before, and ended without being asked to. */
   again: boolean
+  /** The task in whose epoch that one ended (LaneBeat). */
+  ended: number | undefined
 }
 
 export type ToLane =

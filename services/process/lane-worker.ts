@@ -58,10 +58,9 @@ async function work(port: MessagePort, say: (message: FromLane) => void, setup: 
   const partitions = setup.partitions.filter((partition) => !setup.stopped.includes(partition))
   const overdue = new Overdue(log, setup.retention)
   const beat = new LaneBeat(setup.beat)
-  const { ended } = beat.takeOver()
   const beatOf = (stage: number, partition: number) => {
     const task = stage * setup.partitions.length + setup.partitions.indexOf(partition)
-    return beat.of(task, setup.again ? (task === ended ? 'its own end' : 'an end') : 'nobody')
+    return beat.of(task, setup.again ? (task === setup.ended ? 'its own end' : 'an end') : 'nobody')
   }
   for (const [i, { folder, stage, form }] of stages.entries()) {
     const own = stages.length > 1 ? withOwnChanges(log) : log
