@@ -172,7 +172,7 @@ export class Lane {
     const first = suspects[0]?.isEvenClaim ? -1 : 0
     for (const task of suspects.length > 0 ? [suspects.at(first) as PartitionTask] : [...this.active]) {
       if (task.mustWait) continue
-      const drain = this.drains.find((d) => d.waiting.has(task) && task.readTo >= (d.to.get(task.partition) as number))
+      const drain = this.drains.find((d) => d.waiting.has(task) && task.passed >= (d.to.get(task.partition) as number))
       const asked =
         drain && (drain.snapshots || drain.close)
           ? { ...(drain.snapshots && { snapshots: true as const }), ...(drain.close && { close: true as const }) }

@@ -75,6 +75,8 @@ export class PartitionTask {
   /** Of the last epoch computed; where the next begins. Its own to change. */
   lastEpoch = 0
   readTo = 0
+  /** No record lies from readTo to here, where it reads next. */
+  passed = 0
   private committed = 0
   private committedTo = 0
   private bytesSinceCheckpoint = 0
@@ -130,7 +132,7 @@ export class PartitionTask {
     const bounds = await this.log.bounds(at)
     this.lastEpoch = header?.epoch ?? 0
     this.readTo = (header?.to as number | undefined) ?? 0
-    this.neededFrom = this.readTo
+    this.passed = this.neededFrom = (header?.passed as number | undefined) ?? this.readTo
     const last = this.claim.last
     this.committed = last?.epoch ?? 0
     this.committedTo = last?.to ?? 0
@@ -147,9 +149,9 @@ export class PartitionTask {
       throw fenced(this.name)
     }
     // Also where nothing must be computed again: new records would get the offsets of those that are lost, and be passed over.
-    if (last && last.to > bounds.end) throw await this.missing(bounds)
+    if (last && last.to > (bounds.decided ?? bounds.end)) throw await this.missing(bounds)
     if (last && this.lastEpoch < last.epoch) {
-      if (this.readTo < bounds.start && last.to > this.readTo) throw await this.missing(bounds)
+      if (this.passed < bounds.start && last.to > this.passed) throw await this.missing(bounds)
       const first = this.lastEpoch
       onProgress?.(0, last.epoch - first)
       for await (const receipt of this.claim.receipts(first)) {
@@ -160,7 +162,7 @@ export class PartitionTask {
       if (this.lastEpoch !== last.epoch) throw await this.missing(bounds)
       this.ahead = undefined
     }
-    if (this.claims > 1 && this.readTo >= bounds.end) await this.countAnew(at)
+    if (this.claims > 1 && this.passed >= bounds.end) await this.countAnew(at)
     this.justClaimed = nowMs
     const hunt = this.beat.hunt(this.readTo)
     if (hunt) Object.assign(this, hunt)
@@ -178,14 +180,17 @@ export class PartitionTask {
   async next(live: { nowMs: number } | undefined, asked: { snapshots?: true; close?: true } = {}): Promise<Epoch | undefined> {
     const { options } = this
     // What is asked for stands in an epoch of its own: before any row that comes after it.
-    const nothing = { bytes: NO_BYTES, blocks: [], next: this.readTo }
+    const nothing = { bytes: NO_BYTES, blocks: [], next: this.passed }
     // What an epoch brings into memory has no bound but its input: where room is short, epochs are.
     const most = this.computer.stateBytes * 2 > options.cacheBytes ? options.epochBytes >> 2 : options.epochBytes
-    const read = asked.snapshots || asked.close ? nothing : await this.reader.read(this.readTo, most)
+    const read = asked.snapshots || asked.close ? nothing : await this.reader.read(this.passed, most)
     const { end } = await this.log.bounds({ topic: options.stage.topic, partition: this.partition })
     this.fullness = Math.min(1, sizeOf(read.blocks) / most)
-    const mustRecord = this.accepted !== undefined
-    const idleDue = live !== undefined && this.readTo >= end && this.computer.nextIdleMs() <= live.nowMs
+    // Checkpoints follow epochs: where one is due and no record has come, an empty epoch says how far that is so.
+    const mustPass = options.checkpointDue !== undefined && this.passed > this.neededFrom && this.lastEpoch === this.checkpointed
+    const mustRecord = this.accepted !== undefined || mustPass
+    if (read.blocks.length === 0) this.passed = read.next
+    const idleDue = live !== undefined && this.passed >= end && this.computer.nextIdleMs() <= live.nowMs
     if (read.blocks.length === 0 && !asked.snapshots && !asked.close && !idleDue && !mustRecord) return undefined
     const from = this.readTo
     let to = this.load(read, from, Number.POSITIVE_INFINITY)
@@ -206,7 +211,7 @@ export class PartitionTask {
     if (live) {
       inputs.now = live.nowMs
       // While there is more to read an actor is not idle: its rows may be in it.
-      if (to >= end) inputs.atEnd = true
+      if (Math.max(to, this.passed) >= end) inputs.atEnd = true
       if (this.justClaimed !== undefined) inputs.claimedAt = this.justClaimed
     }
     this.justClaimed = undefined
@@ -219,6 +224,7 @@ export class PartitionTask {
     const epoch = this.beat.during(from, to, this.computer.rows, () => this.computer.compute(this.lastEpoch + 1, from, to, inputs, replay))
     this.lastEpoch++
     this.readTo = to
+    this.passed = Math.max(to, this.passed)
     return epoch
   }
 
@@ -245,7 +251,8 @@ export class PartitionTask {
     const hasWaited = this.mustWait
     if (this.computer.checkpoints.openEpoch === undefined) {
       const used = Math.max(this.bytesSinceCheckpoint / checkpointBytes, (2 * this.computer.checkpoints.dirtyBytes) / cacheBytes)
-      if (used >= shareOf(partition) || (checkpointDue && this.bytesSinceCheckpoint > 0)) this.beginCheckpoint()
+      if (used >= shareOf(partition) || (checkpointDue && this.passed > this.neededFrom && this.lastEpoch > this.checkpointed))
+        this.beginCheckpoint()
     }
     if (this.computer.checkpoints.openEpoch !== undefined) {
       // From three quarters of the cache on larger and larger: what changes can leave only when it is finished.
@@ -293,7 +300,7 @@ export class PartitionTask {
   async stop(): Promise<void> {
     if (this.options.exactlyOnce) {
       if (this.computer.checkpoints.openEpoch !== undefined) await this.computer.checkpoints.abort()
-      if (this.lastEpoch > ((this.store.header?.epoch as number | undefined) ?? 0)) {
+      if (this.lastEpoch > this.checkpointed) {
         this.beginCheckpoint()
         while (!(await this.computer.checkpoints.slice(SLICE_BYTES)));
         await this.finishCheckpoint()
@@ -316,13 +323,19 @@ export class PartitionTask {
     await this.computer?.checkpoints.abort().catch(() => undefined)
   }
 
+  /** The epoch of the last finished checkpoint. */
+  private get checkpointed(): number {
+    return this.store.header?.epoch ?? 0
+  }
+
   private beginCheckpoint(): void {
     this.listWritten = false
     this.bytesSinceCheckpoint = 0
-    this.neededFrom = this.readTo
+    this.neededFrom = this.passed
     this.computer.checkpoints.begin({
       epoch: this.lastEpoch,
       to: this.readTo,
+      passed: this.passed,
       code: this.options.code,
       layout: this.computer.layout,
       ...this.computer.header,
@@ -332,11 +345,11 @@ export class PartitionTask {
   private async finishCheckpoint(): Promise<void> {
     await this.computer.checkpoints.finish()
     this.checkpoints++
-    this.release = { receiptsThrough: this.store.header?.epoch ?? 0, inputBefore: this.neededFrom }
+    this.release = { receiptsThrough: this.checkpointed, inputBefore: this.neededFrom }
   }
 
   private async recompute(receipt: Receipt): Promise<void> {
-    const read = await this.readRange(receipt.from, receipt.to)
+    const read = await this.readRange(Math.min(receipt.to, Math.max(receipt.from, this.passed)), receipt.to)
     this.load(read, receipt.from, receipt.to)
     this.bytesSinceCheckpoint += sizeOf(read.blocks.filter(({ baseOffset }) => baseOffset < receipt.to))
     const replay = { dead: new Set(receipt.dead), forgotten: receipt.forgotten }
@@ -351,6 +364,7 @@ export class PartitionTask {
     }
     this.lastEpoch = receipt.epoch
     this.readTo = receipt.to
+    this.passed = Math.max(this.passed, this.readTo)
   }
 
   /** Blocks that cover [from, to), in one buffer, however the log cuts them now. */

@@ -18,7 +18,7 @@ export interface BlockRange {
 
 /**
  * What one read returned. `bytes` is the caller's until the same reader reads again, also to write to: there may be room behind the last block.
- * `next` is the next fetch position.
+ * `next` is the next fetch position. It may be behind `from` where there is no block: what a log numbers beside its records is passed.
  */
 export interface ReadResult {
   bytes: Uint8Array
@@ -71,13 +71,19 @@ export interface TopicPartition {
   partition: number
 }
 
+export interface Bounds {
+  start: number
+  end: number
+  decided?: number
+}
+
 export interface Log {
   /** `again`: by an owner that lives on after a failure. That claim is not counted: nothing has killed it (protocol 22). */
   claim<R extends LogReceipt = LogReceipt>(name: string, input?: TopicPartition, again?: boolean): Promise<Claim<R>>
   /** A reader of committed records. */
   reader(at: TopicPartition): Reader
-  /** Oldest offset still there, and the offset after the last committed record. */
-  bounds(at: TopicPartition): Promise<{ start: number; end: number }>
+  /** Oldest offset still there, and the offset after the last committed record. `decided`: where positions may stand, if that is further. */
+  bounds(at: TopicPartition): Promise<Bounds>
   /** Declares that `consumer` needs the partition from `from` on (Infinity: no more of it): nothing at or above is deleted (protocol 24).
    *  Durable when it resolves, and remembered over restarts. A claim's own `input` needs no declaration. */
   need(consumer: string, at: TopicPartition, from: number): Promise<void>

@@ -112,7 +112,7 @@ export class SinkTask {
     })
     this.record.done.forEach((position, partition) => {
       // What comes next would get the offsets of what is lost, and never be written.
-      if (position <= (bounds[partition]?.end ?? position)) return
+      if (position <= (bounds[partition]?.decided ?? bounds[partition]?.end ?? position)) return
       throw new EngineError(
         'SINK_INPUT_GONE',
         `${sink} has written ${topic}/${partition} up to offset ${position}, and the log ends at ${bounds[partition].end}`,
@@ -155,6 +155,7 @@ export class SinkTask {
         if (!batch) {
           await this.recordDone()
           this.resumed()
+          this.settle()
           await this.idle()
           batch = await this.fill()
           continue
@@ -270,8 +271,11 @@ export class SinkTask {
       const partition = this.firstPartition
       this.firstPartition = (partition + 1) % partitions
       const read = await this.readers[partition].read(this.next[partition], settings.readBytes)
-      idle = read.next > this.next[partition] ? 0 : idle + 1
-      if (read.next <= this.next[partition]) continue
+      idle = read.blocks.length > 0 ? 0 : idle + 1
+      // What is no record is passed when all before it is done.
+      if (idle > 0 && this.done[partition] === this.next[partition])
+        this.done[partition] = this.next[partition] = from[partition] = read.next
+      if (idle > 0) continue
       target.add(partition, read, this.next[partition], read.next, [])
       this.next[partition] = read.next
       isFull = target.bytes >= settings.batchBytes
@@ -301,7 +305,8 @@ export class SinkTask {
   }
 
   private async recordDone(): Promise<void> {
-    if (this.record.pending) await this.commit({ done: [...this.done], pending: null })
+    const hasPassed = this.done.some((position, partition) => position > this.record.done[partition])
+    if (this.record.pending || hasPassed) await this.commit({ done: [...this.done], pending: null })
   }
 
   /** Writes the pending batch; where it was full, the next one is filled meanwhile and returned. */

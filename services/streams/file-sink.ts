@@ -85,7 +85,7 @@ export class FileSink {
         for (;;) {
           const from = this.at.positions[partition]
           const { bytes, blocks, next } = await reader.read(from, READ_BYTES)
-          if (blocks.length === 0) break
+          if (next === from) break
           const parts = blocks.map(({ pos, length, baseOffset }) => after(bytes.subarray(pos, pos + length), from - baseOffset))
           await this.write(Buffer.concat(parts), partition, next)
         }

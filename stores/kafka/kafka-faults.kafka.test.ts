@@ -66,7 +66,7 @@ describe.runIf(server)('An owner of a name', () => {
         return offsets.find(({ partition }) => partition === out.partition)?.offset
       })
     await expect.poll(end, { timeout: 30_000 }).toBe('2')
-    expect(await log.bounds(out)).toEqual({ start: 0, end: 0 })
+    expect(await log.bounds(out)).toEqual({ start: 0, end: 0, decided: 2 })
     const late = await slow.commit().catch((error: unknown) => error)
     expect(isFence(late)).toBe(true)
     await slow.close()

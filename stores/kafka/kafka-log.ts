@@ -5,7 +5,7 @@
 // is the broker's, which ensureTopics checks.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Admin, Kafka } from 'kafkajs'
-import type { Claim, Log, LogReceipt, TopicPartition } from '../../engine/log/contract.ts'
+import type { Bounds, Claim, Log, LogReceipt, TopicPartition } from '../../engine/log/contract.ts'
 import { RECEIPTS_CONFIG } from './ensure-topics.ts'
 import { KafkaClaim } from './kafka-claim.ts'
 import { type KafkaConnection, kafkaClient, RETRY } from './kafka-client.ts'
@@ -182,11 +182,12 @@ export class KafkaLog implements Log {
     return reader
   }
 
-  async bounds(at: TopicPartition): Promise<{ start: number; end: number }> {
+  async bounds(at: TopicPartition): Promise<Bounds> {
     const named = this.names.data(at)
     const bounds = await this.cluster.bounds(named)
     this.watch.saw(named, bounds.end)
-    return { start: bounds.start, end: await this.tails.end(named, bounds, this.watch.isRead(named)) }
+    const end = await this.tails.end(named, bounds, this.watch.isRead(named))
+    return { start: bounds.start, end, ...(bounds.end > end && { decided: bounds.end }) }
   }
 
   /** The offset after the last record before `end` (default: the end) that can be read: markers and aborted records behind it are nobody's to process. */

@@ -1,7 +1,7 @@
 // Reads one partition's committed records as blocks of lines. Owns the buffer that it hands out, and what was fetched ahead.
 //
-// 1. `next` is right behind the last record that was handed out, never behind what is none (markers, aborted records): whoever has read all records is
-//    at the end that KafkaLog.bounds tells, whatever transactions that left nothing stand behind it.
+// 1. `next` is behind what is no record (markers, aborted records), too, also where nothing is handed out: retention deletes that as it deletes records,
+//    and who stood before it would miss what never was.
 import type { Reader, ReadResult, TopicPartition } from '../../engine/log/contract.ts'
 import type { Fetched } from './fetched.ts'
 import type { KafkaCluster } from './kafka-cluster.ts'
@@ -24,8 +24,6 @@ export class KafkaReader implements Reader {
   /** The fetch after that, on its way. */
   private ahead: { from: number; fetched: Promise<Fetched | undefined> } | undefined
   private maxBytes = 0
-  /** Between these is no record, as was seen. */
-  private skip = { from: -1, to: -1 }
   /** The partition's, as they were when what was read last was fetched. */
   bounds = { start: 0, end: 0 }
 
@@ -37,7 +35,7 @@ export class KafkaReader implements Reader {
   /** Errors: LOG_TRIMMED, KAFKA_UNAVAILABLE. */
   async read(from: number, maxBytes: number): Promise<ReadResult> {
     this.maxBytes = maxBytes
-    for (let position = this.skip.from === from ? this.skip.to : from; ; ) {
+    for (let position = from; ; ) {
       const fetched = await this.fetched(position, maxBytes)
       this.bounds = { start: fetched.start, end: Math.max(fetched.end, fetched.after) }
       const result = fetched.take(maxBytes, this.buffer)
@@ -46,15 +44,12 @@ export class KafkaReader implements Reader {
       if (result.blocks.length > 0) {
         // Behind: the next is fetched while this one is worked on. (Caught up, whoever watches fetches it.)
         if (fetched.isEmpty && result.next < fetched.end) this.fetchAhead(result.next)
-        const { baseOffset, count } = result.blocks.at(-1)!
-        this.skip = { from: baseOffset + count, to: result.next }
-        return { ...result, next: this.skip.from }
+        return result
       }
       // Only control records and aborted ones: what follows them may be there.
       if (result.next === position) {
-        this.skip = { from, to: position }
         this.options.onEnd(from, position)
-        return { ...result, next: from }
+        return result
       }
       position = result.next
     }

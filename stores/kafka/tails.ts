@@ -20,7 +20,7 @@ export class Tails {
   saw({ topic, partition }: TopicPartition, from: number, to: number): void {
     const key = `${topic}/${partition}`
     const found = this.found.get(key)
-    this.found.set(key, { from: found?.to === to ? Math.max(found.from, from) : from, to })
+    this.found.set(key, { from: found?.to === to ? Math.min(found.from, from) : from, to })
   }
 
   /** The offset after the last record, of what is decided up to `end`. Where somebody reads it who has not come so far, that is `end`: he will look. */

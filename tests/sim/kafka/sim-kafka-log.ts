@@ -1,7 +1,7 @@
 // The log on the simulated broker: the claims, ledgers, readers and ends of stores/kafka over a simulated client. Only what KafkaLog itself does (connections,
 // waiting for records) is done here instead.
 import type { Admin } from 'kafkajs'
-import type { Claim, Log, LogReceipt, Reader, TopicPartition } from '../../../engine/log/contract.ts'
+import type { Bounds, Claim, Log, LogReceipt, Reader, TopicPartition } from '../../../engine/log/contract.ts'
 import { KafkaClaim } from '../../../stores/kafka/kafka-claim.ts'
 import { kafkaError } from '../../../stores/kafka/kafka-error.ts'
 import { KafkaReader } from '../../../stores/kafka/kafka-reader.ts'
@@ -70,9 +70,10 @@ export class SimKafkaLog implements Log {
     return reader
   }
 
-  async bounds(at: TopicPartition): Promise<{ start: number; end: number }> {
+  async bounds(at: TopicPartition): Promise<Bounds> {
     const { start, end } = await this.client.cluster.bounds(at)
-    return { start, end: await this.tails.end(at, { start, end }, keyed(this.readers, at, () => new Set<Reader>()).size > 0) }
+    const isRead = keyed(this.readers, at, () => new Set<Reader>()).size > 0
+    return { start, end: await this.tails.end(at, { start, end }, isRead), decided: end }
   }
 
   async need(consumer: string, at: TopicPartition, from: number): Promise<void> {
