@@ -42,7 +42,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
       }
     },
     seed: 1,
-    as: 'published-epochs-restore',
+    as: 'the-answer',
   },
   {
     rule: 2,
@@ -120,7 +120,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
       }
     },
     seed: 1,
-    as: 'published-epochs-restore',
+    as: 'the-answer',
   },
   {
     rule: 6,
@@ -134,7 +134,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
           }
       },
     }),
-    seed: 69,
+    seed: 6,
     as: 'published-epochs-restore',
   },
   {
@@ -159,7 +159,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
     rule: 7,
     bug: 'a commit is answered before it is durable',
     make: () => ({ files: (files) => unsynced(files, '.jnl') }),
-    seed: 1,
+    seed: 2,
     as: 'epochs-follow',
   },
   {
@@ -219,7 +219,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
       computer: ({ checkpoints }: Inside) =>
         Object.defineProperty(checkpoints, 'openEpoch', { get: () => (checkpoints.open ? 0 : undefined) }),
     }),
-    seed: 17,
+    seed: 23,
     as: 'published-epochs-restore',
   },
   {
@@ -236,7 +236,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
       store: (store) => instead(store, () => ({ begin: (header) => instead(store.begin(header), () => ({ delete: () => undefined })) })),
     }),
     seed: 1,
-    as: 'published-epochs-restore',
+    as: 'same-state-without-faults',
   },
   {
     rule: 13,
@@ -252,7 +252,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
           state.dirty = dirty
         }),
     }),
-    seed: 1,
+    seed: 16,
     as: 'same-state-without-faults',
   },
   {

@@ -53,7 +53,7 @@ export const plantedInOwnership: readonly PlantedBug[] = [
         }),
     }),
     seed: 1,
-    as: 'published-epochs-restore',
+    as: 'same-state-without-faults',
   },
   {
     rule: 18,

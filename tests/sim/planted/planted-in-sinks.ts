@@ -54,7 +54,7 @@ export const plantedInSinks: readonly PlantedBug[] = [
       },
     }),
     seed: 3,
-    as: 'each-row-once',
+    as: 'lag-to-zero',
   },
   {
     rule: 27,
@@ -67,7 +67,7 @@ export const plantedInSinks: readonly PlantedBug[] = [
     rule: 27,
     bug: 'a token is trusted however old it is',
     make: () => ({ sinkSettings: { windowMs: Number.POSITIVE_INFINITY } }),
-    seed: 10,
+    seed: 12,
     as: 'each-row-once',
   },
   {

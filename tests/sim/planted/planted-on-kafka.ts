@@ -27,7 +27,7 @@ export const plantedOnKafka: readonly PlantedBug[] = [
         state.now = () => 0
       },
     }),
-    seed: 35,
+    seed: 126,
     as: 'published-epochs-restore',
   },
   {
@@ -68,6 +68,6 @@ export const plantedOnKafka: readonly PlantedBug[] = [
         }),
     }),
     seed: 1,
-    as: 'watermark-never-back',
+    as: 'each-row-once',
   },
 ]
