@@ -222,6 +222,20 @@ describe('refuses, with what to do', () => {
     await running.ended
   })
 
+  test('a partition that keeps stalling is stopped after its restarts, and no thread that is slow to start is taken for the one before', () => {
+    const waits = sums().replace("throw new RangeError('thirteen')", 'for (;;) {}').replace('allowedDisorderMs: 2', 'allowedDisorderMs: 1000')
+    put('sums.ts', waits)
+    put('rows.jsonl', row('a', 13, 1))
+    const { code, err } = packmill(folder, [
+      ...['run', 'sums.ts', '--input', 'rows.jsonl'],
+      ...['--set', 'engine.stallMs=300ms', '--set', 'engine.restartsMax=3'],
+    ])
+    expect(code, err).toBe(1)
+    expect(err).toContain('PARTITION_RESTARTS')
+    expect(err).toContain('has ended its thread 3 times')
+    expect(err.match(/LANE_STALLED/g)!.length).toBeLessThanOrEqual(3)
+  })
+
   test('--out for a topic that there is not: no file is made, unless its path says that it is one', () => {
     put('sums.ts', sums())
     put('rows.jsonl', row('a', 1, 1))
