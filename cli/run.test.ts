@@ -223,7 +223,9 @@ describe('refuses, with what to do', () => {
   })
 
   test('a partition that keeps stalling is stopped after its restarts, and no thread that is slow to start is taken for the one before', () => {
-    const waits = sums().replace("throw new RangeError('thirteen')", 'for (;;) {}').replace('allowedDisorderMs: 2', 'allowedDisorderMs: 1000')
+    const waits = sums()
+      .replace("throw new RangeError('thirteen')", 'for (;;) {}')
+      .replace('allowedDisorderMs: 2', 'allowedDisorderMs: 1000')
     put('sums.ts', waits)
     put('rows.jsonl', row('a', 13, 1))
     const { code, err } = packmill(folder, [
