@@ -13,7 +13,6 @@ import { percentile } from './harness/percentile.ts'
 import type { Figure, Question } from './harness/report.ts'
 import { keptIn, type Result } from './harness/results.ts'
 import { returningBlocks } from './harness/returning.ts'
-import { shareOut } from './harness/share-out.ts'
 import { main, questions } from './main.ts'
 
 let folder: string
@@ -207,16 +206,6 @@ describe('the sweep', () => {
     await ran(['sweep', '--save'], swept(point(`rate(epochBytes=${1 << 20})`, 1), point(`rate(epochBytes=${2 << 20})`, 2)))
     expect(readFileSync(join(folder, 'sweep.svg'), 'utf8')).not.toContain('default')
   })
-})
-
-test('partitions are shared out so that no share is larger than it must be, and none is left out', () => {
-  const bytes = [40, 10, 10, 10, 10, 10, 5, 5]
-  for (const threads of [1, 2, 4]) {
-    const shares = shareOut(bytes, threads)
-    expect(shares.flat().sort()).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
-    expect(shares).toHaveLength(threads)
-    expect(Math.max(...shares.map((share) => share.reduce((sum, at) => sum + bytes[at]!, 0)))).toBe(Math.max(40, 100 / threads))
-  }
 })
 
 test('the median is the middle, whatever the order, and the lower of two middles', () => {

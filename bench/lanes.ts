@@ -1,11 +1,12 @@
 // What does a second lane add, of what a second thread can add on this machine at all?
+
+import { shareOut } from '../services/process/share-out.ts'
 import { cached } from './harness/cache.ts'
 import { checked } from './harness/checked.ts'
 import { inChild } from './harness/in-child.ts'
 import { median } from './harness/median.ts'
 import type { Question } from './harness/report.ts'
 import type { LanesAnswer, LanesOrder } from './harness/run-lanes.ts'
-import { shareOut } from './harness/share-out.ts'
 import { allPartitions, checkpointBytesFor, inputs, RUN_IN_EVENTS, roundFolder } from './harness/workload.ts'
 
 const EVENTS = 5_000_000

@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { defaults } from '../config/index.ts'
 import { BATCH_BYTES } from '../services/process/line-decoder.ts'
+import { shareOut } from '../services/process/share-out.ts'
 import { inChild } from './harness/in-child.ts'
 import type { LaneAnswer, LaneOrder } from './harness/lane-once.ts'
 import { median } from './harness/median.ts'
@@ -10,7 +11,6 @@ import type { Figure, Question, Run } from './harness/report.ts'
 import type { LanesAnswer, LanesOrder } from './harness/run-lanes.ts'
 import type { PacedAnswer, PacedOrder } from './harness/run-paced.ts'
 import type { SinkAnswer, SinkOrder } from './harness/run-sink.ts'
-import { shareOut } from './harness/share-out.ts'
 import { checkpointBytesFor, type Input, inputs, PARTITIONS, RUN_IN_EVENTS, roundFolder } from './harness/workload.ts'
 
 const KB = 1 << 10

@@ -245,6 +245,7 @@ export class Embedded {
     await sinks.opened
     const lanes = new Lanes({
       ...{ config, partitions, names, kafka: onKafka?.log, isShared, heapMb: options.laneHeapMb, onNotice },
+      loads: Array.from({ length: partitions }, (_, partition) => own.bytesFrom({ topic: TOPICS.raw, partition }, 0)),
       setup: {
         ...common,
         ...options.upgrade,

@@ -8,6 +8,7 @@ import { drainHeld } from './drain-held.ts'
 import type { Notice } from './embedded.ts'
 import { LaneClient } from './lane-client.ts'
 import type { LaneSetup, TaskStats } from './lane-protocol.ts'
+import { shareOut } from './share-out.ts'
 import type { PartitionWork, Shares, SharesOptions } from './shares.ts'
 import type { StateAnswer, StateRequest } from './state-view.ts'
 import { UnderWay } from './under-way.ts'
@@ -32,6 +33,8 @@ export interface LanesOptions {
   config: Config
   setup: Pick<LaneSetup, CommonSetup>
   partitions: number
+  /** By partition, bytes that the log keeps of it: lanes get about the same of them. */
+  loads: readonly number[]
   /** As `laneNames` has them. */
   names: readonly string[]
   /** Where log and state are on brokers. */
@@ -55,14 +58,15 @@ export class Lanes implements PartitionWork {
   private shares: Shares | undefined
 
   constructor(options: LanesOptions) {
-    const { config, setup, partitions, names, kafka, isShared, heapMb, onNotice } = options
+    const { config, setup, partitions, loads, names, kafka, isShared, heapMb, onNotice } = options
     this.options = options
     const all = Array.from({ length: partitions }, (_, partition) => partition)
     this.held = new Set(isShared ? [] : all)
     const { epochBytes, checkpointBytes, cacheBytes, stallMs, restartsMax } = config.engine
     const { epochMs } = kafka ? config.kafka : config.engine
+    const shares = shareOut(loads, names.length)
     this.lanes = names.map((name, lane) => {
-      const mine = all.filter((partition) => partition % names.length === lane)
+      const mine = shares[lane]!.sort((a, b) => a - b)
       const client = new LaneClient(
         {
           ...setup,

@@ -208,6 +208,9 @@ export class StreamsProcess {
     const lanes = new Lanes({
       // What a person decided about all partitions is done to all of them.
       ...{ config, partitions, names, kafka: onKafka?.log, isShared: onKafka !== undefined && !options.upgrade, onNotice },
+      loads: Array.from({ length: partitions }, (_, partition) =>
+        topology.pipelines.reduce((sum, { topic }) => sum + own.bytesFrom({ topic, partition }, 0), 0),
+      ),
       setup: {
         ...common,
         ...options.upgrade,

@@ -1,0 +1,13 @@
+/** Partitions in as many shares of about equal load: the largest partition first, each to the smallest share, of equal ones to that with fewer. */
+export function shareOut(loads: readonly number[], shares: number): number[][] {
+  const all = Array.from({ length: shares }, () => ({ load: 0, partitions: [] as number[] }))
+  for (const partition of [...loads.keys()].sort((a, b) => loads[b] - loads[a])) {
+    const share = all.reduce((least, other) => {
+      const more = other.load - least.load || other.partitions.length - least.partitions.length
+      return more < 0 ? other : least
+    })
+    share.load += loads[partition]
+    share.partitions.push(partition)
+  }
+  return all.map(({ partitions }) => partitions)
+}
