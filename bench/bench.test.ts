@@ -7,11 +7,12 @@ import { EVENT_TYPES } from '../model/event.ts'
 import { kafkaPartition } from '../model/hash.ts'
 import { chart } from './harness/chart.ts'
 import { type CrowdShape, crowdBlocks, crowdDefaults, crowdEndMs, orgsEvenly } from './harness/crowd.ts'
+import { figuresPage } from './harness/figures-page.ts'
 import { DueEvents, StreamPlan, VISIT_EVENTS } from './harness/live-load.ts'
 import { median } from './harness/median.ts'
 import { percentile } from './harness/percentile.ts'
 import type { Figure, Question } from './harness/report.ts'
-import { keptIn, type Result } from './harness/results.ts'
+import { keptIn, type Result, results } from './harness/results.ts'
 import { returningBlocks } from './harness/returning.ts'
 import { main, questions } from './main.ts'
 
@@ -153,6 +154,8 @@ describe('--save', () => {
     // What was measured elsewhere is said, not shown as if it were here.
     expect(drawn).toContain(kept.commit)
     expect(drawn).toContain('quick sizes')
+    const page = readFileSync(join(folder, 'figures.md'), 'utf8')
+    expect(page).toContain('(quick sizes) | `lane-over-json-parse`, × | 0.4 | at least 1 | **misses** |')
   })
 
   test('chart draws it again from what was saved, and says so where nothing was', async () => {
@@ -352,4 +355,8 @@ describe('a load', () => {
     // Ten at a time, whatever the pause.
     expect(sent.map(({ userId }) => userId).slice(500, 510)).toHaveLength(new Set(sent.slice(500, 510).map(({ userId }) => userId)).size)
   })
+})
+
+test('docs/figures.md is what the saved results say (else: npm run bench -- chart)', () => {
+  expect(readFileSync(results.page, 'utf8')).toBe(figuresPage(results.read(), questions))
 })

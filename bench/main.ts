@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import { exactlyOnce } from './exactly-once.ts'
 import { cacheFolder } from './harness/cache.ts'
 import { chart } from './harness/chart.ts'
+import { figuresPage } from './harness/figures-page.ts'
 import { asTable, type Question, type Report, report } from './harness/report.ts'
 import { type Kept, results } from './harness/results.ts'
 import { scaleChart } from './harness/scale-chart.ts'
@@ -70,7 +71,7 @@ Measures now and prints the figures; ends with 1 where one is out of its bounds.
 Questions:
 ${questions.map(({ name, asks }) => `  ${name.padEnd(14)}${asks}`).join('\n')}
   ${'all'.padEnd(14)}all of these, one after the other
-  ${'chart'.padEnd(14)}measures nothing: draws docs/figures.svg and docs/sweep.svg from the results that were saved
+  ${'chart'.padEnd(14)}measures nothing: draws docs/figures.svg, docs/figures.md and docs/sweep.svg from the results that were saved
 
 Options:
   --quick       smaller sizes, which are printed, under 50 s each; the bounds stay
@@ -100,7 +101,7 @@ export async function main(args: string[], { known = questions, kept = results }
   if (positionals.length === 0) return usage('Which question?')
   if (positionals.includes('chart')) {
     if (args.length > 1) return usage('chart goes alone: it measures nothing')
-    return chartOf(kept)
+    return chartOf(kept, known)
   }
   const unknown = positionals.find((name) => name !== 'all' && !known.some((question) => question.name === name))
   if (unknown !== undefined)
@@ -122,7 +123,7 @@ export async function main(args: string[], { known = questions, kept = results }
     }
     if (asked.length > 1) console.error(`  ${question.name}: took ${((performance.now() - startMs) / 1000).toFixed(0)} s`)
   }
-  if (values.save) return Math.max(code, chartOf(kept))
+  if (values.save) return Math.max(code, chartOf(kept, known))
   return code
 }
 
@@ -131,7 +132,7 @@ function usage(problem: string): number {
   return 2
 }
 
-function chartOf(kept: Kept): number {
+function chartOf(kept: Kept, known: readonly Question[]): number {
   const all = kept.read()
   if (all.length === 0) {
     console.error('No results are saved: npm run bench -- all --save makes them.')
@@ -147,6 +148,7 @@ function chartOf(kept: Kept): number {
   if (others.length > 0) draw(kept.chart, chart(others))
   if (swept) draw(kept.sweepChart, sweepChart(swept))
   if (scaled) draw(kept.scaleChart, scaleChart(scaled))
+  draw(kept.page, figuresPage(all, known))
   return 0
 }
 

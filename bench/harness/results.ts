@@ -15,6 +15,8 @@ export interface Kept {
   chart: string
   sweepChart: string
   scaleChart: string
+  /** The path of the page with all bounds. */
+  page: string
   save(report: Report, quick: boolean): void
   /** All that are kept, by name. */
   read(): Result[]
@@ -24,6 +26,7 @@ export const keptIn = (folder: string, charts: string): Kept => ({
   chart: join(charts, 'figures.svg'),
   sweepChart: join(charts, 'sweep.svg'),
   scaleChart: join(charts, 'scale.svg'),
+  page: join(charts, 'figures.md'),
   save(report, quick) {
     mkdirSync(folder, { recursive: true })
     const result: Result = { ...report, measuredAt: new Date().toISOString(), quick }
