@@ -2,7 +2,6 @@
 // Owns: the order, the record, the checksum. Never: undoes a migration (a mistake is mended by the next file).
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
-import { Umzug } from 'umzug'
 import { AnalyticsError } from './analytics-error.ts'
 
 const FOLDER = new URL('./migrations/', import.meta.url)
@@ -58,6 +57,9 @@ export async function runMigrations(
       )
     }
   }
+  if (files.every(({ name }) => applied.has(name))) return
+  // It brings a command line of its own: 180 modules that most starts do not need.
+  const { Umzug } = await import('umzug')
   const umzug = new Umzug({
     migrations: files.map((file) => ({
       name: file.name,
