@@ -2,7 +2,8 @@
 //
 // A hop through RxJS costs per batch, never per event. Each lifted fold runs a copy of the loop of its own: its call sites see one
 // operator only. Pipelines hold no state: after a throw the actor builds a new one (protocol 19).
-import { map, type OperatorFunction } from 'rxjs'
+import type { OperatorFunction } from 'rxjs'
+import { map } from 'rxjs/internal/operators/map'
 import { EVENT_TYPES } from '../../model/event.ts'
 import type { Emit, Fold, Incident, StateFields } from '../../operators/contract.ts'
 import { type Arena, shorten } from '../state/arena.ts'

@@ -3,7 +3,9 @@
 // TurnRunner owns failure inside an actor. It never lets a throw of an operator reach the task, and never touches another actor's state.
 //   whole turn ──throw──► undo ──► row by row ──row throws twice──► dead letter, no trace
 //                                     └──► per user at the end ──timer or fold throws twice──► key forgotten
-import { map, Subject } from 'rxjs'
+// By their own modules: all of rxjs is 200 more, a third of a lane's start.
+import { map } from 'rxjs/internal/operators/map'
+import { Subject } from 'rxjs/internal/Subject'
 import type { EventBatch } from '../../model/batch.ts'
 import { EngineError } from '../errors.ts'
 import type { KeyedState } from '../state/keyed-state.ts'
