@@ -255,8 +255,10 @@ describe('refuses, with what to do', () => {
   test('a file that is none, that breaks, that exports nothing, and input for nobody', () => {
     put('broken.ts', 'throw new Error("broken")')
     put('nothing.ts', 'export const x = 1')
+    put('unknown.ts', 'import "constructor"')
     expect(packmill(folder, ['run', 'none.ts']).err).toContain('TOPOLOGY_MISSING: none.ts is no file')
     expect(packmill(folder, ['run', 'broken.ts']).err).toContain('TOPOLOGY_BROKEN: broken.ts: broken')
+    expect(packmill(folder, ['run', 'unknown.ts']).err).toContain("TOPOLOGY_BROKEN: unknown.ts: Cannot find package 'constructor'")
     expect(packmill(folder, ['run', 'nothing.ts']).err).toContain('TOPOLOGY_NONE: nothing.ts exports no topology')
     expect(packmill(folder, ['run', join(examples, 'join.ts'), '--input', 'x']).err).toContain('its sources are orders, payments')
   })
