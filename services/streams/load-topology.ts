@@ -19,7 +19,7 @@ function openDoors(): void {
   if (isHooked || typeof module.registerHooks !== 'function') return
   isHooked = true
   module.registerHooks({
-    resolve: (specifier, context, next) => 
+    resolve: (specifier, context, next) =>
       Object.hasOwn(DOORS, specifier) ? { url: DOORS[specifier], shortCircuit: true } : next(specifier, context),
   })
 }
