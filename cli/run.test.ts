@@ -196,6 +196,21 @@ test('--watch starts it again when its file changes, and keeps its state', async
   expect((await running.ended).code).toBe(0)
 }, 60_000)
 
+test('how far a long input is, on stderr; stdout has nothing but results', async () => {
+  put('sums.ts', sums())
+  const running = startPackmill(folder, ['run', 'sums.ts', '--input', '-', '--open', '--out', 'out.jsonl'])
+  const input = running.child.stdin!
+  let rows = 0
+  const writing = setInterval(() => input.write(row('a', 1, ++rows)), 20)
+  await running.says(/^read stdin {2}[\d,]+ records {2}[\d,]+\/s$/m).finally(() => clearInterval(writing))
+  input.end()
+  const { code, out, err } = await running.ended
+  expect([code, out]).toEqual([0, ''])
+  const count = rows.toLocaleString('en-US')
+  expect(err).toContain(`read stdin  ${count} records in `)
+  expect(err).toContain(`\n${count} records in; `)
+})
+
 describe('refuses, with what to do', () => {
   test('a state of a version that it does not know, by the operator’s name', () => {
     put('sums.ts', sums(2))
