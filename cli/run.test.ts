@@ -211,6 +211,24 @@ test('how far a long input is, on stderr; stdout has nothing but results', async
   expect(err).toContain(`\n${count} records in; `)
 })
 
+test('the example of a join forgets each order: paid, unpaid after a day, and a payment whose order never comes', () => {
+  cpSync(join(examples, 'join.ts'), join(folder, 'join.ts'))
+  const at = 1_750_000_000_000
+  const line = (record: object) => `${JSON.stringify(record)}\n`
+  put('o.jsonl', line({ orderId: 'paid', user: 'ann', cents: 5, at }) + line({ orderId: 'unpaid', user: 'bob', cents: 5, at }))
+  put('p.jsonl', ['paid', 'never', 'never'].map((orderId, i) => line({ paymentId: `${i}`, orderId, cents: 5, paidAt: at + i })).join(''))
+  const { code, out, err } = packmill(folder, ['run', 'join.ts', '--input', 'orders=o.jsonl', '--input', 'payments=p.jsonl'])
+  expect(code, err).toBe(0)
+  expect(recordsOf(out)).toEqual([
+    '{"orderId":"paid","user":"ann","status":"paid","afterMs":0}',
+    '{"orderId":"unpaid","user":"bob","status":"unpaid","afterMs":86400000}',
+    '{"orderId":"never","user":"","status":"no order","afterMs":86400000}',
+  ])
+  const state = packmill(folder, ['state', 'ls', '--count', '--json', '--data', join('.packmill', 'run', 'join')])
+  const counts = (JSON.parse(state.out) as { count: number }[]).map(({ count }) => count)
+  expect(Math.max(...counts), state.err).toBe(0)
+})
+
 describe('refuses, with what to do', () => {
   test('a state of a version that it does not know, by the operator’s name', () => {
     put('sums.ts', sums(2))
