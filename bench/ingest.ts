@@ -17,7 +17,8 @@ export const ingest: Question = {
   asks: `batches of ${BATCH_EVENTS} over HTTP on 64 connections, on the disk before each answer, clickstream off`,
   async run({ quick, folder, note }) {
     const batches = (quick ? QUICK_EVENTS : EVENTS) / BATCH_EVENTS
-    note(`${(batches * BATCH_EVENTS).toLocaleString('en-GB')} events, ${ROUNDS} rounds`)
+    const upBatches = (quick ? QUICK_UP_EVENTS : UP_EVENTS) / BATCH_EVENTS
+    note(`${whole(batches * BATCH_EVENTS)} events, ${ROUNDS} rounds; then ${whole(upBatches * BATCH_EVENTS)} into packmill up`)
     const data = join(folder, 'data')
     const rounds: IngestAnswer[] = []
     const bare: IngestAnswer[] = []
@@ -33,7 +34,6 @@ export const ingest: Question = {
       )
     }
     rmSync(data, { recursive: true, force: true })
-    const upBatches = (quick ? QUICK_UP_EVENTS : UP_EVENTS) / BATCH_EVENTS
     const up = await upOnce(data, upBatches)
     const events = batches * BATCH_EVENTS
     const of = (rate: (answer: IngestAnswer) => number) => median(rounds.map(rate))

@@ -173,6 +173,35 @@ describe('a file', () => {
     })
   })
 
+  test('options of web logs where there are none are refused before anything is read in: files, stdin, and what --format says', () => {
+    write('only.jsonl', event({ eventId: 'only' }))
+    write('only.jsonl.gz', gzipSync(event({ eventId: 'only' })))
+    const refused = (args: string[], input?: string) => {
+      const { code, err } = packmill(folder, ['import', ...args, '--data', 'refused'], { input })
+      return [code, err.match(/^USAGE: (.*)/m)?.[1]]
+    }
+    const why = 'for web logs (docs/web-logs.md), and'
+    expect(refused(['only.jsonl', '--skip', 'bots'])).toEqual([2, `--skip is ${why} only.jsonl holds JSON lines`])
+    expect(refused(['only.jsonl', 'only.jsonl.gz', '--skip', 'bots', '--product', 'p'])).toEqual([
+      2,
+      `--product and --skip are ${why} none of the inputs holds anything but JSON lines`,
+    ])
+    expect(refused(['access.log', '--format', 'jsonl', '--product', 'p'])).toEqual([
+      2,
+      `--product is ${why} --format jsonl says that these are JSON lines`,
+    ])
+    expect(existsSync(join(folder, 'refused'))).toBe(false)
+    expect(refused(['-', '--skip', 'bots'], event({ eventId: 'only' }))).toEqual([2, `--skip is ${why} stdin holds JSON lines`])
+    expect(packmill(folder, ['sql', 'SELECT count() FROM events_raw', '--format', 'TSV', '--data', 'refused']).out.trim()).toBe('0')
+    // One that was rotated a moment ago.
+    write('empty.log', '')
+    expect(refused(['empty.log', '--skip', 'bots'])).toEqual([0, undefined])
+    const piped = packmill(folder, ['import', '-', 'only.jsonl', '--skip', 'bots', '--data', 'mixed', '--json'], {
+      input: readFileSync(join(folder, 'access.log'), 'utf8'),
+    })
+    expect(json(piped.out)).toMatchObject({ accepted: 4, filtered: 1 })
+  })
+
   test('events behind the watermark by more than the correction time are reported with the cure', () => {
     write('new.jsonl', event({ eventId: 'new', ts: 1_772_500_000_000 }))
     write('old.jsonl', event({ eventId: 'old', ts: 1_772_400_000_000 }))

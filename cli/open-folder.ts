@@ -6,6 +6,7 @@ import type { Local } from '../services/process/local.ts'
 import { describeError, EXIT_FAILURE, reportError } from './errors.ts'
 import type { Interrupt, Interrupted } from './interrupt.ts'
 import { formatBytes, formatCount } from './print.ts'
+import { type RecoveryProgress, recoveryProgress } from './recovery-progress.ts'
 import { emptyStdin } from './stdin.ts'
 import { version } from './version.ts'
 
@@ -27,7 +28,8 @@ export interface OpenOptions {
 export async function openFolder(config: Config, options: OpenOptions = {}): Promise<Local> {
   const { live = false, alone = false, say = console.error, http, stopping } = options
   const told = new Set<string>()
-  const tell = options.onNotice ?? ((notice: Notice) => printNotice(notice, say, told))
+  const recovery = recoveryProgress()
+  const tell = options.onNotice ?? ((notice: Notice) => printNotice(notice, say, told, recovery))
   const onNotice = (notice: Notice) => {
     if (notice.type === 'partition-stopped' || notice.type === 'sink-stopped') process.exitCode = EXIT_FAILURE
     tell(notice)
@@ -36,7 +38,7 @@ export async function openFolder(config: Config, options: OpenOptions = {}): Pro
   // Engine and stores are loaded by who opens a folder, not by who asks for help.
   const { openLocal, openOwner } = await import('../services/process/local.ts')
   const how = { config, version: version(), live, onNotice }
-  const opening = alone ? openOwner({ ...how, http }) : openLocal(how)
+  const opening = (alone ? openOwner({ ...how, http }) : openLocal(how)).finally(() => recovery.opened())
   if (!stopping) return opening
   try {
     return await stopping.race(opening)
@@ -51,10 +53,11 @@ export async function openFolder(config: Config, options: OpenOptions = {}): Pro
 }
 
 /** `told`: codes whose advice was given; all partitions may stop for the same reason. */
-function printNotice(notice: Notice, say: (line: string) => void, told: Set<string>): void {
+function printNotice(notice: Notice, say: (line: string) => void, told: Set<string>, recovery: RecoveryProgress): void {
+  if (notice.type === 'partition-stopped') recovery.stopped(notice.partition)
   switch (notice.type) {
     case 'recovering':
-      if (notice.done === 0 && notice.of > 0) say(`partition ${notice.partition}: computing ${notice.of} epochs again after a stop`)
+      recovery.heard(notice)
       return
     case 'restoring':
       say(restoring(notice))

@@ -8,7 +8,9 @@ import { fileURLToPath } from 'node:url'
 
 const sources = new URL('./main.ts', import.meta.url)
 const helpText = new URL('../dist/cli/help.txt', import.meta.url)
-const major = Number(process.versions.node.split('.')[0])
+const [major, minor] = process.versions.node.split('.').map(Number)
+/** As `engines` says: zstd of node:zlib. */
+const isNewEnough = major > 22 || (major === 22 && minor >= 15)
 
 /** The help of packmill itself, at 80 columns, is made when the package is: loading a parser to print it takes four times as long. */
 function isPlainHelp([first, ...others]) {
@@ -31,11 +33,11 @@ else if (hasSources) {
   await install()
   if (major >= 24) await import(sources.href)
   else process.exitCode = await runNode([fileURLToPath(sources), ...process.argv.slice(2)])
-} else if (major >= 22) {
+} else if (isNewEnough) {
   await import('../dist/cli/main.js')
 } else {
   console.error(
-    `NODE_TOO_OLD: packmill needs Node 22 or later, and this is ${process.version}\n  Install a newer Node, and run packmill with it.`,
+    `NODE_TOO_OLD: packmill needs Node 22.15 or later, and this is ${process.version}\n  Install a newer Node, and run packmill with it.`,
   )
   process.exitCode = 1
 }

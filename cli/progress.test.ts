@@ -1,13 +1,14 @@
 import { expect, test } from 'vitest'
 import { progress } from './progress.ts'
 
-function setUp(stream: { isTTY?: boolean; columns?: number }, total?: number) {
+function setUp(stream: { isTTY?: boolean; columns?: number }, total?: number, afterMs?: number) {
   const written: string[] = []
   let now = 0
   const shown = progress({
     label: 'import',
     unit: 'events',
     total,
+    afterMs,
     stream: { ...stream, write: (text: string) => written.push(text) },
     nowMs: () => now,
   })
@@ -61,4 +62,31 @@ test('a share of its own decides the time left; beyond 1 nothing is left', () =>
   at(20_000)
   shown.update(20, 1.5)
   expect(written).toEqual(['import  10 %  10 events  1/s  1 min 30 s left\n', 'import  100 %  20 events  1/s  0 s left\n'])
+})
+
+test.each([{}, { isTTY: true }])('what is over within its time says nothing, on %j', (stream) => {
+  const { shown, written, at } = setUp(stream, 100, 1_000)
+  at(999)
+  shown.update(50)
+  shown.finish(100)
+  expect(written).toEqual([])
+})
+
+test('what takes longer says so from then on: a plain line at once, and every 5 s', () => {
+  const { shown, written, at } = setUp({}, 10_000, 1_000)
+  for (const [ms, count] of [
+    [1_000, 100],
+    [5_999, 500],
+    [6_000, 600],
+  ] as const) {
+    at(ms)
+    shown.update(count)
+  }
+  at(10_000)
+  shown.finish(10_000)
+  expect(written).toEqual([
+    'import  1 %  100 events  100/s  1 min 39 s left\n',
+    'import  6 %  600 events  100/s  1 min 34 s left\n',
+    'import  10,000 events in 10 s  1,000/s\n',
+  ])
 })

@@ -9,6 +9,8 @@ export interface ProgressOptions {
   readonly unit: string
   /** How many there will be, where that is known. */
   readonly total?: number
+  /** Nothing is said before, and nothing at all of what is over by then. */
+  readonly afterMs?: number
   readonly stream?: { write(text: string): unknown; isTTY?: boolean; columns?: number }
   readonly nowMs?: () => number
 }
@@ -22,14 +24,16 @@ export interface Progress {
   finish(count: number): void
 }
 
+/** What takes longer than this is long. */
+export const LONG_MS = 1_000
 const REDRAW_MS = 100
 const PLAIN_MS = 5_000
 
 export function progress(options: ProgressOptions): Progress {
-  const { label, unit, total, stream = process.stderr, nowMs = () => performance.now() } = options
+  const { label, unit, total, afterMs, stream = process.stderr, nowMs = () => performance.now() } = options
   const terminal = stream.isTTY === true
   const startMs = nowMs()
-  let shownMs = startMs
+  let shownMs: number | undefined
   let drawn = ''
 
   const erase = () => {
@@ -48,7 +52,8 @@ export function progress(options: ProgressOptions): Progress {
   return {
     update(count, share = total ? count / total : undefined) {
       const now = nowMs()
-      if (now - shownMs < (terminal ? REDRAW_MS : PLAIN_MS)) return
+      const everyMs = terminal ? REDRAW_MS : PLAIN_MS
+      if (shownMs === undefined ? now - startMs < (afterMs ?? everyMs) : now - shownMs < everyMs) return
       shownMs = now
       const seconds = (now - startMs) / 1000
       const percent = share === undefined ? '' : `  ${Math.floor(Math.min(share, 1) * 100)} %`
@@ -64,6 +69,7 @@ export function progress(options: ProgressOptions): Progress {
     finish(count) {
       erase()
       const seconds = (nowMs() - startMs) / 1000
+      if (afterMs !== undefined && shownMs === undefined && seconds * 1000 < afterMs) return
       stream.write(`${label}  ${formatCount(count)} ${unit} in ${formatSeconds(seconds)}${rate(count, seconds)}\n`)
     },
   }

@@ -196,6 +196,39 @@ test('--watch starts it again when its file changes, and keeps its state', async
   expect((await running.ended).code).toBe(0)
 }, 60_000)
 
+test('how far a long input is, on stderr; stdout has nothing but results', async () => {
+  put('sums.ts', sums())
+  const running = startPackmill(folder, ['run', 'sums.ts', '--input', '-', '--open', '--out', 'out.jsonl'])
+  const input = running.child.stdin!
+  let rows = 0
+  const writing = setInterval(() => input.write(row('a', 1, ++rows)), 20)
+  await running.says(/^read stdin {2}[\d,]+ records {2}[\d,]+\/s$/m).finally(() => clearInterval(writing))
+  input.end()
+  const { code, out, err } = await running.ended
+  expect([code, out]).toEqual([0, ''])
+  const count = rows.toLocaleString('en-US')
+  expect(err).toContain(`read stdin  ${count} records in `)
+  expect(err).toContain(`\n${count} records in; `)
+})
+
+test('the example of a join forgets each order: paid, unpaid after a day, and a payment whose order never comes', () => {
+  cpSync(join(examples, 'join.ts'), join(folder, 'join.ts'))
+  const at = 1_750_000_000_000
+  const line = (record: object) => `${JSON.stringify(record)}\n`
+  put('o.jsonl', line({ orderId: 'paid', user: 'ann', cents: 5, at }) + line({ orderId: 'unpaid', user: 'bob', cents: 5, at }))
+  put('p.jsonl', ['paid', 'never', 'never'].map((orderId, i) => line({ paymentId: `${i}`, orderId, cents: 5, paidAt: at + i })).join(''))
+  const { code, out, err } = packmill(folder, ['run', 'join.ts', '--input', 'orders=o.jsonl', '--input', 'payments=p.jsonl'])
+  expect(code, err).toBe(0)
+  expect(recordsOf(out)).toEqual([
+    '{"orderId":"paid","user":"ann","status":"paid","afterMs":0}',
+    '{"orderId":"unpaid","user":"bob","status":"unpaid","afterMs":86400000}',
+    '{"orderId":"never","user":"","status":"no order","afterMs":86400000}',
+  ])
+  const state = packmill(folder, ['state', 'ls', '--count', '--json', '--data', join('.packmill', 'run', 'join')])
+  const counts = (JSON.parse(state.out) as { count: number }[]).map(({ count }) => count)
+  expect(Math.max(...counts), state.err).toBe(0)
+})
+
 describe('refuses, with what to do', () => {
   test('a state of a version that it does not know, by the operator’s name', () => {
     put('sums.ts', sums(2))
@@ -255,8 +288,10 @@ describe('refuses, with what to do', () => {
   test('a file that is none, that breaks, that exports nothing, and input for nobody', () => {
     put('broken.ts', 'throw new Error("broken")')
     put('nothing.ts', 'export const x = 1')
+    put('unknown.ts', 'import "constructor"')
     expect(packmill(folder, ['run', 'none.ts']).err).toContain('TOPOLOGY_MISSING: none.ts is no file')
     expect(packmill(folder, ['run', 'broken.ts']).err).toContain('TOPOLOGY_BROKEN: broken.ts: broken')
+    expect(packmill(folder, ['run', 'unknown.ts']).err).toContain("TOPOLOGY_BROKEN: unknown.ts: Cannot find package 'constructor'")
     expect(packmill(folder, ['run', 'nothing.ts']).err).toContain('TOPOLOGY_NONE: nothing.ts exports no topology')
     expect(packmill(folder, ['run', join(examples, 'join.ts'), '--input', 'x']).err).toContain('its sources are orders, payments')
   })

@@ -152,21 +152,21 @@ describe('what is wrong is named: key, value, place, what is allowed', () => {
       { environment: { PORT: 'http' } },
       "http.port (PORT) is 'http'; it must be a whole number from 0 to 65535",
     ],
-    ['an unknown key', { set: ['clickstream.gapms=1'] }, `clickstream.gapms (--set) is no setting; ${near} clickstream.gapMs?`],
-    ['the last part alone', { set: ['gapMs=1'] }, `gapMs (--set) is no setting; ${near} clickstream.gapMs?`],
+    ['an unknown key', { set: ['clickstream.gapms=1'] }, `clickstream.gapms (--set, value '1') is no setting; ${near} clickstream.gapMs?`],
+    ['the last part alone', { set: ['gapMs=1'] }, `gapMs (--set, value '1') is no setting; ${near} clickstream.gapMs?`],
     [
       'an unknown key near nothing',
       { yaml: 'log:\n  zzz: 1\n' },
-      'log.zzz (packmill.yaml:2) is no setting; there are log.partitions, log.journalBytes',
+      'log.zzz (packmill.yaml:2, value 1) is no setting; there are log.partitions, log.journalBytes',
     ],
-    ['an unknown group', { yaml: 'zzz: 1\n' }, 'zzz (packmill.yaml:1) is no setting; `packmill config` lists all'],
-    ['a key that objects have', { yaml: '__proto__:\n  polluted: 1\n' }, '__proto__.polluted (packmill.yaml:2) is no setting'],
+    ['an unknown group', { yaml: 'zzz: [1, a]\n' }, 'zzz (packmill.yaml:1, value [1,"a"]) is no setting; `packmill config` lists all'],
+    ['a key that objects have', { yaml: '__proto__:\n  polluted: 1\n' }, '__proto__.polluted (packmill.yaml:2, value 1) is no setting'],
     [
       'a group for a setting',
       { set: ['clickstream.rage=3'] },
-      'clickstream.rage (--set) is a group of settings, not one; it has clickstream.rage.profile',
+      "clickstream.rage (--set, value '3') is a group of settings, not one; it has clickstream.rage.profile",
     ],
-    ['a setting for a group', { yaml: 'logLevel:\n  level: 1\n' }, 'logLevel.level (packmill.yaml:2) is no setting'],
+    ['a setting for a group', { yaml: 'logLevel:\n  level: 1\n' }, 'logLevel.level (packmill.yaml:2, value 1) is no setting'],
     [
       'an unknown variable',
       { environment: { PACKMILL_ENGINE_LANE: '2' } },
@@ -202,6 +202,20 @@ describe('what is wrong is named: key, value, place, what is allowed', () => {
   test('a secret is never part of a message', () => {
     const { message } = failure({ yaml: 'http:\n  apiKeys: [hunter2, 5]\n' })
     expect(message).toContain('http.apiKeys (packmill.yaml:2) is a value; it must be')
+    expect(message).not.toContain('hunter2')
+  })
+
+  test.each<[LoadOptions, string]>([
+    [{ set: ['kafka.password=hunter2'] }, 'kafka.password (--set, a value) is no setting'],
+    [{ set: ['kafka.sasl.pasword=hunter2'] }, 'kafka.sasl.pasword (--set, a value) is no setting; did you mean kafka.sasl.password?'],
+    [{ set: ['http.apiKeys.first=hunter2'] }, 'http.apiKeys.first (--set, a value) is no setting'],
+    [{ set: ['upstream.authToken=hunter2'] }, 'upstream.authToken (--set, a value) is no setting'],
+    [{ set: ['kafka.clientSecret=hunter2'] }, 'kafka.clientSecret (--set, a value) is no setting'],
+    [{ environment: { PACKMILL_KAFKA_SASL_PASWORD: 'hunter2' } }, 'PACKMILL_KAFKA_SASL_PASWORD (a value) names no setting'],
+    [{ environment: { PACKMILL_SECRET: 'hunter2' } }, 'PACKMILL_SECRET (a value) names no setting'],
+  ])('nor is what is perhaps one, under a name that is no setting: %j', (options, expected) => {
+    const { message } = failure(options)
+    expect(message).toContain(expected)
     expect(message).not.toContain('hunter2')
   })
 })

@@ -61,7 +61,7 @@ export function loadConfig(options: LoadOptions = {}): LoadedConfig {
     const setting = byPath.get(path)
     // A group whose keys are all commented out is nothing, not a mistake.
     if (!setting && value === null && groupOf(path).length > 0) return
-    if (!setting) throw unknownKey(path, origin)
+    if (!setting) throw unknownKey({ path, value, origin })
     const parsed = parseValue(setting, value)
     if ('allowed' in parsed) throw wrongValue(setting, value, origin, parsed.allowed)
     values.set(path, parsed.value)
@@ -107,7 +107,7 @@ function fromEnvironment(environment: Readonly<Record<string, string | undefined
     if (!setting) {
       const near = suggest(name, byVariable.keys())
       throw new ConfigError(
-        `the environment variable ${name} (value '${value}') names no setting${near ? `; did you mean ${near}?` : ''}`,
+        `the environment variable ${name} (${givenValue(name, value, byVariable.get(near ?? ''))}) names no setting${near ? `; did you mean ${near}?` : ''}`,
         'Unset it, or use a name that `packmill config` prints.',
       )
     }
@@ -130,18 +130,28 @@ function groupOf(path: string): string[] {
   return settings.filter((setting) => setting.path.startsWith(`${path}.`)).map((setting) => setting.path)
 }
 
-function unknownKey(path: string, origin: string): ConfigError {
+/** A mistyped name of a secret is no setting that would know it for one. */
+const SECRET = /passw|passphrase|secret|token|key|credential/i
+
+const shownValue = (value: unknown) => (typeof value === 'string' ? `'${value}'` : JSON.stringify(value))
+
+/** Of what is no setting; `near`: the one that was perhaps meant. */
+const givenValue = (name: string, value: unknown, near: Setting | undefined) =>
+  SECRET.test(name) || near?.secret ? 'a value' : `value ${shownValue(value)}`
+
+function unknownKey({ path, value, origin }: Given): ConfigError {
   const within = groupOf(path)
-  if (within.length > 0) return new ConfigError(`${path} (${origin}) is a group of settings, not one; it has ${within.join(', ')}`)
-  const near = suggest(path, byPath.keys())
+  const near = within.length > 0 ? undefined : suggest(path, byPath.keys())
+  const given = `${path} (${origin}, ${givenValue(path, value, byPath.get(near ?? ''))})`
+  if (within.length > 0) return new ConfigError(`${given} is a group of settings, not one; it has ${within.join(', ')}`)
   const group = path.slice(0, path.lastIndexOf('.') + 1)
   const peers = [...byPath.keys()].filter((known) => group !== '' && known.startsWith(group))
   const help = near ? `did you mean ${near}?` : peers.length > 0 ? `there are ${peers.join(', ')}` : '`packmill config` lists all'
-  return new ConfigError(`${path} (${origin}) is no setting; ${help}`)
+  return new ConfigError(`${given} is no setting; ${help}`)
 }
 
 function wrongValue(setting: Setting, value: unknown, origin: string, allowed: string): ConfigError {
-  const shown = setting.secret ? 'a value' : typeof value === 'string' ? `'${value}'` : JSON.stringify(value)
+  const shown = setting.secret ? 'a value' : shownValue(value)
   return new ConfigError(`${setting.path} (${origin}) is ${shown}; it must be ${allowed}`)
 }
 

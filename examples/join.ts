@@ -1,4 +1,5 @@
-// Orders and their payments: two sources, merged by the order's id. What is paid comes out at once, what is not after a day.
+// Orders and their payments: two sources, merged by the order's id. What is paid comes out at once, what is not after a day,
+// and so does a payment whose order never came.
 //   packmill run join.ts --input orders=data/orders.jsonl --input payments=data/payments.jsonl
 import { merge, operator, source, Type, topology } from 'packmill'
 
@@ -23,25 +24,26 @@ const both = merge(
 
 type Both = { kind: 'order'; user: string; cents: number } | { kind: 'payment'; cents: number }
 
-/** Remembers an order until it is paid, or for a day. */
+/** Remembers an order until it is paid, and whatever came alone, for a day after the first record of either kind. */
 const settled = operator({
   name: 'settled',
-  state: () => ({ user: '', owed: 0, orderedMs: Number.POSITIVE_INFINITY, paid: 0 }),
+  state: () => ({ user: '', owed: 0, paid: 0, sinceMs: Number.POSITIVE_INFINITY }),
   onRecord(state, record: Both, at) {
+    state.sinceMs = Math.min(state.sinceMs, at.timeMs)
     if (record.kind === 'payment') state.paid += record.cents
     else {
       state.user = record.user
       state.owed = record.cents
-      state.orderedMs = at.timeMs
     }
     if (state.owed === 0 || state.paid < state.owed) return
     at.forget()
-    return { orderId: at.key, user: state.user, status: 'paid' as const, afterMs: at.timeMs - state.orderedMs }
+    return { orderId: at.key, user: state.user, status: 'paid' as const, afterMs: at.timeMs - state.sinceMs }
   },
-  nextTimerMs: ({ orderedMs }) => orderedMs + DAY_MS,
-  onTimer({ user, orderedMs }, at) {
+  nextTimerMs: ({ sinceMs }) => sinceMs + DAY_MS,
+  onTimer({ user, sinceMs }, at) {
+    // Without this a payment whose order never comes would be remembered for ever.
     at.forget()
-    return { orderId: at.key, user, status: 'unpaid' as const, afterMs: at.timeMs - orderedMs }
+    return { orderId: at.key, user, status: user === '' ? ('no order' as const) : ('unpaid' as const), afterMs: at.timeMs - sinceMs }
   },
 })
 

@@ -19,6 +19,7 @@ import { type Progress, progress } from '../progress.ts'
 import { RejectsFile } from '../rejects-file.ts'
 import { settle } from '../settle.ts'
 import { takeStdin } from '../stdin.ts'
+import { checkWebLogOptions, type Look } from '../web-log-options.ts'
 
 interface ImportOptions extends DataOptions {
   org?: string
@@ -60,11 +61,12 @@ export function importFiles(command: Command): void {
   ])
 }
 
-async function run(files: string[], options: ImportOptions): Promise<void> {
+async function run(files: string[], options: ImportOptions, command: Command): Promise<void> {
   const { config } = await resolveConfig(options)
   // All of them before the first is read: a typing mistake in the last must not cost an hour.
   const found = await Promise.all(files.map((file) => checkInput(file)))
   if (options.rejects !== undefined) await access(dirname(options.rejects), constants.W_OK)
+  const look = await checkWebLogOptions(options, files, found, (message) => command.error(`error: ${message}`))
   const say = (line: string) => console.error(line)
   const stopping = interrupt((name) => say(`${name}: finishing what is under way (again: stop at once)`))
   const startMs = performance.now()
@@ -90,7 +92,7 @@ async function run(files: string[], options: ImportOptions): Promise<void> {
       failure = await readFile(
         folder,
         file,
-        { lines, rejects, shown, stopping, stdin: file === '-' ? stdin : undefined, ahead: ahead && { files: ahead, index } },
+        { lines, rejects, shown, stopping, stdin: file === '-' ? stdin : undefined, look, ahead: ahead && { files: ahead, index } },
         reports,
       )
       if (failure !== undefined) break
@@ -146,6 +148,7 @@ async function readFile(
     shown,
     stopping,
     stdin,
+    look,
     ahead,
   }: {
     lines: LineOptions
@@ -153,6 +156,7 @@ async function readFile(
     shown: Progress
     stopping: Interrupt
     stdin?: ByteSource
+    look?: Look
     ahead?: { files: Ahead; index: number }
   },
   reports: FileReport[],
@@ -181,7 +185,8 @@ async function readFile(
     const from = async (again: boolean) => {
       input = await openInput(file, stdin)
       const { size, read } = input
-      return folder.import(stopping.stream(input.chunks), { ...options, again, ...listener(() => (size ? read() / size : undefined)) })
+      const chunks = size === undefined && look ? look(input.chunks) : input.chunks
+      return folder.import(stopping.stream(chunks), { ...options, again, ...listener(() => (size ? read() / size : undefined)) })
     }
     const result = await (ahead ? fromAhead(ahead) : from(false)).catch((error: Error & { code?: string }) => {
       // What came through a pipe cannot be read again.

@@ -11,6 +11,9 @@ import { describeError, EXIT_FAILURE } from '../errors.ts'
 import { interrupt } from '../interrupt.ts'
 import { restoring } from '../open-folder.ts'
 import { formatCount } from '../print.ts'
+import { processing } from '../processing.ts'
+import { ProgressLine } from '../progress-line.ts'
+import { type RecoveryProgress, recoveryProgress } from '../recovery-progress.ts'
 import { takeStdin } from '../stdin.ts'
 import { topologyData } from '../topology-data.ts'
 import { version } from '../version.ts'
@@ -74,10 +77,14 @@ async function action(file: string, options: RunOptions): Promise<void> {
   const stopping = interrupt(() => undefined)
   const asked = { partitions: origins.get('log.partitions') !== 'default', lanes: origins.get('engine.lanes') !== 'default' }
   const live = options.follow === true
-  const streams = await openStreams({ file, topology, config: { ...config, data }, asked, version: version(), live, onNotice })
+  const line = new ProgressLine()
+  const recovery = recoveryProgress()
+  const onNotice = (notice: StreamsNotice) => printNotice(notice, line.say, recovery)
+  const opening = openStreams({ file, topology, config: { ...config, data }, asked, version: version(), live, onNotice })
+  const streams = await opening.finally(() => recovery.opened())
   let shown: Shown
   try {
-    shown = await Shown.of(streams, options)
+    shown = await Shown.of(streams, options, line.say)
     streams.run()
   } catch (error) {
     await streams.stop()
@@ -92,17 +99,30 @@ async function action(file: string, options: RunOptions): Promise<void> {
     for (const { source, path } of inputs) {
       const input = await openInput(path, path === '-' ? stdin : undefined)
       const name = path === '-' ? undefined : resolve(path)
-      const appended = await streams.append(source, stopping.stream(input.chunks), name, stopping.signal)
+      const { size, read } = input
+      const append = (onProgress?: (records: number) => void) =>
+        streams.append(source, stopping.stream(input.chunks), name, { signal: stopping.signal, onProgress })
+      // What goes on for ever is not on its way to an end.
+      const isEndless = live && path === '-'
+      const appended = await (shown.isOnScreen || isEndless
+        ? append()
+        : line.during(`read ${path === '-' ? 'stdin' : path}`, 'records', async (update) => {
+            const done = await append((count) => update(count, size ? read() / size : undefined))
+            update(done.records)
+            return done
+          }))
       records += appended.records
-      if (appended.tooLong > 0) console.error(`${path}: ${formatCount(appended.tooLong)} lines are longer than 64 KB, and were left out`)
+      if (appended.tooLong > 0) line.say(`${path}: ${formatCount(appended.tooLong)} lines are longer than 64 KB, and were left out`)
       if (appended.waiting > 0)
-        console.error(
+        line.say(
           `${path}: the last line has no end yet: ${formatCount(appended.waiting)} bytes wait; end it with a newline, or give the file by stdin (--input -)`,
         )
       if (appended.hasGrown)
-        console.error(`${path}: a line that had no newline was taken as it was, and is a longer one now: what it has grown by is left out`)
+        line.say(`${path}: a line that had no newline was taken as it was, and is a longer one now: what it has grown by is left out`)
     }
-    await stopping.race(Promise.race([streams.settle({ close: !options.open && !live }), broken]))
+    const settled = () => stopping.race(Promise.race([streams.settle({ close: !options.open && !live }), broken]))
+    if (shown.isOnScreen) await settled()
+    else await line.during('process', 'records', async (update) => update(await processing(() => streams.stats(), settled, update)))
     await shown.print()
     if (live) await stopping.race(broken)
     shown.stop()
@@ -164,6 +184,7 @@ class Shown {
   private readonly streams: StreamsProcess
   private readonly from = new Map<string, number[]>()
   private readonly quiet: boolean
+  private readonly say: (text: string) => void
   private readonly outputs: string[]
   private readonly counts = new Map<string, number>()
   private readonly sinks: FileSink[] = []
@@ -173,16 +194,17 @@ class Shown {
   private readonly tables = new Map<string, string>()
   private isOver = false
 
-  private constructor(streams: StreamsProcess, { quiet }: RunOptions) {
+  private constructor(streams: StreamsProcess, { quiet }: RunOptions, say: (text: string) => void) {
     this.streams = streams
+    this.say = say
     this.quiet = quiet === true
     const { branches } = streams.topology
     this.outputs = [...new Set(branches.map(({ topic }) => topic))]
     for (const { topic, table } of branches) if (table) this.tables.set(topic, table.name)
   }
 
-  static async of(streams: StreamsProcess, options: RunOptions): Promise<Shown> {
-    const shown = new Shown(streams, options)
+  static async of(streams: StreamsProcess, options: RunOptions, say: (text: string) => void): Promise<Shown> {
+    const shown = new Shown(streams, options, say)
     const { late, deadLetters } = streams.topology.pipelines[0]!
     for (const topic of shown.outputs) {
       const ends = await streams.ends(topic)
@@ -194,6 +216,15 @@ class Shown {
       shown.written.add(topic)
     }
     return shown
+  }
+
+  private isPrinted(topic: string): boolean {
+    return !this.quiet && !this.written.has(topic) && !this.tables.has(topic)
+  }
+
+  /** Results come to where progress would be drawn, and tell how far it is. */
+  get isOnScreen(): boolean {
+    return process.stdout.isTTY && this.outputs.some((topic) => this.isPrinted(topic))
   }
 
   /** Prints what comes, until `stop`; the last look is the caller's. */
@@ -231,8 +262,7 @@ class Shown {
         const count = (this.counts.get(topic) ?? 0) + 1
         this.counts.set(topic, count)
         if (!isResult) this.printAside(topic, record, count)
-        else if (!this.quiet && !this.written.has(topic) && !this.tables.has(topic))
-          process.stdout.write(this.outputs.length === 1 ? `${record}\n` : `${topic} ${record}\n`)
+        else if (this.isPrinted(topic)) process.stdout.write(this.outputs.length === 1 ? `${record}\n` : `${topic} ${record}\n`)
       }
     }
   }
@@ -243,9 +273,9 @@ class Shown {
     const { code, message, pipeline, record: all, timeMs, watermark } = JSON.parse(text) as Record<string, string | number>
     const record = String(all).length > RECORD_CHARS ? `${String(all).slice(0, RECORD_CHARS)}…` : all
     if (topic === this.streams.topology.pipelines[0]!.late)
-      console.error(`late: its time ${timeMs} is before the watermark ${watermark} of ${pipeline}: ${record}`)
-    else console.error(`dead letter (${code}, ${pipeline}): ${message}: ${record}`)
-    if (count === SHOWN_MAX) console.error(`more of these are in topic ${topic}, and not shown`)
+      this.say(`late: its time ${timeMs} is before the watermark ${watermark} of ${pipeline}: ${record}`)
+    else this.say(`dead letter (${code}, ${pipeline}): ${message}: ${record}`)
+    if (count === SHOWN_MAX) this.say(`more of these are in topic ${topic}, and not shown`)
   }
 
   summary(records: number, tasks: Awaited<ReturnType<StreamsProcess['stats']>>): void {
@@ -270,46 +300,43 @@ const MOVED = {
 }
 const namesOf = (partitions: readonly number[]) => `${partitions.length === 1 ? 'partition' : 'partitions'} ${partitions.join(', ')}:`
 
-/** Partitions of which it was said. */
-const recovering = new Set<number>()
-
-function onNotice(notice: StreamsNotice): void {
+function printNotice(notice: StreamsNotice, say: (text: string) => void, recovery: RecoveryProgress): void {
   switch (notice.type) {
     case 'recovering':
-      if (!recovering.has(notice.partition)) console.error(`computing ${formatCount(notice.of)} epochs again after a stop`)
-      recovering.add(notice.partition)
+      recovery.heard(notice)
       return
     case 'partition-resumed':
     case 'sink-resumed':
     case 'import-resumed':
-      console.error('it goes on')
+      say('it goes on')
       return
     case 'partition-waiting':
     case 'sink-waiting':
     case 'import-waiting':
-      console.error(`nothing is lost, and it goes on by itself when this has passed:\n${describeError(notice.error, false)}`)
+      say(`nothing is lost, and it goes on by itself when this has passed:\n${describeError(notice.error, false)}`)
       return
     case 'restoring':
-      console.error(restoring(notice))
+      say(restoring(notice))
       return
     case 'partitions':
-      if (notice.is !== 'failed') console.error(`${namesOf(notice.partitions)} ${MOVED[notice.is]}`)
+      if (notice.is !== 'failed') say(`${namesOf(notice.partitions)} ${MOVED[notice.is]}`)
       return
     case 'reset':
-      console.error(`what was computed as ${notice.before} has been reset: it goes on as ${notice.lineage}`)
+      say(`what was computed as ${notice.before} has been reset: it goes on as ${notice.lineage}`)
       return
     case 'lane-restarted':
-      console.error(describeError(notice.error, process.argv.includes('--verbose')))
+      say(describeError(notice.error, process.argv.includes('--verbose')))
       return
     case 'sink-failed':
-      console.error(`writing into ${notice.table} failed, it is tried again: ${notice.error.message}`)
+      say(`writing into ${notice.table} failed, it is tried again: ${notice.error.message}`)
       return
     case 'sink-stopped':
       process.exitCode = EXIT_FAILURE
-      console.error(`the sink into ${notice.table} has stopped:\n${describeError(notice.error, process.argv.includes('--verbose'))}`)
+      say(`the sink into ${notice.table} has stopped:\n${describeError(notice.error, process.argv.includes('--verbose'))}`)
       return
     case 'partition-stopped':
+      recovery.stopped(notice.partition)
       process.exitCode = EXIT_FAILURE
-      console.error(`partition ${notice.partition} has stopped:\n${describeError(notice.error, process.argv.includes('--verbose'))}`)
+      say(`partition ${notice.partition} has stopped:\n${describeError(notice.error, process.argv.includes('--verbose'))}`)
   }
 }

@@ -43,6 +43,12 @@ describe('bad input: an answer with a code, and the next batch is taken', () => 
     ['no type', batch(event()), { headers: {} }, [415, 'UNSUPPORTED_TYPE']],
     ['a type that is none', batch(event()), { headers: { 'content-type': 'a/b/c;;' } }, [415, 'UNSUPPORTED_TYPE']],
     ['another encoding', batch(event()), { headers: { ...JSON_TYPE, 'content-encoding': 'deflate' } }, [415, 'UNSUPPORTED_ENCODING']],
+    ...['constructor', 'toString', '__proto__', 'valueOf'].map((encoding): [string, string, RequestOptions, [number, string]] => [
+      `${encoding} as an encoding`,
+      batch(event()),
+      { headers: { ...JSON_TYPE, 'content-encoding': encoding } },
+      [415, 'UNSUPPORTED_ENCODING'],
+    ]),
     ['two encodings', batch(event()), { headers: { ...JSON_TYPE, 'content-encoding': 'gzip, br' } }, [415, 'UNSUPPORTED_ENCODING']],
     ['GET', undefined, { method: 'GET' }, [405, 'METHOD_NOT_ALLOWED']],
     ['PUT with a body that nobody reads', batch(event()), { method: 'PUT' }, [405, 'METHOD_NOT_ALLOWED']],

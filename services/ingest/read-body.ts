@@ -56,17 +56,18 @@ export class BodyBuffers {
 }
 
 type Decoder = (bytes: Buffer, options: { maxOutputLength: number }) => Promise<Buffer>
-const DECODERS: Readonly<Record<string, Decoder>> = {
-  gzip: promisify(zlib.gunzip) as Decoder,
-  'x-gzip': promisify(zlib.gunzip) as Decoder,
-  br: promisify(zlib.brotliDecompress) as Decoder,
-  zstd: promisify(zlib.zstdDecompress) as Decoder,
-}
+// By what a sender writes: an object would also have `constructor`, whose answer is the buffer itself, given back twice.
+const DECODERS: ReadonlyMap<string, Decoder> = new Map([
+  ['gzip', promisify(zlib.gunzip) as Decoder],
+  ['x-gzip', promisify(zlib.gunzip) as Decoder],
+  ['br', promisify(zlib.brotliDecompress) as Decoder],
+  ['zstd', promisify(zlib.zstdDecompress) as Decoder],
+])
 
 /** Errors: HttpError; CONNECTION_CLOSED (an Error with that code) where the sender went away: there is nobody to answer. */
 export async function readBody(request: IncomingMessage, options: ReadOptions): Promise<Body> {
   const encoding = (request.headers['content-encoding'] ?? 'identity').trim().toLowerCase()
-  const decode = DECODERS[encoding]
+  const decode = DECODERS.get(encoding)
   if (!decode && encoding !== 'identity')
     throw new HttpError({
       status: 415,

@@ -2,7 +2,7 @@
 // records of all partitions, and a task needs its input from its last checkpoint on: one with a trickle of input would keep what all others had for days.
 import type { TopicPartition } from '../../engine/log/contract.ts'
 import type { JournalLog } from '../../stores/log/journal-log.ts'
-import type { Retention } from '../../stores/log/retention.ts'
+import { type Retention, retentionOf } from '../../stores/log/retention.ts'
 
 interface Watched {
   at: TopicPartition
@@ -27,8 +27,7 @@ export class Overdue {
 
   /** Which files are beyond their retention? To be asked now and then. */
   look(nowMs: number): void {
-    const { topics, others } = this.retention
-    for (const task of this.tasks.values()) task.through = this.log.since(task.at, nowMs - (topics[task.at.topic] ?? others).ms)
+    for (const task of this.tasks.values()) task.through = this.log.since(task.at, nowMs - retentionOf(this.retention, task.at.topic).ms)
   }
 
   /** Until what it needs lies behind what was beyond its retention when that was looked at last. */

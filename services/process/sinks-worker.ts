@@ -206,7 +206,9 @@ function newSink(
   })
 }
 
-const digestOf = (schema: analytics.TableSchema) => createHash('sha256').update(JSON.stringify(schema)).digest('hex').slice(0, 12)
+/** Of what is declared: anything more in it would be another version, which somebody had to accept. */
+const digestOf = ({ table, columns }: analytics.TableSchema) =>
+  createHash('sha256').update(JSON.stringify({ table, columns })).digest('hex').slice(0, 12)
 
 const MISFIT =
   'Declare the column as what the records have (with a ? where it may be absent), and give the table another name: that one is filled from the beginning of the topic. ' +

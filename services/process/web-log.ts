@@ -39,7 +39,7 @@ const BOT =
   /bot\b|bot[/;_-]|crawl|spider|slurp|archiver|facebookexternalhit|feed(?:burner|fetcher|ly|parser)|monitor|^(?:curl|wget|python|java|ruby|perl|go-http-client|okhttp|libwww|apache-httpclient)\b|^-?$/i
 /** Lines that are looked at to tell the format: a log may begin with a damaged one. */
 const LOOK_LINES = 20
-const LOOK_BYTES = 256 << 10
+export const LOOK_BYTES = 256 << 10
 const NEWLINE = 10
 
 export type LineFormat = 'jsonl' | 'combined'

@@ -31,6 +31,8 @@ export interface AppendOptions extends Partial<Patience> {
   name: string | undefined
   /** On brokers: of the data folder, as several processes have such streams at once; and text is written as it is, as others write it. */
   member?: string
+  /** How many records of this run have been read, with each chunk. */
+  onProgress?(records: number): void
 }
 
 export interface Appended {
@@ -166,6 +168,7 @@ export async function appendLines(chunks: AsyncIterable<Uint8Array>, options: Ap
     }
     // Somebody may be waiting for what just came; a file's chunks come at once.
     if (name === undefined && waiting > 0) await commit()
+    options.onProgress?.(appended.records)
   }
   if (seen < skip && !signal?.aborted) throw changed()
   if (!signal?.aborted) takeLast()

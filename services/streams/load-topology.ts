@@ -19,7 +19,8 @@ function openDoors(): void {
   if (isHooked || typeof module.registerHooks !== 'function') return
   isHooked = true
   module.registerHooks({
-    resolve: (specifier, context, next) => (DOORS[specifier] ? { url: DOORS[specifier], shortCircuit: true } : next(specifier, context)),
+    resolve: (specifier, context, next) =>
+      Object.hasOwn(DOORS, specifier) ? { url: DOORS[specifier], shortCircuit: true } : next(specifier, context),
   })
 }
 

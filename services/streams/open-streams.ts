@@ -253,7 +253,12 @@ export class StreamsProcess {
 
   /** Lines into a source's topic; durable when it resolves, not yet processed: see settle. Waits where lanes and tables are further behind than
    *  log.backlogBytes; the signal ends that (STOPPED). */
-  append(source: SourceNode, chunks: AsyncIterable<Uint8Array>, name: string | undefined, signal?: AbortSignal): Promise<Appended> {
+  append(
+    source: SourceNode,
+    chunks: AsyncIterable<Uint8Array>,
+    name: string | undefined,
+    { signal, onProgress }: { signal?: AbortSignal; onProgress?: (records: number) => void } = {},
+  ): Promise<Appended> {
     const waits = {
       onWaiting: (error: Error) => this.onNotice({ type: 'import-waiting', error }),
       onResumed: () => this.onNotice({ type: 'import-resumed' }),
@@ -271,6 +276,7 @@ export class StreamsProcess {
       name,
       member,
       signal,
+      onProgress,
     })
   }
 

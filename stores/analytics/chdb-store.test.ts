@@ -63,9 +63,17 @@ describe('the configuration', () => {
 
 describe('a table that cannot be written exactly once is refused', () => {
   const columns: TableSchema['columns'] = [['a', 'UInt8']]
+  const refused = (schema: Omit<TableSchema, 'table'>, what: string) =>
+    expect(store.checkTable({ ...schema, table: 'wrong' })).rejects.toMatchObject({
+      code: 'TARGET_TABLE_WRONG',
+      message: expect.stringContaining(what),
+      advice: expect.stringContaining('move the data folder away'),
+    })
+
   test.each([
     ['does not exist', undefined],
-    ['has the engine Memory', 'CREATE TABLE wrong (a UInt8) ENGINE = Memory'],
+    ['has the engine Memory, not MergeTree', 'CREATE TABLE wrong (a UInt8) ENGINE = Memory'],
+    ['has the engine View, not MergeTree', 'CREATE VIEW wrong AS SELECT toUInt8(1) AS a'],
     ['remembers the tokens of 0 inserts', 'CREATE TABLE wrong (a UInt8) ENGINE = MergeTree ORDER BY a'],
     [
       'remembers the tokens of 10 inserts',
@@ -78,12 +86,45 @@ describe('a table that cannot be written exactly once is refused', () => {
   ])('%s', async (what, sql) => {
     await admin('DROP TABLE IF EXISTS wrong')
     if (sql) await admin(sql)
-    await expect(store.checkTable({ table: 'wrong', columns })).rejects.toMatchObject({
-      code: 'TARGET_TABLE_WRONG',
-      message: expect.stringContaining(what),
-      advice: expect.stringContaining('move the data folder away'),
-    })
+    await refused({ engine: 'MergeTree', columns }, what)
   })
+
+  // Each makes rows one that are not, or leaves rows that are one.
+  const [tile] = TILE_TABLES
+  const others: [TableSchema, string, string?][] = [
+    [EVENTS_RAW, 'ReplacingMergeTree'],
+    [EVENTS_LATE, 'SummingMergeTree'],
+    [FACT_SESSIONS, 'MergeTree'],
+    [FACT_SESSIONS, 'ReplacingMergeTree'],
+    [FACT_SESSIONS, 'ReplacingMergeTree(partition)'],
+    [FACT_SESSIONS, 'ReplacingMergeTree(version, deleted)'],
+    [FACT_SESSIONS, 'ReplacingMergeTree(version)', 'org_id, product_id'],
+    [FACT_INCIDENTS, 'AggregatingMergeTree'],
+    [tile, 'MergeTree'],
+    [tile, 'SummingMergeTree'],
+    [tile, 'ReplacingMergeTree'],
+    [tile, 'AggregatingMergeTree', 'org_id, product_id, hour'],
+  ]
+  test.each(others.map(([schema, engine, orderBy]) => [schema.table, engine, orderBy, schema] as const))(
+    '%s as %s (%s)',
+    async (_, engine, orderBy, schema) => {
+      await admin('DROP TABLE IF EXISTS wrong')
+      const columns = schema.columns.map(([name, type]) => `\`${name}\` ${type}`)
+      const key = orderBy ?? schema.orderBy ?? 'lineage, partition'
+      const make = (as: string, by: string) =>
+        admin(
+          `CREATE TABLE wrong (${columns.join(', ')}) ENGINE = ${as} ORDER BY (${by}) SETTINGS non_replicated_deduplication_window = 10000, allow_dimensions_outside_sorting_key = 1`,
+        )
+      await make(engine, key)
+      await refused(
+        schema,
+        orderBy ? `is ordered by ${orderBy}, not by ${schema.orderBy}` : `has the engine ${engine}, not ${schema.engine}:`,
+      )
+      await admin('DROP TABLE wrong')
+      await make(schema.engine, schema.orderBy ?? key)
+      await store.checkTable({ ...schema, table: 'wrong' })
+    },
+  )
 })
 
 test('an applied migration that was changed, and one that fails, are errors that name it; started again it goes on', async () => {

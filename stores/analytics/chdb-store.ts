@@ -259,12 +259,17 @@ export async function openChdbStore(options: ChdbOptions): Promise<AnalyticsStor
           `table ${schema.table} ${what}: rows could be lost or doubled`,
           'Exactly-once needs the table as the migrations make it. Undo the change, or move the data folder away and import again.',
         )
-      const [table] = await asked<{ engine: string; full: string }>(
-        'SELECT engine, engine_full AS full FROM system.tables WHERE database = currentDatabase() AND name = {table:String}',
+      const [table] = await asked<{ engine: string; full: string; orderBy: string }>(
+        `SELECT engine, engine_full AS full, sorting_key AS orderBy FROM system.tables
+        WHERE database = currentDatabase() AND name = {table:String}`,
         { table: schema.table },
       )
       if (!table) throw wrong('does not exist')
-      if (!table.engine.endsWith('MergeTree')) throw wrong(`has the engine ${table.engine}, which knows no insert tokens`)
+      // A view has no full one. Another engine knows no insert tokens, or its merges take rows for one that are not.
+      const engine = /^\w+(\([^)]+\))?/.exec(table.full)?.[0] ?? table.engine
+      if (engine !== schema.engine) throw wrong(`has the engine ${engine}, not ${schema.engine}`)
+      if (schema.orderBy !== undefined && table.orderBy !== schema.orderBy)
+        throw wrong(`is ordered by ${table.orderBy || 'nothing'}, not by ${schema.orderBy}, so that its merges take other rows for one`)
       const window = Number(/non_replicated_deduplication_window = (\d+)/.exec(table.full)?.[1] ?? 0)
       if (window < DEDUPLICATION_WINDOW_MIN)
         throw wrong(`remembers the tokens of ${window} inserts (non_replicated_deduplication_window), not ${DEDUPLICATION_WINDOW_MIN}`)

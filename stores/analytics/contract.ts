@@ -13,6 +13,10 @@ export interface OffsetRange {
 /** A table as a sink writes it: columns in the order of the Native block. */
 export interface TableSchema {
   table: string
+  /** With its arguments, as in `ReplacingMergeTree(version)`. */
+  engine: string
+  /** Rows that are alike in these are one to a merge; absent where merges leave all rows. */
+  orderBy?: string
   columns: readonly (readonly [name: string, type: string])[]
 }
 

@@ -336,7 +336,7 @@ test('sessions have an id of their way through the screens: the same way, the sa
 describe('LowCardinality', () => {
   // The indexes are 1, 2 or 4 bytes wide: the dictionary's size decides.
   test.each([255, 256, 300, 65_535, 65_536, 70_000])('%i distinct values come back', async (distinct) => {
-    const schema: TableSchema = { table: 'lc', columns: [['v', 'LowCardinality(String)']] }
+    const schema: TableSchema = { table: 'lc', engine: 'MergeTree', columns: [['v', 'LowCardinality(String)']] }
     const block = new NativeBlock(schema)
     for (let i = 0; i < distinct; i++) block.columns[0].add(`v${i}`)
     block.columns[0].add('')

@@ -13,10 +13,15 @@ const PLACE = [
 ] as const
 
 /** A table that somebody declares: these columns, and the record's place. Each is of a type that native-block.ts can write. */
-export const declaredTable = (table: string, columns: TableSchema['columns']): TableSchema => ({ table, columns: [...columns, ...PLACE] })
+export const declaredTable = (table: string, columns: TableSchema['columns']): TableSchema => ({
+  table,
+  engine: 'MergeTree',
+  columns: [...columns, ...PLACE],
+})
 
 export const EVENTS_RAW: TableSchema = {
   table: 'events_raw',
+  engine: 'MergeTree',
   columns: [
     ['org_id', WORD],
     ['event_id', TEXT],
@@ -42,6 +47,8 @@ export const EVENTS_RAW: TableSchema = {
 
 export const FACT_SESSIONS: TableSchema = {
   table: 'fact_sessions',
+  engine: 'ReplacingMergeTree(version)',
+  orderBy: 'org_id, product_id, session_id',
   columns: [
     ['org_id', WORD],
     ['product_id', WORD],
@@ -78,6 +85,8 @@ export const FACT_SESSIONS: TableSchema = {
 
 export const FACT_INCIDENTS: TableSchema = {
   table: 'fact_incidents',
+  engine: 'ReplacingMergeTree(version)',
+  orderBy: 'org_id, product_id, incident_id',
   columns: [
     ['org_id', WORD],
     ['product_id', WORD],
@@ -102,11 +111,13 @@ export const FACT_INCIDENTS: TableSchema = {
 
 export const EVENTS_LATE: TableSchema = {
   table: 'events_late',
+  engine: 'MergeTree',
   columns: [['reason', WORD], ['source_partition', 'UInt16'], ['source_offset', 'UInt64'], ['watermark', TIME], ['record', TEXT], ...PLACE],
 }
 
 export const EVENTS_DLQ: TableSchema = {
   table: 'events_dlq',
+  engine: 'MergeTree',
   columns: [
     ['code', WORD],
     ['message', TEXT],
@@ -128,6 +139,9 @@ function tileTable(
   const owned = [['org_id', WORD], ['product_id', WORD], ...cell] as const
   return {
     table,
+    // Not SummingMergeTree, which drops a row whose sums are 0, and its `through` with it (docs/decisions/0006).
+    engine: 'AggregatingMergeTree',
+    orderBy: [...owned.map(([name]) => name), 'lineage', 'partition'].join(', '),
     tile,
     cell: owned,
     sums,

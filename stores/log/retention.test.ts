@@ -105,6 +105,17 @@ describe('Retention', () => {
     expect((await main.bounds(raw)).start).toBeGreaterThan(kept)
   })
 
+  it.each(['constructor', 'toString'])('a topic called %s is kept as the others are', async (topic) => {
+    retention = { topics: {}, others: { ms: 5000, bytes: Number.POSITIVE_INFINITY } }
+    await start()
+    const importer = await main.claim('import')
+    for (let i = 1; i <= 10; i++) await importer.commit({ outputs: [block({ ...raw, topic })], receipt: { epoch: i, to: i } })
+    await importer.commit({ outputs: [], receipt: { epoch: 11, to: 11 }, release: { receiptsThrough: 11, inputBefore: 0 } })
+    expect(await main.retain()).toBe(0)
+    now += 5001
+    expect(await main.retain()).toBeGreaterThan(0)
+  })
+
   it('a task keeps its input from its release on, and a sink what it declared, over restarts', async () => {
     const importer = await main.claim('import')
     const task = await lane.claim('task', raw)

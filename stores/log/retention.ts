@@ -25,6 +25,10 @@ export interface Retention {
   others: TopicRetention
 }
 
+/** A topic of somebody's own may be called `constructor`. */
+export const retentionOf = ({ topics, others }: Retention, topic: string): TopicRetention =>
+  Object.hasOwn(topics, topic) ? topics[topic]! : others
+
 const DAY_MS = 86_400_000
 export const retentionDefaults: Retention = { topics: {}, others: { ms: 7 * DAY_MS, bytes: 8 * 2 ** 30 } }
 
@@ -92,7 +96,7 @@ function canGo(file: JournalFile, { index, retention = retentionDefaults, nowMs 
     const here = file.partitions.get(index.partition(topic, partition))
     if (!here) continue
     if (here.end > index.neededFrom(topic, partition)) return false
-    const { ms, bytes } = retention.topics[topic] ?? retention.others
+    const { ms, bytes } = retentionOf(retention, topic)
     const topicBytesHere = [...file.partitions.values()].reduce((sum, other) => sum + (other.topic === topic ? other.bytes : 0), 0)
     if (nowMs - file.lastMs <= ms && index.topicBytes.get(topic)! - topicBytesHere < bytes) return false
   }

@@ -23,6 +23,8 @@ test('of every format up to the present one there is a folder, left in either wa
   expect(archives.map(({ name }) => name).sort()).toEqual(expected.sort())
 })
 
+/** By format, whether it was read. */
+const found = new Map<number, boolean>()
 const hasTar = spawnSync('tar', ['--version']).status === 0
 describe.runIf(needs('tar', hasTar, 'install tar'))('a data folder of', () => {
   test.each(archives)('format $format, $left', async ({ name, format }) => {
@@ -32,6 +34,7 @@ describe.runIf(needs('tar', hasTar, 'install tar'))('a data folder of', () => {
     const files = [0, 1].map((i) => join(folder, `events-${i}.jsonl`))
     const { answer, troubles, code } = await outcomeOf(new Child({ data, set, files, inspect: true }))
     rmSync(data, { recursive: true })
+    found.set(format, troubles.length === 0)
     if (format === FOLDER_FORMAT || troubles.length === 0) {
       expect([troubles, code]).toEqual([[], 0])
       expect(answer).toMatchObject({ differences: [], events: 1000 })
@@ -44,5 +47,13 @@ describe.runIf(needs('tar', hasTar, 'install tar'))('a data folder of', () => {
         advice: expect.stringContaining('the version that made this one'),
       })
     }
+  })
+
+  test('each format is what docs/proof.md says of it', () => {
+    const page = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'proof.md'), 'utf8')
+    const [, refused = '', kept] = /formats ([\d, and]+) are\s+refused, format (\d+) is the first that is kept/.exec(page) ?? []
+    const formatsThat = (isRead: boolean) => [...found].filter(([, was]) => was === isRead).map(([format]) => format)
+    expect(refused.match(/\d+/g)?.map(Number)).toEqual(formatsThat(false).sort())
+    expect(Number(kept)).toBe(Math.min(...formatsThat(true)))
   })
 })

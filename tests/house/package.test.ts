@@ -1,8 +1,9 @@
 // The published package: packed from this checkout, installed in a folder of its own, and used there as a stranger would.
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
+import semver from 'semver'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { needs } from '../require.ts'
 import { root } from './project.ts'
@@ -71,6 +72,24 @@ test('its command works', ({ skip }) => {
   expect(packmill('config', 'logLevel', '--json').out).toContain('"value": "info"')
   const traffic = packmill('traffic', '--events', '100', '--out', 'events.jsonl')
   expect(traffic.code, traffic.all).toBe(0)
+})
+
+test('it starts under the oldest Node that `engines` allows, and says so under the one before', ({ skip }) => {
+  if (!installed) skip()
+  const installedAt = join(folder, 'node_modules', 'packmill')
+  const { engines } = JSON.parse(readFileSync(join(installedAt, 'package.json'), 'utf8')) as { engines: { node: string } }
+  const { major, minor } = semver.minVersion(engines.node)!
+  const under = (version: string) => {
+    const pretend = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${version}' } })`
+    const args = ['--import', `data:text/javascript,${encodeURIComponent(pretend)}`, join(installedAt, 'cli', 'packmill.mjs')]
+    return run(process.execPath, [...args, 'config', 'logLevel'])
+  }
+  expect(under(`${major}.${minor}.0`)).toMatchObject({ code: 0, out: expect.stringContaining('info') })
+  for (const old of [`${major}.${minor - 1}.9`, `${major - 1}.99.0`])
+    expect(under(old)).toMatchObject({
+      code: 1,
+      all: expect.stringContaining(`NODE_TOO_OLD: packmill needs Node ${major}.${minor} or later`),
+    })
 })
 
 test.for(Object.entries(examples))('the example %s runs', ([name, { input, out, records }], { skip }) => {

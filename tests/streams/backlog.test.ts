@@ -97,7 +97,7 @@ test('and a stop ends the wait; what was read before is there, and the rest come
     streams.sources[0],
     rows(() => undefined),
     'rows',
-    stopping.signal,
+    { signal: stopping.signal },
   )
   await expect(appending).rejects.toMatchObject({ code: 'STOPPED' })
   writeFileSync(gate, '')
