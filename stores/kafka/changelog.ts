@@ -2,20 +2,17 @@
 //
 // A record's key is a byte that says what it is, and the key; its value the length of the index value (4 bytes), that, and the value; nothing where the key is deleted. Each transaction is one
 // checkpoint, with its header last, or says who owns the changelog from here on. Compaction keeps the newest of each.
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { TopicPartition } from '../../engine/log/contract.ts'
 import type { CheckpointHeader } from '../../engine/state/store.ts'
 import type { KafkaCluster } from './kafka-cluster.ts'
-import { KafkaError } from './kafka-error.ts'
 import type { OutputRecord } from './transactional-producer.ts'
+import { Undecided } from './undecided.ts'
 
 const ENTRY = 0
 const LENGTH_BYTES = 4
 const HEADER = 255
 const OWNER = 254
 const FETCH_BYTES = 4 << 20
-/** A marker is written milliseconds after its transaction was decided. */
-const HANG_MS = 10_000
 
 /** `store` names the changelog since its beginning: one that was deleted and made anew has another. */
 export interface HeaderRecord {
@@ -63,7 +60,7 @@ export async function* readChangelog(
   from: number,
   end: number,
 ): AsyncIterable<{ records: { record: ChangelogRecord; offset: number }[]; position: number }> {
-  let waitedMs = 0
+  const undecided = new Undecided(at)
   for (let position = from; position < end; ) {
     const fetched = await cluster.fetch({ ...at, from: position, maxBytes: FETCH_BYTES })
     const records: { record: ChangelogRecord; offset: number }[] = []
@@ -71,15 +68,8 @@ export async function* readChangelog(
       const record = decode(found.key, found.value)
       if (record) records.push({ record, offset: found.offset })
     }
-    if (fetched.after === position && waitedMs > HANG_MS)
-      throw new KafkaError(
-        'KAFKA_TRANSACTION_HANGS',
-        `${at.topic}/${at.partition}: records from offset ${position} to ${end} are neither committed nor aborted, though their owner was fenced`,
-        `Look with kafka-transactions find-hanging --topic ${at.topic} --partition ${at.partition}, and end it with kafka-transactions abort.`,
-      )
     if (fetched.after === position) {
-      await sleep(5)
-      waitedMs += 5
+      await undecided.wait(position, end)
       continue
     }
     position = fetched.after

@@ -25,8 +25,8 @@ const CODES = {
   KAFKA_COMPRESSION_UNKNOWN: { retryable: false },
   /** What a broker sent is not what was written: perhaps only on the way. */
   KAFKA_RECORDS_DAMAGED: { retryable: true },
-  /** Records that are neither committed nor aborted stand before the end of a topic that only this owner writes. */
-  KAFKA_TRANSACTION_HANGS: { retryable: true },
+  /** Records that are neither committed nor aborted stand before the end of a topic that only this owner writes, for longer than any timeout. */
+  KAFKA_TRANSACTION_HANGS: { retryable: false },
   /** The group does not take this process: its settings, or its other members. */
   KAFKA_GROUP_REFUSED: { retryable: false },
   /** Another process has this one's instance id. */

@@ -4,10 +4,9 @@
 // Not compacted, no retention by time (protocol 17): receipts between the last checkpoint and the end are what recovery goes by. The owner deletes
 // what it has released, up to a receipt that stays.
 import { randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { LogReceipt, TopicPartition } from '../../engine/log/contract.ts'
 import type { KafkaCluster } from './kafka-cluster.ts'
-import { KafkaError } from './kafka-error.ts'
+import { Undecided } from './undecided.ts'
 
 export type LedgerRecord<R extends LogReceipt = LogReceipt> =
   | { is: 'claim'; owner: string; count: number }
@@ -17,8 +16,6 @@ export type LedgerRecord<R extends LogReceipt = LogReceipt> =
   | { is: 'retired'; for: string }
 
 const FETCH_BYTES = 4 << 20
-/** A marker is written milliseconds after its transaction was decided. */
-const HANG_MS = 10_000
 /** Among so many offsets before the end a receipt is looked for first. */
 const LOOK_BACK = 64
 
@@ -59,7 +56,7 @@ export class Ledger<R extends LogReceipt> {
     const { end } = await written.bounds(at)
     const { start } = await cluster.bounds(at)
     this.position = start
-    const startMs = performance.now()
+    const undecided = new Undecided(at)
     while (this.position < end) {
       const before = this.position
       try {
@@ -70,13 +67,7 @@ export class Ledger<R extends LogReceipt> {
         this.position = (await cluster.bounds(at)).start
         continue
       }
-      if (this.position === before && performance.now() - startMs > HANG_MS)
-        throw new KafkaError(
-          'KAFKA_TRANSACTION_HANGS',
-          `${at.topic}/${at.partition}: records from offset ${this.position} to ${end} are neither committed nor aborted, though their owner was fenced`,
-          `Look with kafka-transactions find-hanging --topic ${at.topic} --partition ${at.partition}, and end it with kafka-transactions abort.`,
-        )
-      if (this.position === before) await sleep(5)
+      if (this.position === before) await undecided.wait(before, end)
     }
   }
 
