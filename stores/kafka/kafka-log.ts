@@ -100,7 +100,7 @@ export class KafkaLog implements Log {
 
   /** Gives a name up for another lineage: its owner is fenced, and whoever claims it from now on is refused (RESET_UNFINISHED). May be done again. */
   async retire(name: string, successor: string): Promise<void> {
-    const { claim } = await this.take(name)
+    const { claim } = await this.take(name, undefined, false, true)
     await claim.retire(successor)
   }
 
@@ -109,6 +109,7 @@ export class KafkaLog implements Log {
     name: string,
     input?: TopicPartition,
     again = false,
+    passForeign = false,
   ): Promise<{ claim: KafkaClaim<R>; successor: string | undefined }> {
     const { kafka, names, cluster, written } = this
     const at = names.receipts(name)
@@ -138,7 +139,7 @@ export class KafkaLog implements Log {
       await producer.close()
       throw made.reason
     }
-    const ledger = new Ledger<R>({ cluster, written, at })
+    const ledger = new Ledger<R>({ cluster, written, at, passForeign })
     try {
       await ledger.load()
     } catch (error) {

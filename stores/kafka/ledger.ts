@@ -5,7 +5,9 @@
 // what it has released, up to a receipt that stays.
 import { randomUUID } from 'node:crypto'
 import type { LogReceipt, TopicPartition } from '../../engine/log/contract.ts'
+import type { CommittedRecord } from './fetched.ts'
 import type { KafkaCluster } from './kafka-cluster.ts'
+import { foreignRecord } from './kafka-error.ts'
 import { Undecided } from './undecided.ts'
 
 export type LedgerRecord<R extends LogReceipt = LogReceipt> =
@@ -23,12 +25,33 @@ const isTrimmed = (error: unknown) => (error as { code?: string }).code === 'LOG
 
 export const encodeRecord = (record: LedgerRecord): Buffer => Buffer.from(JSON.stringify(record))
 
+const isText = (value: unknown) => typeof value === 'string'
+const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0
+const FORMS: Record<string, (record: Record<string, unknown>) => boolean> = {
+  claim: ({ owner, count }) => isText(owner) && isCount(count),
+  receipt: ({ receipt }) => isCount((receipt as LogReceipt | null)?.epoch) && isCount((receipt as LogReceipt).to),
+  release: () => true,
+  retired: ({ for: successor }) => isText(successor),
+}
+
+/** Throws for what is none. */
+function decodeRecord<R extends LogReceipt>(value: Buffer | null): LedgerRecord<R> {
+  if (!value) throw new RangeError('it has no value')
+  const record = JSON.parse(value.toString()) as Record<string, unknown> | null
+  const { is } = record ?? {}
+  if (typeof is !== 'string' || !Object.hasOwn(FORMS, is)) throw new RangeError('it does not say what it is')
+  if (!FORMS[is](record!)) throw new RangeError(`it is no ${is}`)
+  return record as unknown as LedgerRecord<R>
+}
+
 export interface LedgerOptions {
   /** Reads committed records. */
   cluster: KafkaCluster
   /** Ends behind undecided records. */
   written: KafkaCluster
   at: TopicPartition
+  /** For whoever gives the name up: whatever stands in it, it can be given up. */
+  passForeign?: boolean
 }
 
 export class Ledger<R extends LogReceipt> {
@@ -50,7 +73,7 @@ export class Ledger<R extends LogReceipt> {
     this.at = options.at
   }
 
-  /** After a fence: all that earlier owners have committed. Errors: KAFKA_TRANSACTION_HANGS (protocol 17). */
+  /** After a fence: all that earlier owners have committed. Errors: KAFKA_TRANSACTION_HANGS (protocol 17), KAFKA_RECORD_FOREIGN. */
   async load(): Promise<void> {
     const { cluster, written, at } = this.options
     const { end } = await written.bounds(at)
@@ -131,11 +154,21 @@ export class Ledger<R extends LogReceipt> {
     for (let position = from; ; ) {
       const fetched = await this.options.cluster.fetch({ ...this.at, from: position, maxBytes: FETCH_BYTES })
       for (let found = fetched.record(); found; found = fetched.record()) {
-        if (found.value) yield { record: JSON.parse(found.value.toString()) as LedgerRecord<R>, offset: found.offset }
+        const record = this.decoded(found)
+        if (record) yield { record, offset: found.offset }
       }
       if (fetched.after === position) return
       position = fetched.after
       if (move) this.position = Math.max(this.position, position)
+    }
+  }
+
+  private decoded({ value, offset }: CommittedRecord): LedgerRecord<R> | undefined {
+    try {
+      return decodeRecord(value)
+    } catch (error) {
+      if (this.options.passForeign) return undefined
+      throw foreignRecord(this.at, offset, (error as Error).message, error)
     }
   }
 }
