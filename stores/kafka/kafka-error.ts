@@ -12,6 +12,8 @@ const CODES = {
   KAFKA_UNAUTHENTICATED: { retryable: false },
   KAFKA_UNAUTHORIZED: { retryable: false },
   KAFKA_TOPIC_MISSING: { retryable: false },
+  /** What a name has read was deleted, and a topic made again that is called the same. */
+  KAFKA_TOPIC_REPLACED: { retryable: false },
   /** What was computed is being given up (packmill topology reset), or that was broken off. */
   RESET_UNFINISHED: { retryable: false },
   /** Somebody works on what a reset would delete. */

@@ -10,9 +10,14 @@ import type { KafkaCluster } from './kafka-cluster.ts'
 import { foreignRecord } from './kafka-error.ts'
 import { Undecided } from './undecided.ts'
 
+/** The id of the topic that the name reads: positions are of that one, not of whatever is called so later (protocol 6). In all of these, as the oldest are deleted. */
+interface OfInput {
+  input?: string
+}
+
 export type LedgerRecord<R extends LogReceipt = LogReceipt> =
-  | { is: 'claim'; owner: string; count: number }
-  | { is: 'receipt'; receipt: R }
+  | ({ is: 'claim'; owner: string; count: number } & OfInput)
+  | ({ is: 'receipt'; receipt: R } & OfInput)
   | { is: 'release' }
   /** The name was given up for another (packmill topology reset): nobody claims it any more. */
   | { is: 'retired'; for: string }
@@ -28,8 +33,9 @@ export const encodeRecord = (record: LedgerRecord): Buffer => Buffer.from(JSON.s
 const isText = (value: unknown) => typeof value === 'string'
 const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0
 const FORMS: Record<string, (record: Record<string, unknown>) => boolean> = {
-  claim: ({ owner, count }) => isText(owner) && isCount(count),
-  receipt: ({ receipt }) => isCount((receipt as LogReceipt | null)?.epoch) && isCount((receipt as LogReceipt).to),
+  claim: ({ owner, count, input = '' }) => isText(owner) && isCount(count) && isText(input),
+  receipt: ({ receipt, input = '' }) =>
+    isText(input) && isCount((receipt as LogReceipt | null)?.epoch) && isCount((receipt as LogReceipt).to),
   release: () => true,
   retired: ({ for: successor }) => isText(successor),
 }
@@ -60,6 +66,8 @@ export class Ledger<R extends LogReceipt> {
   /** Claims since the last commit or release. */
   count = 0
   last: R | undefined
+  /** The id of the topic that was read, where a record says it: older ones do not. */
+  input: string | undefined
   /** The lineage that it was given up for. */
   successor: string | undefined
   /** The position behind what was read and written here. */
@@ -113,6 +121,7 @@ export class Ledger<R extends LogReceipt> {
   apply(record: LedgerRecord<R>, offset: number): void {
     if (record.is === 'claim') this.count = record.count
     else this.count = 0
+    if (record.is === 'claim' || record.is === 'receipt') this.input = record.input ?? this.input
     if (record.is === 'retired') this.successor = record.for
     if (record.is !== 'receipt') return
     this.last = record.receipt

@@ -66,7 +66,7 @@ const settled = <T>(work: Promise<T>): Promise<{ value: T } | { code: string }> 
 // ---- ledgers ----
 
 const ledgerRecord: fc.Arbitrary<LedgerRecord> = fc.oneof(
-  fc.record({ is: fc.constant('claim' as const), owner: fc.uuid(), count: fc.nat(9) }),
+  fc.record({ is: fc.constant('claim' as const), owner: fc.uuid(), count: fc.nat(9), input: fc.option(fc.uuid(), { nil: undefined }) }),
   fc.record({
     is: fc.constant('receipt' as const),
     receipt: fc.record({ epoch: fc.nat(), to: fc.maxSafeNat(), text: fc.string({ unit: 'binary' }) }),
@@ -77,6 +77,7 @@ const ledger = fc.array(ledgerRecord, { minLength: 1, maxLength: 12 })
 
 interface Known {
   last: unknown
+  input: string | undefined
   count: number
 }
 
@@ -84,12 +85,13 @@ async function loaded(batches: readonly (readonly FakeRecord[])[], how?: Damage)
   const { cluster } = await partitionOf(batches, how)
   const read = new Ledger({ cluster, written: cluster, at: AT })
   await read.load()
-  return { last: read.last, count: read.count }
+  return { last: read.last, input: read.input, count: read.count }
 }
 const known = (all: readonly LedgerRecord[]): Known => {
   const last = all.findLast((record) => record.is === 'receipt')
   const newest = all.at(-1)!
-  return { last: last?.is === 'receipt' ? last.receipt : undefined, count: newest.is === 'claim' ? newest.count : 0 }
+  const input = all.map((record) => (record.is === 'claim' ? record.input : undefined)).findLast((id) => id !== undefined)
+  return { last: last?.is === 'receipt' ? last.receipt : undefined, input, count: newest.is === 'claim' ? newest.count : 0 }
 }
 const inLedger = (record: LedgerRecord): FakeRecord => ({ key: Buffer.from('task'), value: encodeRecord(record) })
 
