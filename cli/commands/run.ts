@@ -299,6 +299,7 @@ function onNotice(notice: StreamsNotice): void {
       console.error(`what was computed as ${notice.before} has been reset: it goes on as ${notice.lineage}`)
       return
     case 'lane-restarted':
+    case 'partition-overdue':
       console.error(describeError(notice.error, process.argv.includes('--verbose')))
       return
     case 'sink-failed':
