@@ -1,7 +1,9 @@
 // What members of a group say of themselves when they join, and what their leader says to them: the form of both. Whoever may join a group may say anything, so
-// nothing of it is taken on trust: a member that says what none of ours would has nothing, and wishes nothing.
+// nothing of it is taken on trust: a member that says what none of ours would has nothing, and wishes nothing. kafkajs decodes it, too, but where a length is
+// negative goes back in the bytes, for ever.
 import kafkajs from 'kafkajs'
 import { KafkaError } from './kafka-error.ts'
+import { WireReader } from './wire.ts'
 
 const { MemberAssignment, MemberMetadata } = kafkajs.AssignerProtocol
 
@@ -32,7 +34,10 @@ export const encodeShare = (topic: string, partitions: number[], target: Record<
 /** As the leader hears it. Never throws: one odd member must not keep all the others from their partitions. */
 export function decodeKnown(metadata: Buffer): KnownOfMember {
   try {
-    const known = JSON.parse(MemberMetadata.decode(metadata)!.userData.toString()) as Partial<KnownOfMember> | null
+    const reader = new WireReader(metadata)
+    reader.int16()
+    reader.array(() => reader.text())
+    const known = JSON.parse(reader.blob().toString()) as Partial<KnownOfMember> | null
     const { generation, owned, target } = known ?? {}
     if (!Number.isSafeInteger(generation) || !arePartitions(owned) || !isTarget(target)) return NOTHING
     return { generation: generation!, owned, target }
@@ -45,9 +50,11 @@ export function decodeKnown(metadata: Buffer): KnownOfMember {
 export function decodeShare(assignment: Buffer, { groupId, topic }: { groupId: string; topic: string }): Share {
   if (assignment.length === 0) return { partitions: [], target: undefined }
   try {
-    const { assignment: given, userData } = MemberAssignment.decode(assignment)!
-    const partitions: unknown = given[topic] ?? []
-    const target = JSON.parse(userData.toString()) as unknown
+    const reader = new WireReader(assignment)
+    reader.int16()
+    const given = new Map(reader.array(() => [reader.text(), reader.array(() => reader.int32())]))
+    const partitions = given.get(topic) ?? []
+    const target = JSON.parse(reader.blob().toString()) as unknown
     if (!arePartitions(partitions) || !isTarget(target)) throw new RangeError('these are no partitions')
     return { partitions, target }
   } catch (error) {

@@ -66,11 +66,7 @@ export async function readBatches(bytes: Buffer, where: string): Promise<RecordB
     if (end > bytes.length) break
     if (crc32c(bytes, at + HEADER.attributes, end) !== bytes.readUInt32BE(at + HEADER.crc))
       throw damaged(where, at, bytes, 'has another CRC')
-    const batch = await readBatch(bytes, at, end, where)
-    const before = batches.at(-1)
-    // Its place is not in the CRC, as brokers write it.
-    if (before && batch.base <= before.last) throw damaged(where, at, bytes, `stands behind offset ${before.last}`)
-    batches.push(batch)
+    batches.push(await readBatch(bytes, at, end, where))
     at = end
   }
   return batches

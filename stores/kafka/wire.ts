@@ -71,7 +71,7 @@ export class WireReader {
 
   /** Null is empty. */
   array<T>(of: () => T): T[] {
-    return Array.from({ length: Math.max(0, this.int32()) }, of)
+    return this.many(this.int32(), of)
   }
 
   /** Of the newer form of requests, which has lengths of as many bytes as they need, null as 0. */
@@ -80,7 +80,7 @@ export class WireReader {
   }
 
   compactArray<T>(of: () => T): T[] {
-    return Array.from({ length: Math.max(0, this.uvarint() - 1) }, of)
+    return this.many(this.uvarint() - 1, of)
   }
 
   /** Fields of later versions, which nobody here asks for. */
@@ -101,8 +101,15 @@ export class WireReader {
     throw new RangeError('a length in an answer is too long')
   }
 
+  /** Each takes a byte at least: what says that there are more is none. */
+  private many<T>(count: number, of: () => T): T[] {
+    if (count > this.bytes.length - this.at) throw new RangeError(`${count} parts of an answer do not lie within it`)
+    return Array.from({ length: Math.max(0, count) }, of)
+  }
+
   take(length: number): Buffer {
-    if (this.at + length > this.bytes.length) throw new RangeError(`an answer ends at ${this.bytes.length}, within what it holds`)
+    if (length < 0 || this.at + length > this.bytes.length)
+      throw new RangeError(`an answer ends at ${this.bytes.length}, within what it holds`)
     return this.bytes.subarray(this.at, (this.at += length))
   }
 }

@@ -257,12 +257,21 @@ const GROUP = { groupId: 'group', topic: 'events.raw' }
 
 describe('members of a group', () => {
   test('are heard as they spoke', () => {
-    fc.assert(fc.property(says, (known) => expect(decodeKnown(encodeKnown('events.raw', known))).toEqual(known)))
+    fc.assert(fc.property(says, (known) => void expect(decodeKnown(encodeKnown('events.raw', known))).toEqual(known)))
     fc.assert(
-      fc.property(partitions, target, (given, target) =>
-        expect(decodeShare(encodeShare('events.raw', given, target), GROUP)).toEqual({ partitions: given, target }),
+      fc.property(
+        partitions,
+        target,
+        (given, target) => void expect(decodeShare(encodeShare('events.raw', given, target), GROUP)).toEqual({ partitions: given, target }),
       ),
     )
+  })
+
+  test('what never ends is not read for ever', () => {
+    // As many topics as can be, the length of each −2: behind it stands the same again.
+    const endless = Buffer.from([0, 0, 127, 255, 255, 255, 255, 254])
+    expect(decodeKnown(endless).owned).toEqual([])
+    expect(outcome(() => decodeShare(endless, GROUP))).toEqual({ code: 'KAFKA_GROUP_REFUSED' })
   })
 
   test('whatever some of them say, each partition is to be one’s, and nobody is given another’s', () => {
