@@ -29,6 +29,7 @@ export function logNotice(log: Logger<never>, notice: Notice): void {
   else if (notice.type === 'partitions' && notice.is === 'failed') log.error(fields, 'partitions: this process has none any more')
   else if (type === 'partitions') log.info(fields, type)
   else if (type.endsWith('-waiting')) log.warn(fields, `${type}: it goes on by itself when this has passed`)
+  else if (type === 'partition-overdue') log.warn(fields, `${type}: it goes on, and may not be recovered if it ends`)
   else if (type.endsWith('-resumed')) log.info(fields, type)
   else if (type === 'restoring') log.info(fields, type)
   else if (type === 'reset') log.warn(fields, `${type}: what this folder held was reset; its tables are filled anew from the topics`)

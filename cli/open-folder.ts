@@ -78,6 +78,7 @@ function printNotice(notice: Notice, say: (line: string) => void, told: Set<stri
       told.clear()
       return
     case 'lane-restarted':
+    case 'partition-overdue':
       reportStopped(notice.error, say, told)
       return
     case 'partition-stopped':

@@ -325,6 +325,7 @@ function printNotice(notice: StreamsNotice, say: (text: string) => void, recover
       say(`what was computed as ${notice.before} has been reset: it goes on as ${notice.lineage}`)
       return
     case 'lane-restarted':
+    case 'partition-overdue':
       say(describeError(notice.error, process.argv.includes('--verbose')))
       return
     case 'sink-failed':

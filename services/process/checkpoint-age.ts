@@ -1,8 +1,9 @@
 // When a task's checkpoint is due though little has come in since its last. On Kafka the broker deletes input by its age, whoever needs it: a partition with a trickle
 // that was never checkpointed could not be recovered after that. In the embedded log nothing goes that is needed: there it is Overdue's.
 
-/** Of what the topics keep, this part may have passed since the last checkpoint. */
+/** Of what the topics keep, this part may have passed since the last checkpoint; and so many of it before that is worth an alarm. */
 const PART = 1 / 4
+const LATE = 2
 
 export class CheckpointAge {
   private readonly mostMs: number
@@ -22,5 +23,10 @@ export class CheckpointAge {
       this.sinceMs = nowMs
     }
     return Number.isFinite(this.mostMs) && nowMs - this.sinceMs >= this.mostMs
+  }
+
+  /** Whether one was due, and has not ended, for as long again. As of the last isDue. */
+  isLate(nowMs: number): boolean {
+    return nowMs - this.sinceMs >= LATE * this.mostMs
   }
 }

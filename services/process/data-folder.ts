@@ -41,6 +41,8 @@ export interface KafkaMeta {
   /** As the brokers call their cluster: another one has other records at the same offsets. */
   cluster: string
   topicPrefix: string
+  /** Ids of the topics that its tables are filled from: one that is made again under its name has other records at the same offsets. None before the first start. */
+  topics?: Record<string, string>
   /** Of this folder, where several processes work on one log: what only it may claim is called by it. */
   member: string
 }

@@ -68,6 +68,8 @@ export type Notice =
   /** It met what may pass (a full disk), and is tried again until it goes on: then -resumed. */
   | { type: 'partition-waiting'; partition: number; error: Error }
   | { type: 'partition-resumed'; partition: number }
+  /** On Kafka: retention comes near what it would be recovered from. Told once, until a checkpoint has ended. */
+  | { type: 'partition-overdue'; partition: number; error: Error }
   /** On Kafka: partitions that came here, or went to other processes; or it is no member any more. */
   | ({ type: 'partitions' } & Moved)
   /** A lane's thread ended without being asked to (an operator that loops, a full heap); another goes on in its place. */

@@ -39,7 +39,8 @@ export function forgetComputed(data: string): void {
 /** On Kafka: the folder goes on with what is computed now, from the topics. Its name is written last: broken off, the next start does it again. */
 export function goOnWith(data: string, meta: FolderMeta, computed: string): FolderMeta {
   forgetComputed(data)
-  const now = { ...meta, computed }
+  // Tables that are empty may be filled from any.
+  const now = { ...meta, computed, ...(meta.kafka && { kafka: { ...meta.kafka, topics: undefined } }) }
   writeMeta(data, now)
   return now
 }

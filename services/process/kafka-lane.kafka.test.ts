@@ -54,6 +54,7 @@ describe.runIf(server?.proxied)('A lane on Kafka', () => {
         isCut = false
       },
       onResumed: () => heard.push('resumed'),
+      onOverdue: () => heard.push('overdue'),
     })
     const straight = await openKafkaLog(world.options)
     try {
@@ -88,10 +89,12 @@ describe.runIf(server?.proxied)('A lane on Kafka', () => {
       }
       const told = { onRestoring: () => undefined, onRecovering: () => undefined, onWaiting: () => undefined, onResumed: () => undefined }
       const stopped: unknown[] = []
+      const overdue: unknown[] = []
       const lane = new KafkaLane({
         ...{ setup, stage: sessionStage(clickstream(settings)), folder: 'clickstream', ...told },
         beatOf: () => new LaneBeat(LaneBeat.buffer(1)).of(0, 'nobody'),
         onStopped: (_, error) => stopped.push(error),
+        onOverdue: (partition, error) => overdue.push([partition, (error as { code: string }).code]),
       })
       const producer = await openKafkaLog(world.options)
       try {
@@ -105,14 +108,17 @@ describe.runIf(server?.proxied)('A lane on Kafka', () => {
         }
         if (ms === 0) await expect.poll(() => lane.stats[0].checkpoints, { timeout: 20_000 }).toBeGreaterThan(0)
         expect(stopped).toEqual([])
-        return lane.stats[0].checkpoints
+        return { checkpoints: lane.stats[0].checkpoints, overdue }
       } finally {
         await lane.stop().catch(() => undefined)
         await producer.close()
         rmSync(folder, { recursive: true, force: true })
       }
     }
-    expect(await checkpointsAt(0)).toBeGreaterThan(0)
-    expect(await checkpointsAt(retentionDefaults.others.ms)).toBe(0)
+    const atOnce = await checkpointsAt(0)
+    expect(atOnce.checkpoints).toBeGreaterThan(0)
+    // Half of nothing has passed, too.
+    expect(atOnce.overdue[0]).toEqual([0, 'CHECKPOINT_OVERDUE'])
+    expect(await checkpointsAt(retentionDefaults.others.ms)).toEqual({ checkpoints: 0, overdue: [] })
   }, 120_000)
 })

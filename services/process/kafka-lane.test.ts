@@ -37,6 +37,7 @@ it('one that is lost while its broker does not answer is gone at once, and a sto
     onStopped: () => heard.push('stopped'),
     onWaiting: () => heard.push('waiting'),
     onResumed: () => heard.push('resumed'),
+    onOverdue: () => heard.push('overdue'),
   })
   try {
     const taken = lane.take(0)

@@ -23,6 +23,7 @@ import { CheckpointAge } from './checkpoint-age.ts'
 import { goRound } from './go-round.ts'
 import { taskCacheBytes } from './lane-limits.ts'
 import type { KafkaPlace, LaneSetup } from './lane-protocol.ts'
+import { RetentionAlarm } from './retention-alarm.ts'
 
 /** Of what a lane is started with. */
 type ReadSetup =
@@ -53,6 +54,8 @@ export interface KafkaLaneOptions {
   onStopped(partition: number, error: unknown): void
   onWaiting(partition: number, error: unknown): void
   onResumed(partition: number): void
+  /** Retention comes near what it would be recovered from; it goes on. */
+  onOverdue(partition: number, error: unknown): void
 }
 
 /** A partition that is held. */
@@ -182,8 +185,8 @@ export class KafkaLane {
   }
 
   /** What a partition's loop says, unless it was dropped. */
-  private heardOf(stay: Stay): Pick<KafkaLaneOptions, 'onStopped' | 'onWaiting' | 'onResumed' | 'onRecovering'> {
-    const { onStopped, onWaiting, onResumed, onRecovering } = this.options
+  private heardOf(stay: Stay): Pick<KafkaLaneOptions, 'onStopped' | 'onWaiting' | 'onResumed' | 'onRecovering' | 'onOverdue'> {
+    const { onStopped, onWaiting, onResumed, onRecovering, onOverdue } = this.options
     const unlessDropped =
       <Rest extends unknown[]>(say: (partition: number, ...rest: Rest) => void) =>
       (partition: number, ...rest: Rest) => {
@@ -194,6 +197,7 @@ export class KafkaLane {
       onWaiting: unlessDropped(onWaiting),
       onResumed: unlessDropped(onResumed),
       onRecovering: unlessDropped(onRecovering),
+      onOverdue: unlessDropped(onOverdue),
     }
   }
 
@@ -286,11 +290,14 @@ export class KafkaLane {
       ...{ epochBytes, checkpointBytes, cacheBytes: taskCacheBytes(setup.cacheBytes, setup.partitions.length, setup.stages) },
       get checkpointDue() {
         // What it would be recovered from is being deleted.
-        if (stay.isLeft || view.start > task.neededFrom) return 'now' as const
-        return age.isDue(task.checkpoints, systemClock.now()) ? ('soon' as const) : undefined
+        const nowMs = systemClock.now()
+        const isDue = age.isDue(task.checkpoints, nowMs)
+        if (alarm.look(view.start, task, nowMs) || stay.isLeft) return 'now' as const
+        return isDue ? ('soon' as const) : undefined
       },
     }
     const age = new CheckpointAge(setup.retention.others.ms, systemClock.now())
+    const alarm = new RetentionAlarm({ topic: stage.topic, partition }, age, (error) => heard.onOverdue(partition, error))
     const beat = beatOf(partition, again)
     const who = { stage, lineage, code, partition, exactlyOnce, acceptFrom, sameCode: recoverOnly, beat }
     const task: PartitionTask = new PartitionTask(Object.assign(bounds, who), view, store)

@@ -13,9 +13,10 @@ import { ensureTopics } from '../../stores/kafka/ensure-topics.ts'
 import { KafkaError } from '../../stores/kafka/kafka-error.ts'
 import { type KafkaLog, type KafkaLogOptions, openKafkaLog } from '../../stores/kafka/kafka-log.ts'
 import { Names } from '../../stores/kafka/names.ts'
+import { topicIds } from '../../stores/kafka/topic-ids.ts'
 import type { JournalLog } from '../../stores/log/journal-log.ts'
 import { newestComputed, productStage, receiptsOf, type StageName, stageOf } from './computed-lineage.ts'
-import { computedIn, dataFolder, type FolderMeta, folderMeta, LIVE } from './data-folder.ts'
+import { computedIn, dataFolder, type FolderMeta, folderMeta, LIVE, writeMeta } from './data-folder.ts'
 import { goOnWith } from './forget-computed.ts'
 import type { LagLog } from './lag.ts'
 import { partitionsOf } from './partitions-of.ts'
@@ -95,10 +96,33 @@ export async function openOnKafka(config: Config, { topology, partitions, topics
     retentionBytes: CHECKPOINTS_KEPT * config.engine.checkpointBytes,
     otherPartitions,
   })
+  const names = new Names(log)
+  const ids = await topicIds(
+    log.connection,
+    topics.map(({ topic }) => names.data({ topic, partition: 0 }).topic),
+  )
   const meta = dataFolder(folder, partitions, use)
-  if (computedIn(meta) === computed) return { meta, log }
-  return { meta: goOnWith(folder, meta, computed), log, ...(isKnown && { forgot: known }) }
+  if (computedIn(meta) === computed) return { meta: ofTopics(folder, meta, ids), log }
+  return { meta: ofTopics(folder, goOnWith(folder, meta, computed), ids), log, ...(isKnown && { forgot: known }) }
 }
+
+/** The folder, whose tables are filled from these topics and no others. */
+function ofTopics(folder: string, meta: FolderMeta, ids: Record<string, string>): FolderMeta {
+  const known = meta.kafka!.topics ?? {}
+  const [replaced] = Object.keys(ids).filter((topic) => (known[topic] ?? ids[topic]) !== ids[topic])
+  if (replaced !== undefined) throw topicReplaced(folder, replaced, known[replaced], ids[replaced])
+  if (Object.keys(ids).every((topic) => topic in known)) return meta
+  const now = { ...meta, kafka: { ...meta.kafka!, topics: { ...known, ...ids } } }
+  writeMeta(folder, now)
+  return now
+}
+
+const topicReplaced = (folder: string, topic: string, was: string, is: string) =>
+  new KafkaError(
+    'KAFKA_TOPIC_REPLACED',
+    `the tables in ${folder} were filled from a topic ${topic} of id ${was}; the one that is called so now has id ${is}: that was deleted, and this one made again`,
+    'Where it is what is read (events.raw), packmill topology reset clickstream gives up what was computed of the topic of before, and computes anew what is in this one. Where it is what is computed, delete this folder, or choose another with --data: its tables are filled anew from the topics.',
+  )
 
 const topicsGone = (folder: string, topic: string) =>
   new KafkaError(

@@ -19,6 +19,7 @@ export interface LaneEvents {
   onPartitionFenced?(partition: number): void
   onPartitionWaiting?(partition: number, error: Error): void
   onPartitionResumed?(partition: number): void
+  onPartitionOverdue?(partition: number, error: Error): void
   /** A thread ended, and the next is started. `partition`: whose operators it was at; unknown where it was at none. */
   onRestarted?(partition: number | undefined, error: Error): void
 }
@@ -178,6 +179,9 @@ export class LaneClient {
         break
       case 'partition-resumed':
         events.onPartitionResumed?.(message.partition)
+        break
+      case 'partition-overdue':
+        events.onPartitionOverdue?.(message.partition, fromData(message.error))
         break
       case 'restoring':
         events.onRestoring?.(message.partition, message.progress)

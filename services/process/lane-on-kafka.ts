@@ -35,6 +35,7 @@ export async function workOnKafka(port: MessagePort, say: (message: FromLane) =>
       onStopped: (partition, error) => say({ type: 'partition-stopped', partition, error: toData(error) }),
       onWaiting: (partition, error) => say({ type: 'partition-waiting', partition, error: toData(error) }),
       onResumed: (partition) => say({ type: 'partition-resumed', partition }),
+      onOverdue: (partition, error) => say({ type: 'partition-overdue', partition, error: toData(error) }),
     })
   })
   /** Of a partition every stage comes and goes. */

@@ -97,5 +97,6 @@ export type FromLane =
   | { type: 'partition-stopped'; partition: number; error: ErrorData }
   | { type: 'partition-waiting'; partition: number; error: ErrorData }
   | { type: 'partition-resumed'; partition: number }
+  | { type: 'partition-overdue'; partition: number; error: ErrorData }
   /** The thread could not start, or cannot go on. The last word. */
   | { type: 'ended'; error: ErrorData | undefined }

@@ -81,6 +81,7 @@ export class Lanes implements PartitionWork {
           onPartitionStopped: (partition, error) => onNotice({ type: 'partition-stopped', partition, error }),
           onPartitionWaiting: (partition, error) => onNotice({ type: 'partition-waiting', partition, error }),
           onPartitionResumed: (partition) => onNotice({ type: 'partition-resumed', partition }),
+          onPartitionOverdue: (partition, error) => onNotice({ type: 'partition-overdue', partition, error }),
           onPartitionFenced: isShared ? (partition) => this.shares?.fenced(partition) : undefined,
           onRestarted: (partition, error) => onNotice({ type: 'lane-restarted', lane: name, partition, error }),
         },

@@ -3,7 +3,8 @@
 // 1. Control records take an offset and are no records; those of an aborted transaction lie between its first offset and its marker.
 // 2. A record is one line, whatever it holds: line breaks in it (a foreign producer's pretty JSON) become blanks, nothing becomes an empty line,
 //    which is no event, and is told apart as such by whoever reads it.
-// 3. `next` is behind the last whole batch, also where nothing of it is left (compaction) or shown.
+// 3. What is fetched begins at or before what was asked for, and goes on: batches that do not are damaged. Their place is not in their CRC, as brokers write it.
+// 4. `next` is behind the last whole batch, also where nothing of it is left (compaction) or shown.
 import type { BlockRange, ReadResult } from '../../engine/log/contract.ts'
 import type { FetchedPartition } from './fetch-request.ts'
 import { damagedRecords, type RecordBatch } from './record-batch.ts'
@@ -49,6 +50,12 @@ export class Fetched {
     this.start = start
     this.walk = new RecordWalk(`${topic}/${partition}`)
     this.aborted = [...aborted].sort((a, b) => a.first - b.first)
+    let expected = from
+    for (const { base, last } of batches) {
+      if (last < expected || (expected > from && base < expected))
+        throw damagedRecords(`${topic}/${partition}`, `a batch from offset ${base} to ${last} follows offset ${expected - 1}`)
+      expected = last + 1
+    }
     const last = batches.at(-1)
     // Brokers send the first batch whole, however large it is.
     if (!last && alone && length > 0) throw damagedRecords(`${topic}/${partition}`, `the batch at offset ${from} was cut off`)

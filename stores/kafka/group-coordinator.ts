@@ -3,10 +3,9 @@
 //
 // kafkajs' broker, which its cluster hands out (kafka-client.ts), has these requests and their newest encodings, but passes no instance id to them.
 // It looks each up by its version and then fills it in: between the two the id is put in.
-import kafkajs, { type Broker, type Cluster } from 'kafkajs'
+import type { Broker, Cluster } from 'kafkajs'
 import { clusterOf, type KafkaConnection, kafkaClient } from './kafka-client.ts'
-
-const { MemberAssignment, MemberMetadata } = kafkajs.AssignerProtocol
+import { decodeShare, encodeKnown, encodeShare, type KnownOfMember, type Share } from './member-words.ts'
 
 export interface JoinedMember {
   memberId: string
@@ -67,7 +66,6 @@ export interface CoordinatorOptions {
 }
 
 const PROTOCOL = 'packmill-sticky'
-const VERSION = 0
 
 /** Errors of all requests are kafkajs'. */
 export class GroupCoordinator {
@@ -79,7 +77,7 @@ export class GroupCoordinator {
   }
 
   /** `known`: what the leader is to know of this member. */
-  async join(memberId: string, known: Buffer): Promise<Joined> {
+  async join(memberId: string, known: KnownOfMember): Promise<Joined> {
     const { groupId, topic, sessionTimeoutMs, rebalanceTimeoutMs } = this.options
     const broker = await this.found()
     return broker.joinGroup({
@@ -87,30 +85,20 @@ export class GroupCoordinator {
       sessionTimeout: sessionTimeoutMs,
       rebalanceTimeout: rebalanceTimeoutMs,
       memberId,
-      groupProtocols: [{ name: PROTOCOL, metadata: MemberMetadata.encode({ version: VERSION, topics: [topic], userData: known }) }],
+      groupProtocols: [{ name: PROTOCOL, metadata: encodeKnown(topic, known) }],
     })
   }
 
-  /** What a member has told of itself. */
-  knownOf({ memberMetadata }: JoinedMember): Buffer {
-    return MemberMetadata.decode(memberMetadata)!.userData
-  }
-
-  /** `all`: what the leader gives each member, by id; of others nothing. Resolves with this member's share, and what the leader says to all. */
-  async sync(
-    { generationId, memberId }: Joined,
-    all: ReadonlyMap<string, number[]>,
-    said: Buffer,
-  ): Promise<{ partitions: number[]; said: Buffer }> {
+  /** `all`: what the leader gives each member, by id; of others nothing. Resolves with this member's share. Errors: KAFKA_GROUP_REFUSED, too. */
+  async sync({ generationId, memberId }: Joined, all: ReadonlyMap<string, number[]>, target: Record<string, number[]>): Promise<Share> {
     const { groupId, topic } = this.options
     const broker = await this.found()
     const groupAssignment = [...all].map(([id, partitions]) => ({
       memberId: id,
-      memberAssignment: MemberAssignment.encode({ version: VERSION, assignment: { [topic]: partitions }, userData: said }),
+      memberAssignment: encodeShare(topic, partitions, target),
     }))
     const { memberAssignment } = await broker.syncGroup({ groupId, generationId, memberId, groupAssignment })
-    const decoded = MemberAssignment.decode(memberAssignment)
-    return { partitions: decoded?.assignment[topic] ?? [], said: decoded?.userData ?? Buffer.alloc(0) }
+    return decodeShare(memberAssignment, { groupId, topic })
   }
 
   async heartbeat({ generationId, memberId }: Joined): Promise<void> {

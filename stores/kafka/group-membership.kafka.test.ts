@@ -120,6 +120,30 @@ describe.runIf(server)('A membership in a group', () => {
     expect(groups[0]).toMatchObject({ state: 'Stable', protocolType: 'consumer', protocol: 'packmill-sticky' })
   })
 
+  it('leads a group in which somebody says what no member of ours would, and keeps its share of it', async () => {
+    const first = await joined('a')
+    const partitionAssigners = [
+      () => ({
+        ...{ name: 'packmill-sticky', version: 0, assign: async () => [] },
+        protocol: () => ({ name: 'packmill-sticky', metadata: Buffer.from('odd') }),
+      }),
+    ]
+    const client = kafkaClient({ brokers: [server!.broker] })
+    const admin = client.admin()
+    await admin.connect()
+    await admin.createTopics({ topics: [{ topic: `${groupId}.t`, numPartitions: 1 }] })
+    await admin.disconnect()
+    const odd = client.consumer({ groupId, partitionAssigners, maxWaitTimeInMs: 50, allowAutoTopicCreation: false })
+    await odd.connect()
+    await odd.subscribe({ topic: `${groupId}.t` })
+    const heard = new Promise<{ payload: { memberAssignment: unknown } }>((resolve) => odd.on('consumer.group_join', resolve))
+    await odd.run({ eachMessage: async () => undefined })
+    expect((await heard).payload).toMatchObject({ isLeader: false })
+    await expect.poll(() => first.membership.partitions, { timeout: 20_000 }).toHaveLength(PARTITIONS / 2)
+    await odd.disconnect()
+    await expect.poll(() => first.membership.partitions, { timeout: 20_000 }).toEqual([0, 1, 2, 3])
+  })
+
   it('is refused with what to do where the broker allows no such session', async () => {
     await expect(joined('a', { sessionTimeoutMs: 20 })).rejects.toMatchObject({
       code: 'KAFKA_GROUP_REFUSED',

@@ -13,6 +13,7 @@ import { assignPartitions, type GroupMember } from './assign-partitions.ts'
 import { GroupCoordinator, type Joined } from './group-coordinator.ts'
 import type { KafkaConnection } from './kafka-client.ts'
 import { errorType, isConnectionError, isStale, KafkaError, kafkaError } from './kafka-error.ts'
+import { decodeKnown, type KnownOfMember } from './member-words.ts'
 
 export interface GroupMembershipOptions {
   connection: KafkaConnection
@@ -34,14 +35,6 @@ export interface GroupMembershipOptions {
   onLost(partitions: readonly number[]): void
   /** It is no member any more and will not become one. Everything was lost before. */
   onFailed(error: Error): void
-}
-
-interface KnownOfMember {
-  /** Of the assignment by which it owns them. */
-  generation: number
-  owned: number[]
-  /** By name: what each was to have in the end, as of that assignment. */
-  target: Record<string, number[]>
 }
 
 const HEARTBEATS_PER_SESSION = 10
@@ -211,10 +204,10 @@ export class GroupMembership {
     for (let revoked = true; revoked && !this.isClosing; ) {
       const joined = await this.joinOnce()
       const all = joined.leaderId === joined.memberId ? this.assign(joined) : new Map<string, number[]>()
-      const { partitions, said } = await this.coordinator.sync(joined, all, Buffer.from(JSON.stringify(this.target)))
+      const { partitions, target } = await this.coordinator.sync(joined, all, this.target)
       this.joined = joined
       this.generation = joined.generationId
-      if (said.length > 0) this.target = JSON.parse(said.toString()) as Record<string, number[]>
+      if (target) this.target = target
       if (this.isClosing) return
       revoked = await this.apply(new Set(partitions))
       // What it gave up is nobody's until it has joined without it, also where the next join does not get through.
@@ -224,7 +217,7 @@ export class GroupMembership {
 
   private async joinOnce(): Promise<Joined> {
     const known: KnownOfMember = { generation: this.generation, owned: [...this.partitions], target: this.target }
-    const joined = await this.coordinator.join(this.memberId, Buffer.from(JSON.stringify(known)))
+    const joined = await this.coordinator.join(this.memberId, known)
     this.memberId = joined.memberId
     return joined
   }
@@ -232,7 +225,7 @@ export class GroupMembership {
   /** As the leader: what each member is given; the target goes to all. */
   private assign({ members }: Joined): Map<string, number[]> {
     const known = members.map((member): [GroupMember, KnownOfMember] => {
-      const told = JSON.parse(this.coordinator.knownOf(member).toString()) as KnownOfMember
+      const told = decodeKnown(member.memberMetadata)
       return [{ id: member.memberId, name: member.groupInstanceId ?? member.memberId, ...told }, told]
     })
     const newest = known.reduce((a, b) => (b[1].generation > a[1].generation ? b : a))[1]

@@ -14,6 +14,8 @@ export interface ClaimOptions<R extends LogReceipt> {
   name: string
   names: Names
   input?: TopicPartition
+  /** The id of its topic, where there is one. */
+  inputId?: string
   ledger: Ledger<R>
   producer: TransactionalProducer
   /** Claims since the last commit, this one included. */
@@ -53,7 +55,8 @@ export class KafkaClaim<R extends LogReceipt> implements Claim<R> {
     receipt?: R
     release?: { receiptsThrough: number; inputBefore: number }
   }): Promise<void> {
-    await this.transact(outputs, receipt && { is: 'receipt', receipt })
+    const { inputId: input } = this.options
+    await this.transact(outputs, receipt && { is: 'receipt', receipt, input })
     this.options.committed(receipt?.to)
     if (release) await this.deleteReceipts(release.receiptsThrough)
   }
@@ -82,8 +85,8 @@ export class KafkaClaim<R extends LogReceipt> implements Claim<R> {
 
   /** The first transaction of a claim: that it is one. */
   async writeDown(): Promise<void> {
-    const { ledger, count } = this.options
-    await this.transact([], { is: 'claim', owner: ledger.owner, count })
+    const { ledger, count, inputId: input } = this.options
+    await this.transact([], { is: 'claim', owner: ledger.owner, count, input })
   }
 
   private async transact(outputs: readonly OutputBlock[], record: LedgerRecord<R> | undefined): Promise<void> {

@@ -9,6 +9,7 @@ import { type FetchRequest, fetchRecords } from './fetch-request.ts'
 import { Fetched } from './fetched.ts'
 import { clusterOf, unlessEnded } from './kafka-client.ts'
 import { errorType, isConnectionError, isStale, kafkaError } from './kafka-error.ts'
+import { topicId } from './topic-id.ts'
 
 /** How long a request is tried again before it is an error. */
 const PATIENCE_MS = 10_000
@@ -60,13 +61,17 @@ export class KafkaCluster {
   async partitionsNow(topic: string): Promise<number> {
     await this.connect()
     try {
-      const broker = await (this.cluster as unknown as { brokerPool: BrokerPool }).brokerPool.findConnectedBroker()
-      const { topicMetadata } = await broker.metadata([topic])
+      const { topicMetadata } = await (await this.anyBroker()).metadata([topic])
       return topicMetadata[0].partitionMetadata.length
     } catch (error) {
       if (errorType(error) === 'UNKNOWN_TOPIC_OR_PARTITION') return 0
       throw kafkaError(error, `looking for the topic ${topic}`)
     }
+  }
+
+  /** The id that a topic was made with; undefined where brokers give none (before Kafka 2.8). Errors: KAFKA_TOPIC_MISSING. */
+  async topicId(topic: string): Promise<string | undefined> {
+    return this.tried(`looking for the id of the topic ${topic}`, [topic], async () => topicId(await this.anyBroker(), topic))
   }
 
   /** Number of partitions of a topic. Errors: KAFKA_TOPIC_MISSING. */
@@ -152,6 +157,10 @@ export class KafkaCluster {
       const topics = [{ topic, partitions: [{ partition, offset: String(position) }] }]
       await coordinator.offsetCommit({ groupId, groupGenerationId: -1, memberId: '', topics })
     })
+  }
+
+  private anyBroker(): Promise<Broker> {
+    return (this.cluster as unknown as { brokerPool: BrokerPool }).brokerPool.findConnectedBroker()
   }
 
   /** By what is known now: who tries again looks again. */

@@ -1,4 +1,5 @@
 // Errors of what talks to Kafka: a stable code, whether trying again can help, and what to do. What kafkajs throws becomes one of these here.
+import type { TopicPartition } from '../../engine/log/contract.ts'
 import { StorageError } from '../files/storage-error.ts'
 
 const CODES = {
@@ -11,6 +12,8 @@ const CODES = {
   KAFKA_UNAUTHENTICATED: { retryable: false },
   KAFKA_UNAUTHORIZED: { retryable: false },
   KAFKA_TOPIC_MISSING: { retryable: false },
+  /** What a name has read was deleted, and a topic made again that is called the same. */
+  KAFKA_TOPIC_REPLACED: { retryable: false },
   /** What was computed is being given up (packmill topology reset), or that was broken off. */
   RESET_UNFINISHED: { retryable: false },
   /** Somebody works on what a reset would delete. */
@@ -25,8 +28,10 @@ const CODES = {
   KAFKA_COMPRESSION_UNKNOWN: { retryable: false },
   /** What a broker sent is not what was written: perhaps only on the way. */
   KAFKA_RECORDS_DAMAGED: { retryable: true },
-  /** Records that are neither committed nor aborted stand before the end of a topic that only this owner writes. */
-  KAFKA_TRANSACTION_HANGS: { retryable: true },
+  /** In a topic of Packmill's own stands what this version has not written. */
+  KAFKA_RECORD_FOREIGN: { retryable: false },
+  /** Records that are neither committed nor aborted stand before the end of a topic that only this owner writes, for longer than any timeout. */
+  KAFKA_TRANSACTION_HANGS: { retryable: false },
   /** The group does not take this process: its settings, or its other members. */
   KAFKA_GROUP_REFUSED: { retryable: false },
   /** Another process has this one's instance id. */
@@ -170,6 +175,15 @@ export function kafkaError(thrown: unknown, doing: string): Error {
     )
   return new KafkaError('KAFKA_FAILED', text, 'See what the broker said; its own log has more.', thrown)
 }
+
+/** Of a record in a topic of Packmill's own. */
+export const foreignRecord = ({ topic, partition }: TopicPartition, offset: number, what: string, cause?: unknown): KafkaError =>
+  new KafkaError(
+    'KAFKA_RECORD_FOREIGN',
+    `${topic}/${partition}: the record at offset ${offset} is none that this version writes there: ${what}`,
+    `Where a newer Packmill wrote it, start that one. Else look at it: kafka-console-consumer.sh --topic ${topic} --partition ${partition} --offset ${offset} --max-messages 1, and let nobody else write there (kafka-acls). What was computed is computed anew by packmill topology reset.`,
+    cause,
+  )
 
 export const fenced = (name: string): StorageError =>
   new StorageError('FENCED', `${name} was claimed by another owner, or this claim is over.`, 'Nothing: whoever holds it goes on.')

@@ -100,7 +100,7 @@ export class KafkaLog implements Log {
 
   /** Gives a name up for another lineage: its owner is fenced, and whoever claims it from now on is refused (RESET_UNFINISHED). May be done again. */
   async retire(name: string, successor: string): Promise<void> {
-    const { claim } = await this.take(name)
+    const { claim } = await this.take(name, undefined, false, true)
     await claim.retire(successor)
   }
 
@@ -109,6 +109,7 @@ export class KafkaLog implements Log {
     name: string,
     input?: TopicPartition,
     again = false,
+    passForeign = false,
   ): Promise<{ claim: KafkaClaim<R>; successor: string | undefined }> {
     const { kafka, names, cluster, written } = this
     const at = names.receipts(name)
@@ -131,16 +132,21 @@ export class KafkaLog implements Log {
       signal: this.ending.signal,
       leaderOf: (at) => cluster.leaderOf(at),
     })
-    const [made, fenced] = await Promise.allSettled([making(), fencing])
+    const identifying = input && cluster.topicId(names.data(input).topic)
+    const [made, fenced, identified] = await Promise.allSettled([making(), fencing, identifying])
     if (fenced.status === 'rejected') throw fenced.reason
     const producer = fenced.value
-    if (made.status === 'rejected') {
+    for (const one of [made, identified]) {
+      if (one.status === 'fulfilled') continue
       await producer.close()
-      throw made.reason
+      throw one.reason
     }
-    const ledger = new Ledger<R>({ cluster, written, at })
+    const inputId = identified.status === 'fulfilled' ? identified.value : undefined
+    const ledger = new Ledger<R>({ cluster, written, at, passForeign })
     try {
       await ledger.load()
+      const isReplaced = inputId !== undefined && ledger.input !== undefined && inputId !== ledger.input
+      if (isReplaced && ledger.successor === undefined) throw topicReplaced(name, names.data(input!), ledger.input!, inputId)
     } catch (error) {
       await producer.close()
       throw kafkaError(error, `claiming ${name}`)
@@ -149,6 +155,7 @@ export class KafkaLog implements Log {
       name,
       names,
       input,
+      inputId: inputId ?? ledger.input,
       ledger,
       producer,
       count: ledger.count + (again ? 0 : 1),
@@ -283,4 +290,11 @@ const resetUnfinished = (name: string, successor: string): KafkaError =>
     'RESET_UNFINISHED',
     `${name} was given up for ${successor} by packmill topology reset, which is under way or was broken off`,
     'Start again when it has ended. Where it was broken off, run `packmill topology reset clickstream --yes` again: it does it anew. What came in is whole.',
+  )
+
+const topicReplaced = (name: string, { topic }: TopicPartition, was: string, is: string): KafkaError =>
+  new KafkaError(
+    'KAFKA_TOPIC_REPLACED',
+    `${name} has read a topic ${topic} of id ${was}; the one that is called so now has id ${is}: that was deleted, and this one made again`,
+    'Its offsets mean other records, so nobody can go on from where it was. See that kafka.brokers and kafka.topicPrefix are as they were; if they are, packmill topology reset clickstream gives up what was computed of the topic of before, and computes anew what is in this one (for a topology of your own: delete its topics packmill.receipts.… and packmill.state.…, and its data folder).',
   )

@@ -4,9 +4,12 @@ import { CompressionTypes } from 'kafkajs'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { USER } from '../../dev/kafka/server.ts'
 import { kafkaServer } from '../../tests/kafka-server.ts'
+import { deleteTopics } from './delete-topics.ts'
 import { type KafkaConnection, kafkaClient } from './kafka-client.ts'
+import { KafkaCluster } from './kafka-cluster.ts'
 import { type KafkaLog, openKafkaLog } from './kafka-log.ts'
 import { block, type KafkaWorld, kafkaWorld, linesOf, out, raw, textsOf } from './kafka-world.fake.ts'
+import { encodeRecord } from './ledger.ts'
 import { makeTopic } from './make-topic.ts'
 import { TransactionalProducer } from './transactional-producer.ts'
 
@@ -169,6 +172,86 @@ describe.runIf(server)('The log on Kafka', () => {
     const next = await log.claim('task.main.0', raw)
     for await (const { epoch } of next.receipts(0)) receipts.push(epoch)
     expect(receipts).toEqual([5])
+  })
+
+  describe('that was deleted and made again under its name, with more records than before', () => {
+    const name = 'task.main.0'
+    async function replaced(): Promise<void> {
+      await log.close()
+      const topic = world.named('events.raw')
+      await world.withAdmin(async (admin) => {
+        await deleteTopics(admin, [topic])
+        await makeTopic(admin, { topic, partitions: 1 })
+      })
+      await produce(['c', 'd', 'e', 'f'])
+      log = await openKafkaLog(world.options)
+    }
+    const refused = {
+      ...{ code: 'KAFKA_TOPIC_REPLACED', retryable: false },
+      message: expect.stringContaining('events.raw'),
+      advice: expect.stringContaining('packmill topology reset'),
+    }
+
+    it('an input is not read from where the other was: it is named until what was read of that is given up', async () => {
+      await produce(['a', 'b'])
+      const claim = await log.claim(name, raw)
+      await claim.commit({ outputs: [], receipt: { epoch: 1, to: 1 } })
+      // Of the ledger only the last receipt is left.
+      await claim.commit({ outputs: [], receipt: { epoch: 2, to: 2 }, release: { receiptsThrough: 2, inputBefore: 2 } })
+      await replaced()
+      await expect(log.claim(name, raw)).rejects.toMatchObject(refused)
+      await expect(log.claim(name, raw, true)).rejects.toMatchObject(refused)
+      expect((await log.claim('task.main-2.0', raw)).last).toBeUndefined()
+      await log.retire(name, 'main-2')
+      await expect(log.claim(name, raw)).rejects.toMatchObject({ code: 'RESET_UNFINISHED' })
+    })
+
+    it('an input that was claimed and never committed is refused as well; one that stays is not', async () => {
+      await log.claim(name, raw)
+      expect((await log.claim(name, raw)).claimsSinceCommit).toBe(2)
+      await replaced()
+      await expect(log.claim(name, raw)).rejects.toMatchObject(refused)
+    })
+
+    it('a ledger of before there were ids goes on with the topic that is there, and knows it from then on', async () => {
+      await log.claim(name)
+      await replaced()
+      const older = encodeRecord({ is: 'receipt', receipt: { epoch: 1, to: 2 } })
+      const { topic } = log.names.receipts(name)
+      const producer = kafkaClient(world.options.connection).producer()
+      await producer.connect()
+      await producer.send({ topic, messages: [{ key: name, value: older }] })
+      await producer.disconnect()
+      expect((await log.claim(name, raw)).last).toEqual({ epoch: 1, to: 2 })
+      await replaced()
+      await expect(log.claim(name, raw)).rejects.toMatchObject(refused)
+    })
+
+    it('is known by an id of its own, whatever its name is', async () => {
+      const long = world.named('x'.repeat(200))
+      await world.withAdmin((admin) => makeTopic(admin, { topic: long, partitions: 3 }))
+      const cluster = new KafkaCluster(kafkaClient(world.options.connection))
+      const ids = [await cluster.topicId(long), await cluster.topicId(world.named('events.raw')), await cluster.topicId(long)]
+      expect(ids).toEqual([expect.stringMatching(/^[\w-]{22}$/), expect.stringMatching(/^[\w-]{22}$/), ids[0]])
+      expect(ids[0]).not.toBe(ids[1])
+      await expect(cluster.topicId(world.named('nowhere'))).rejects.toMatchObject({ code: 'KAFKA_TOPIC_MISSING' })
+      await cluster.close()
+    })
+  })
+
+  it('a record that somebody else wrote into a ledger is named; the name can be given up all the same', async () => {
+    await log.claim('task')
+    const at = log.names.receipts('task')
+    const producer = kafkaClient(world.options.connection).producer()
+    await producer.connect()
+    await producer.send({ topic: at.topic, messages: [{ value: 'hello' }] })
+    await producer.disconnect()
+    await expect(log.claim('task')).rejects.toMatchObject({
+      ...{ code: 'KAFKA_RECORD_FOREIGN', retryable: false },
+      message: expect.stringContaining(`${at.topic}/0: the record at offset 2 `),
+    })
+    await expect(log.lastReceipt('task')).rejects.toMatchObject({ code: 'KAFKA_RECORD_FOREIGN' })
+    await log.retire('task', 'main-2')
   })
 
   it('positions are shown as those of a group per name', async () => {

@@ -4,21 +4,25 @@
 // Not compacted, no retention by time (protocol 17): receipts between the last checkpoint and the end are what recovery goes by. The owner deletes
 // what it has released, up to a receipt that stays.
 import { randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { LogReceipt, TopicPartition } from '../../engine/log/contract.ts'
+import type { CommittedRecord } from './fetched.ts'
 import type { KafkaCluster } from './kafka-cluster.ts'
-import { KafkaError } from './kafka-error.ts'
+import { foreignRecord } from './kafka-error.ts'
+import { Undecided } from './undecided.ts'
+
+/** The id of the topic that the name reads: positions are of that one, not of whatever is called so later (protocol 6). In all of these, as the oldest are deleted. */
+interface OfInput {
+  input?: string
+}
 
 export type LedgerRecord<R extends LogReceipt = LogReceipt> =
-  | { is: 'claim'; owner: string; count: number }
-  | { is: 'receipt'; receipt: R }
+  | ({ is: 'claim'; owner: string; count: number } & OfInput)
+  | ({ is: 'receipt'; receipt: R } & OfInput)
   | { is: 'release' }
   /** The name was given up for another (packmill topology reset): nobody claims it any more. */
   | { is: 'retired'; for: string }
 
 const FETCH_BYTES = 4 << 20
-/** A marker is written milliseconds after its transaction was decided. */
-const HANG_MS = 10_000
 /** Among so many offsets before the end a receipt is looked for first. */
 const LOOK_BACK = 64
 
@@ -26,12 +30,34 @@ const isTrimmed = (error: unknown) => (error as { code?: string }).code === 'LOG
 
 export const encodeRecord = (record: LedgerRecord): Buffer => Buffer.from(JSON.stringify(record))
 
+const isText = (value: unknown) => typeof value === 'string'
+const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0
+const FORMS: Record<string, (record: Record<string, unknown>) => boolean> = {
+  claim: ({ owner, count, input = '' }) => isText(owner) && isCount(count) && isText(input),
+  receipt: ({ receipt, input = '' }) =>
+    isText(input) && isCount((receipt as LogReceipt | null)?.epoch) && isCount((receipt as LogReceipt).to),
+  release: () => true,
+  retired: ({ for: successor }) => isText(successor),
+}
+
+/** Throws for what is none. */
+function decodeRecord<R extends LogReceipt>(value: Buffer | null): LedgerRecord<R> {
+  if (!value) throw new RangeError('it has no value')
+  const record = JSON.parse(value.toString()) as Record<string, unknown> | null
+  const { is } = record ?? {}
+  if (typeof is !== 'string' || !Object.hasOwn(FORMS, is)) throw new RangeError('it does not say what it is')
+  if (!FORMS[is](record!)) throw new RangeError(`it is no ${is}`)
+  return record as unknown as LedgerRecord<R>
+}
+
 export interface LedgerOptions {
   /** Reads committed records. */
   cluster: KafkaCluster
   /** Ends behind undecided records. */
   written: KafkaCluster
   at: TopicPartition
+  /** For whoever gives the name up: whatever stands in it, it can be given up. */
+  passForeign?: boolean
 }
 
 export class Ledger<R extends LogReceipt> {
@@ -40,6 +66,8 @@ export class Ledger<R extends LogReceipt> {
   /** Claims since the last commit or release. */
   count = 0
   last: R | undefined
+  /** The id of the topic that was read, where a record says it: older ones do not. */
+  input: string | undefined
   /** The lineage that it was given up for. */
   successor: string | undefined
   /** The position behind what was read and written here. */
@@ -53,13 +81,13 @@ export class Ledger<R extends LogReceipt> {
     this.at = options.at
   }
 
-  /** After a fence: all that earlier owners have committed. Errors: KAFKA_TRANSACTION_HANGS (protocol 17). */
+  /** After a fence: all that earlier owners have committed. Errors: KAFKA_TRANSACTION_HANGS (protocol 17), KAFKA_RECORD_FOREIGN. */
   async load(): Promise<void> {
     const { cluster, written, at } = this.options
     const { end } = await written.bounds(at)
     const { start } = await cluster.bounds(at)
     this.position = start
-    const startMs = performance.now()
+    const undecided = new Undecided(at)
     while (this.position < end) {
       const before = this.position
       try {
@@ -70,13 +98,7 @@ export class Ledger<R extends LogReceipt> {
         this.position = (await cluster.bounds(at)).start
         continue
       }
-      if (this.position === before && performance.now() - startMs > HANG_MS)
-        throw new KafkaError(
-          'KAFKA_TRANSACTION_HANGS',
-          `${at.topic}/${at.partition}: records from offset ${this.position} to ${end} are neither committed nor aborted, though their owner was fenced`,
-          `Look with kafka-transactions find-hanging --topic ${at.topic} --partition ${at.partition}, and end it with kafka-transactions abort.`,
-        )
-      if (this.position === before) await sleep(5)
+      if (this.position === before) await undecided.wait(before, end)
     }
   }
 
@@ -99,6 +121,7 @@ export class Ledger<R extends LogReceipt> {
   apply(record: LedgerRecord<R>, offset: number): void {
     if (record.is === 'claim') this.count = record.count
     else this.count = 0
+    if (record.is === 'claim' || record.is === 'receipt') this.input = record.input ?? this.input
     if (record.is === 'retired') this.successor = record.for
     if (record.is !== 'receipt') return
     this.last = record.receipt
@@ -140,11 +163,21 @@ export class Ledger<R extends LogReceipt> {
     for (let position = from; ; ) {
       const fetched = await this.options.cluster.fetch({ ...this.at, from: position, maxBytes: FETCH_BYTES })
       for (let found = fetched.record(); found; found = fetched.record()) {
-        if (found.value) yield { record: JSON.parse(found.value.toString()) as LedgerRecord<R>, offset: found.offset }
+        const record = this.decoded(found)
+        if (record) yield { record, offset: found.offset }
       }
       if (fetched.after === position) return
       position = fetched.after
       if (move) this.position = Math.max(this.position, position)
+    }
+  }
+
+  private decoded({ value, offset }: CommittedRecord): LedgerRecord<R> | undefined {
+    try {
+      return decodeRecord(value)
+    } catch (error) {
+      if (this.options.passForeign) return undefined
+      throw foreignRecord(this.at, offset, (error as Error).message, error)
     }
   }
 }

@@ -71,11 +71,45 @@ export class WireReader {
 
   /** Null is empty. */
   array<T>(of: () => T): T[] {
-    return Array.from({ length: Math.max(0, this.int32()) }, of)
+    return this.many(this.int32(), of)
   }
 
-  private take(length: number): Buffer {
-    if (this.at + length > this.bytes.length) throw new RangeError(`an answer ends at ${this.bytes.length}, within what it holds`)
+  /** Of the newer form of requests, which has lengths of as many bytes as they need, null as 0. */
+  compactText(): string {
+    return this.take(Math.max(0, this.uvarint() - 1)).toString()
+  }
+
+  compactArray<T>(of: () => T): T[] {
+    return this.many(this.uvarint() - 1, of)
+  }
+
+  /** Fields of later versions, which nobody here asks for. */
+  tags(): void {
+    for (let left = this.uvarint(); left > 0; left--) {
+      this.uvarint()
+      this.take(this.uvarint())
+    }
+  }
+
+  private uvarint(): number {
+    let value = 0
+    for (let shift = 0; shift < 32; shift += 7) {
+      const byte = this.take(1)[0]
+      value += (byte & 127) * 2 ** shift
+      if (byte < 128) return value
+    }
+    throw new RangeError('a length in an answer is too long')
+  }
+
+  /** Each takes a byte at least: what says that there are more is none. */
+  private many<T>(count: number, of: () => T): T[] {
+    if (count > this.bytes.length - this.at) throw new RangeError(`${count} parts of an answer do not lie within it`)
+    return Array.from({ length: Math.max(0, count) }, of)
+  }
+
+  take(length: number): Buffer {
+    if (length < 0 || this.at + length > this.bytes.length)
+      throw new RangeError(`an answer ends at ${this.bytes.length}, within what it holds`)
     return this.bytes.subarray(this.at, (this.at += length))
   }
 }
@@ -111,6 +145,32 @@ export class WireWriter {
     this.int32(values.length)
     for (const value of values) each(value)
     return this
+  }
+
+  compactText(value: string): this {
+    const bytes = Buffer.from(value)
+    return this.uvarint(bytes.length + 1).bytes(bytes)
+  }
+
+  compactArray<T>(values: readonly T[], each: (value: T) => void): this {
+    this.uvarint(values.length + 1)
+    for (const value of values) each(value)
+    return this
+  }
+
+  /** None. */
+  tags(): this {
+    return this.uvarint(0)
+  }
+
+  bytes(bytes: Buffer): this {
+    this.parts.push(bytes)
+    return this
+  }
+
+  private uvarint(value: number): this {
+    for (; value > 127; value >>>= 7) this.bytes(Buffer.of((value & 127) | 128))
+    return this.bytes(Buffer.of(value))
   }
 
   /** Not copied before the end. */

@@ -14,6 +14,7 @@ import { type Embedded, type Notice, openEmbedded } from '../../services/process
 import { type KafkaResetPlan, type ResetStep, resetOnKafka } from '../../services/process/kafka-reset.ts'
 import { beginLineage, replayable } from '../../services/process/lineages.ts'
 import { trafficEvents } from '../../services/traffic/traffic.ts'
+import { deleteTopics } from '../../stores/kafka/delete-topics.ts'
 import { joinGroup } from '../../stores/kafka/group-membership.ts'
 import { kafkaClient } from '../../stores/kafka/kafka-client.ts'
 import { type KafkaLog, type KafkaLogOptions, openKafkaLog } from '../../stores/kafka/kafka-log.ts'
@@ -244,5 +245,30 @@ describe.runIf(server)('packmill topology reset on Kafka', { timeout: 120_000 },
       code: 'RESET_NOTHING',
     })
     expect([...(await topics())].filter((topic) => topic.startsWith(topicPrefix))).toEqual([])
+  })
+
+  test('an input that was deleted and made again is refused where it was read before; given up, what was computed is computed anew from it', async () => {
+    const [topic] = named(TOPICS.raw)
+    await world.withAdmin(async (admin) => {
+      await deleteTopics(admin, [topic])
+      await makeTopic(admin, { topic, partitions: PARTITIONS, replication: 1 })
+    })
+    await produce(TOPICS.raw, messagesOf(events))
+    // By the tables, which are filled from it, and by the tasks, also of a folder that holds nothing yet.
+    await expect(computed(b)).rejects.toMatchObject({ code: 'KAFKA_TOPIC_REPLACED', message: expect.stringContaining(b) })
+    const { notices } = await opened(configOf(join(folder, 'c'), 'kafka.sinks=false'), (embedded) =>
+      embedded.settle({ snapshots: false, close: false }).catch(() => undefined),
+    )
+    const stopped = notices.filter((notice) => notice.type === 'partition-stopped')
+    expect(stopped.map(({ partition }) => partition).sort()).toEqual([0, 1])
+    for (const { error } of stopped) expect(error).toMatchObject({ code: 'KAFKA_TOPIC_REPLACED', message: expect.stringContaining(topic) })
+
+    await resetOnKafka(configOf(a), 'clickstream')
+    const anew = await computed(b, { snapshots: false, close: true })
+    expect(anew.notices.filter(({ type }) => type === 'partition-stopped' || type === 'sink-stopped')).toEqual([])
+    const fresh = await openKafkaLog(options)
+    const { differences, records } = await topicAnswer(fresh, PARTITIONS)
+    await fresh.close()
+    expect([differences, records]).toEqual([[], EVENTS])
   })
 })

@@ -82,6 +82,7 @@ export class SimPartition {
       const { base, count } = batch
       if (base + count <= from || base >= stable || base + count <= this.start || (length >= maxBytes && batches.length > 0)) continue
       for (const part of this.encoded(batch)) {
+        if (part.last < from) continue
         batches.push(part)
         length += part.end
       }
