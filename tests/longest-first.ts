@@ -9,6 +9,7 @@ export const LONGEST = [
   'tests/end-to-end.test.ts',
   'cli/import.test.ts',
   'tests/kafka/processes.kafka.test.ts',
+  'tests/kafka/commands.kafka.test.ts',
   'cli/up.test.ts',
   'cli/topology-lineages.test.ts',
   'tests/damage/flipped-bits.test.ts',

@@ -1,6 +1,6 @@
 // One Kafka broker (KRaft, one node) as a child process of nobody: started here, found again by what is written down, stopped by its pid.
-// Owns its folder below .cache. Five doors, all on this machine: plain, SASL, TLS with SASL, one that is told
-// as a proxy's, and the controller's.
+// Owns its folder below .cache. Six doors, all on this machine: plain, SASL, TLS with SASL, TLS with a client's certificate, one that is
+// told as a proxy's, and the controller's.
 import { spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
@@ -8,10 +8,13 @@ import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fetchKafka } from './artefacts.ts'
+import { clientCertificate } from './certificate.ts'
 
 /** What the doors with SASL let in, by PLAIN, SCRAM-SHA-256 and SCRAM-SHA-512. */
 export const USER = { username: 'packmill', password: 'secret-of-a-test' }
 const STORE_PASSWORD = 'changeit'
+const CLIENT_CERT = 'client.pem'
+const CLIENT_KEY = 'client-key.pem'
 /** A small heap: tests share the machine with it. */
 const HEAP = ['-Xms96m', '-Xmx384m', '-XX:+UseSerialGC']
 const START_MS = 60_000
@@ -26,7 +29,9 @@ export interface KafkaServer {
   tlsBroker: string
   /** The door behind proxy.ts: who asks there is sent to `broker`, where somebody may listen and pass on to this port. Absent in folders from before. */
   proxied?: { broker: string; port: number; target: number }
-  /** The certificate that the TLS door shows, as PEM: to be trusted. */
+  /** TLS, where who comes shows this certificate (paths of PEM). Absent in folders from before. */
+  certified?: { broker: string; certPath: string; keyPath: string }
+  /** The certificate that the TLS doors show, as PEM: to be trusted. */
   caPath: string
   folder: string
   /** Process that it was started for, and may be stopped with. */
@@ -57,13 +62,13 @@ export async function startKafka(folder: string, startedBy?: number): Promise<Ka
   if (isNew) {
     rmSync(folder, { recursive: true, force: true })
     mkdirSync(folder, { recursive: true })
-    const ports = await freePorts(6)
-    makeCertificate(folder)
+    const ports = await freePorts(7)
+    makeCertificates(folder)
     writeFileSync(join(folder, 'server.properties'), properties(folder, ports))
     format(folder, classPath)
     writeFileSync(join(folder, 'ports.json'), JSON.stringify(ports))
   }
-  const [plain, sasl, tls, , behindProxy, proxied] = JSON.parse(readFileSync(join(folder, 'ports.json'), 'utf8')) as number[]
+  const [plain, sasl, tls, , behindProxy, proxied, certified] = JSON.parse(readFileSync(join(folder, 'ports.json'), 'utf8')) as number[]
   const log = openSync(join(folder, 'server.log'), 'a')
   const child = spawn('java', [...HEAP, '-cp', classPath, 'kafka.Kafka', join(folder, 'server.properties')], {
     cwd: folder,
@@ -81,6 +86,9 @@ export async function startKafka(folder: string, startedBy?: number): Promise<Ka
     saslBroker: at(sasl),
     tlsBroker: at(tls),
     ...(proxied !== undefined && { proxied: { broker: at(proxied), port: proxied, target: behindProxy } }),
+    ...(certified !== undefined && {
+      certified: { broker: at(certified), certPath: join(folder, CLIENT_CERT), keyPath: join(folder, CLIENT_KEY) },
+    }),
     caPath: join(folder, 'ca.pem'),
     folder,
     startedBy,
@@ -143,11 +151,14 @@ function run(command: string, args: string[], cwd: string): void {
   if (status !== 0) throw new Error(`${command} ${args[0]} failed: ${error?.message ?? stdout + stderr}`)
 }
 
-function makeCertificate(folder: string): void {
+function makeCertificates(folder: string): void {
   const store = ['-keystore', 'server.p12', '-storetype', 'PKCS12', '-storepass', STORE_PASSWORD, '-alias', 'broker']
   const names = ['-dname', 'CN=localhost', '-ext', 'SAN=dns:localhost,ip:127.0.0.1', '-validity', '3650', '-keyalg', 'RSA']
   run('keytool', ['-genkeypair', ...store, ...names], folder)
   run('keytool', ['-exportcert', '-rfc', ...store, '-file', 'ca.pem'], folder)
+  const { cert, key } = clientCertificate('packmill')
+  writeFileSync(join(folder, CLIENT_CERT), cert)
+  writeFileSync(join(folder, CLIENT_KEY), key)
 }
 
 function format(folder: string, classPath: string): void {
@@ -161,8 +172,8 @@ function format(folder: string, classPath: string): void {
   run('java', args, folder)
 }
 
-const properties = (folder: string, [plain, sasl, tls, controller, behindProxy, proxied]: number[]) => {
-  const listeners = { PLAIN: plain, SASL: sasl, TLS: tls, PROXIED: behindProxy }
+const properties = (folder: string, [plain, sasl, tls, controller, behindProxy, proxied, certified]: number[]) => {
+  const listeners = { PLAIN: plain, SASL: sasl, TLS: tls, PROXIED: behindProxy, CERTIFIED: certified }
   const advertised = { ...listeners, PROXIED: proxied }
   const jaas = (name: string) => [
     `listener.name.${name}.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512`,
@@ -177,7 +188,7 @@ const properties = (folder: string, [plain, sasl, tls, controller, behindProxy, 
     `controller.quorum.voters=1@localhost:${controller}`,
     `listeners=${Object.entries(listeners).map(([name, port]) => `${name}://localhost:${port}`)},CONTROLLER://localhost:${controller}`,
     `advertised.listeners=${Object.entries(advertised).map(([name, port]) => `${name}://localhost:${port}`)}`,
-    'listener.security.protocol.map=PLAIN:PLAINTEXT,PROXIED:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SASL_SSL,CONTROLLER:PLAINTEXT',
+    'listener.security.protocol.map=PLAIN:PLAINTEXT,PROXIED:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SASL_SSL,CERTIFIED:SSL,CONTROLLER:PLAINTEXT',
     'inter.broker.listener.name=PLAIN',
     'controller.listener.names=CONTROLLER',
     ...jaas('sasl'),
@@ -185,6 +196,9 @@ const properties = (folder: string, [plain, sasl, tls, controller, behindProxy, 
     `ssl.keystore.location=${join(folder, 'server.p12')}`,
     'ssl.keystore.type=PKCS12',
     `ssl.keystore.password=${STORE_PASSWORD}`,
+    'listener.name.certified.ssl.client.auth=required',
+    'listener.name.certified.ssl.truststore.type=PEM',
+    `listener.name.certified.ssl.truststore.location=${join(folder, CLIENT_CERT)}`,
     `log.dirs=${join(folder, 'data')}`,
     // As a cluster of somebody's would be: nobody gets a topic by misspelling its name.
     'auto.create.topics.enable=false',

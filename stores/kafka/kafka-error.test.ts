@@ -27,3 +27,19 @@ test('an aggregate of nothing, and one of itself, end with what it says', () => 
   expect(kafkaError(own, 'x')).toMatchObject({ code: 'KAFKA_FAILED', message: 'Kafka: x: Topic creation errors' })
   expect(kafkaError(Object.assign(own, { errors: [own] }), 'x')).toMatchObject({ code: 'KAFKA_FAILED' })
 })
+
+test.each([
+  ['tlsv13 alert certificate required', 116, 'kafka.tls.cert and kafka.tls.key'],
+  ['ssl/tls alert bad certificate', 42, 'kafka.tls.cert and kafka.tls.key'],
+  ['ssl/tls alert certificate unknown', 46, 'kafka.tls.cert and kafka.tls.key'],
+  ['tlsv1 alert protocol version', 70, 'kafka.tls.ca'],
+])('the alert "%s" is KAFKA_TLS_REFUSED, and says which file to give', (alert, number, advice) => {
+  const message = `Connection error: 00B0:error:0A000412:SSL routines:ssl3_read_bytes:${alert}:../deps/rec_layer_s3.c:916:SSL alert number ${number}\n`
+  const thrown = Object.assign(new Error(message), { name: 'KafkaJSConnectionError' })
+  expect(kafkaError(thrown, 'connecting')).toMatchObject({
+    code: 'KAFKA_TLS_REFUSED',
+    retryable: false,
+    message: expect.stringMatching(/ number \d+$/),
+    advice: expect.stringContaining(advice),
+  })
+})

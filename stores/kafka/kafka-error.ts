@@ -7,7 +7,7 @@ const CODES = {
   KAFKA_UNAVAILABLE: { retryable: true },
   /** The coordinator ended this owner's transaction (its timeout), though nobody else has claimed the name. */
   KAFKA_TRANSACTION_LOST: { retryable: true },
-  /** What the broker shows of itself is not trusted here, or the door speaks no TLS. */
+  /** What the broker shows of itself is not trusted here, or what is shown to it is not trusted there. */
   KAFKA_TLS_REFUSED: { retryable: false },
   KAFKA_UNAUTHENTICATED: { retryable: false },
   KAFKA_UNAUTHORIZED: { retryable: false },
@@ -117,8 +117,14 @@ export function isConnectionError(thrown: unknown): boolean {
 /** What a broker that closes every connection may be about. One that goes down closes them, too. */
 const CLOSED: readonly [RegExp, string][] = [
   [/before secure TLS connection/, ' If they do: this port may speak no TLS (kafka.tls.enabled).'],
-  [/Closed connection/, ' If they do: this port may want TLS (kafka.tls.enabled) or a password (kafka.sasl.mechanism).'],
+  [
+    /Closed connection/,
+    ' If they do: this port may want TLS (kafka.tls.enabled), a certificate of this client (kafka.tls.cert) or a password (kafka.sasl.mechanism).',
+  ],
 ]
+
+/** The alerts of TLS by which a broker refuses what it was shown, or that it was shown nothing. */
+const CLIENT_REFUSED = /alert number (4[1-68]|116)\b/
 
 /** What the brokers judge, and what to do where they refuse it. */
 const REFUSED: Readonly<Record<string, string>> = {
@@ -132,7 +138,7 @@ const REFUSED: Readonly<Record<string, string>> = {
 export function kafkaError(thrown: unknown, doing: string): Error {
   if (thrown instanceof KafkaError || thrown instanceof StorageError) return thrown
   const { name, type, message, topic } = innermost(thrown)
-  const text = `Kafka: ${doing}: ${topic === undefined ? '' : `${topic}: `}${message}`
+  const text = `Kafka: ${doing}: ${topic === undefined ? '' : `${topic}: `}${message?.trim()}`
   if (type === 'ILLEGAL_SASL_STATE')
     return new KafkaError(
       'KAFKA_UNAUTHENTICATED',
@@ -145,6 +151,13 @@ export function kafkaError(thrown: unknown, doing: string): Error {
       'KAFKA_UNAUTHENTICATED',
       text,
       'Set kafka.sasl.mechanism, kafka.sasl.username and kafka.sasl.password as the broker knows them.',
+      thrown,
+    )
+  if (CLIENT_REFUSED.test(message ?? ''))
+    return new KafkaError(
+      'KAFKA_TLS_REFUSED',
+      text,
+      'The brokers want a certificate of this client: set kafka.tls.cert and kafka.tls.key (PEM) to one that they trust (their ssl.truststore).',
       thrown,
     )
   if (/certificate|SSL|wrong version number|altname/i.test(message ?? ''))

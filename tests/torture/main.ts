@@ -11,7 +11,8 @@ const HELP = `Usage: npm run torture -- [--kills N] [--seed S] [--report FILE]
 Kills real processes while they work, and compares what they leave with the batch evaluator's answer.
 
   --kills N      how many processes that import files into the embedded log are killed (100); more, until a tenth of the kills fell each into a commit,
-                 a checkpoint, an insert and a recovery
+                 a checkpoint, an insert and a recovery, some came within a second of a start after another, and some processes were stopped while
+                 a second one was refused
   --kafka        instead: three processes on a broker of their own, under load; processes and broker are killed, stopped and put to sleep, connections
                  are cut, held up and bring half of an answer, members come and go
   --faults N     how many of these (100)
@@ -30,7 +31,7 @@ Examples:
   npm run torture -- --soak 60 --report docs/soak.md
 
 --kafka needs Java 17, and Maven the first time; --soak needs Linux. Exit code 1: an answer was wrong, something was not flat, something broke (the folder
-that is named then has all that is needed for a look), or too few kills fell into one of those moments after three times as many as were wanted. 2: wrong usage.`
+that is named then has all that is needed for a look), or there were too few of those after three times as many kills as were wanted. 2: wrong usage.`
 
 function usage(message: string): never {
   console.error(`torture: ${message}\n\n${HELP}`)

@@ -1,5 +1,5 @@
-// One data folder: processes that import the same files one after the other, each killed at some moment, until one comes to the end. Then
-// what the stores hold is compared with the evaluator's answer.
+// One data folder: processes that import the same files one after the other, each killed at some moment, until one comes to the end; now and then one is
+// held while another is refused. Then what the stores hold is compared with the evaluator's answer.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +8,7 @@ import type { Random } from '../../services/traffic/random.ts'
 import { traffic } from '../../services/traffic/traffic.ts'
 import type { Summary } from './answer.ts'
 import { Child } from './child.ts'
+import type { ChildTask } from './import-child.ts'
 import { type Moment, Moments, untilFrozen } from './moments.ts'
 
 /** Everything small: many epochs, checkpoints, files and inserts in a few seconds. */
@@ -21,15 +22,28 @@ export const SMALL = [
   'sink.batchBytes=256KB',
 ]
 
-/** When to kill: at once when the moment is seen for the nth time, or after a time since the start, whatever goes on. */
-export type Aim = { moment: Moment; nth: number } | { afterMs: number }
+/** When: at once when the moment is seen for the nth time, or after a time, whatever goes on; both since its start, or since it was let go on. */
+type When = { moment: Moment; nth: number } | { afterMs: number }
+/** Then it is killed; `held`: it stands still while a second process of its folder is started and refused, and goes on: the next aim is of the same process. */
+export type Aim = When & { held?: true }
 
-export interface Round {
-  /** Per process that was killed, what it was doing. */
-  kills: Moment[][]
+export interface Round extends Done {
   answer: Summary
   folder: string
 }
+
+/** What was done. */
+export interface Done {
+  /** Per process that was killed, what it was doing. */
+  kills: Moment[][]
+  /** Processes that stood still while a second one was refused, and went on. */
+  held: number
+  /** Kills of a process within a second of its start, which had followed a kill. */
+  twice: number
+}
+
+/** Another kill within it is the second of a row. */
+const TWICE_MS = 1000
 
 export interface RoundOptions {
   random: Random
@@ -48,25 +62,57 @@ export async function tortureRound({ random, files, eventsPerFile, aims, set = S
   const paths = writeFiles(folder, random.word(), files, eventsPerFile)
   const data = join(folder, 'data')
   mkdirSync(data)
-  const task = { data, set: [...set], files: paths, parallel }
-  const kills: Moment[][] = []
+  const task: ChildTask = { data, set: [...set], files: paths, parallel }
+  const done: Done = { kills: [], held: 0, twice: 0 }
+  let life: Life | undefined
   for (const aim of aims) {
-    const marks = mkdtempSync(join(folder, 'marks-'))
-    const moments = new Moments(data, marks)
-    const child = new Child(task, marks)
-    const met = await meet(child, moments, aim)
-    if (met) {
-      kills.push(moments.now(child.lines))
-      child.signal('SIGKILL')
+    life ??= begin(task, folder)
+    const { child, moments, startedMs } = life
+    if (!(await meet(child, moments, aim))) break
+    if (aim.held) {
+      await refuseSecond(task, child, folder)
+      child.signal('SIGCONT')
+      done.held++
+      continue
     }
+    if (done.kills.length > 0 && performance.now() - startedMs < TWICE_MS) done.twice++
+    done.kills.push(moments.now(child.lines))
+    child.signal('SIGKILL')
     await refuseTrouble(child, folder)
-    if (!met) break
+    life = undefined
   }
+  if (life) await refuseTrouble(life.child, folder)
   const last = new Child({ ...task, inspect: true })
   await refuseTrouble(last, folder)
   const answer = last.answer!
   if (answer.differences.length === 0) rmSync(folder, { recursive: true, force: true })
-  return { kills, answer, folder }
+  return { ...done, answer, folder }
+}
+
+interface Life {
+  child: Child
+  moments: Moments
+  startedMs: number
+}
+
+function begin(task: ChildTask, folder: string): Life {
+  const marks = mkdtempSync(join(folder, 'marks-'))
+  const moments = new Moments(task.data, marks)
+  return { child: new Child(task, marks), moments, startedMs: performance.now() }
+}
+
+/** A process that stands still holds its folder as before: who comes is told whose it is, and changes nothing. */
+async function refuseSecond(task: ChildTask, holder: Child, folder: string): Promise<void> {
+  const second = new Child(task)
+  const { code, signal } = await second.ended
+  const [first, ...more] = second.troubles
+  const isRefused = code === 1 && first?.code === 'DATA_LOCKED' && first.message.includes(` process ${holder.pid} `) && more.length === 0
+  if (isRefused) return
+  holder.signal('SIGKILL')
+  const said = second.troubles.map((trouble) => `${trouble.what}: ${trouble.code}: ${trouble.message}`).join('\n')
+  throw new Error(
+    `${folder}: beside process ${holder.pid}, which stood still, a second one was not refused but ended with ${code ?? signal}: ${said}\n${second.stderr}`,
+  )
 }
 
 /** One stream of traffic in several files: the later go on with the sessions of the earlier. */

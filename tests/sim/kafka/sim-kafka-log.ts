@@ -71,9 +71,10 @@ export class SimKafkaLog implements Log {
   }
 
   async bounds(at: TopicPartition): Promise<Bounds> {
-    const { start, end } = await this.client.cluster.bounds(at)
+    const { start, end: decided } = await this.client.cluster.bounds(at)
     const isRead = keyed(this.readers, at, () => new Set<Reader>()).size > 0
-    return { start, end: await this.tails.end(at, { start, end }, isRead), decided: end }
+    const end = await this.tails.end(at, { start, end: decided }, isRead)
+    return { start, end, ...(decided > end && { decided }) }
   }
 
   async need(consumer: string, at: TopicPartition, from: number): Promise<void> {

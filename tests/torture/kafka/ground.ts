@@ -21,6 +21,8 @@ export const NAMES = ['a', 'b', 'c']
 export const PREFIX = 'torture.'
 /** The shortest that brokers allow. */
 const SESSION_MS = 6_000
+/** A process under load has a transaction open some tenth of the time; one that waits for its partitions' claims has none. */
+const FREEZE_MS = 60_000
 const STAGE = `task.main.clickstream.${TOPICS.raw}`
 
 export interface GroundOptions {
@@ -135,9 +137,12 @@ export class Ground {
 
   private async sleep({ kind, target }: Fault): Promise<string> {
     const name = NAMES[target]
+    const isOpen = kind === 'zombie'
+    const hasWork = () => (this.crew.processes.get(name)?.at.size ?? 0) > 0
+    if (isOpen) await this.crew.until(`${name} has partitions at work`, hasWork)
     const sleeper = this.crew.processes.get(name)!
     const { child } = sleeper.running
-    const isOpen = await this.freeze(child.pid!, kind === 'zombie' ? () => this.isUndecided(sleeper.share) : undefined)
+    await this.crew.orBroken(this.freeze(child.pid!, isOpen ? () => this.isUndecided(sleeper.share) : undefined))
     const asleep = sleeper.share
     await this.crew.takenUp(asleep, sleeper)
     const before = sleeper.said.length
@@ -155,16 +160,16 @@ export class Ground {
     return `${name}, had ${asleep.join(', ') || 'none'}${isOpen ? ' and a transaction open' : ''}`
   }
 
-  /** Every thread stands still when it resolves; at a moment of that kind, if one is met. */
-  private async freeze(pid: number, isMoment?: () => Promise<boolean>): Promise<boolean> {
-    for (let tries = 200; ; tries--) {
+  /** Every thread stands still when it resolves, at a moment of that kind. */
+  private async freeze(pid: number, isMoment?: () => Promise<boolean>): Promise<void> {
+    for (const untilMs = performance.now() + FREEZE_MS; ; ) {
       process.kill(pid, 'SIGSTOP')
       untilFrozen(pid)
-      if (!isMoment) return false
+      if (!isMoment) return
       // What was under way to the broker has come there the second time.
-      if ((await isMoment()) && (await sleep(50, true)) && (await isMoment())) return true
-      if (tries === 0) return false
+      if ((await isMoment()) && (await sleep(50, true)) && (await isMoment())) return
       process.kill(pid, 'SIGCONT')
+      if (performance.now() > untilMs) throw new Error(`process ${pid} was never met with a transaction open`)
       await sleep(this.random.between(1, 20))
     }
   }

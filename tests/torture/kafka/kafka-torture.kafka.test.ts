@@ -12,7 +12,7 @@ test.runIf(server)(
     const kinds = ['zombie', 'half', 'rebalance'] as const
     const notes: string[] = []
     const startedBy = Number(process.env.TEST_RUN_PID)
-    const { answer, faults } = await kafkaRound({
+    const { answer, faults, zombies } = await kafkaRound({
       seed: 2,
       faults: kinds.length,
       rate: 400,
@@ -22,6 +22,7 @@ test.runIf(server)(
     })
     expect(answer.differences, notes.join('\n')).toEqual([])
     expect([...faults.keys()].sort()).toEqual([...kinds].sort())
+    expect(zombies).toBe(1)
     expect(answer.events).toBeGreaterThan(1000)
     expect(Math.min(answer.sessions, answer.incidents)).toBeGreaterThan(50)
   },
