@@ -32,19 +32,29 @@ export function live({ name, nodes, edges }: Drawing, before: Look, now: Look): 
   const seconds = Math.max(0.001, (now.ms - before.ms) / 1000)
   const rate = (of: (look: Stats) => number) => Math.max(0, Math.round((of(now.stats) - of(before.stats)) / seconds))
   const node = (id: string) => nodes.find((known) => known.id === id)!
+  // Of each partition: on Kafka positions stand behind markers, and ends behind records.
+  const behind = (ends: readonly number[] = [], at: (partition: number) => number) =>
+    sum(ends.map((end, partition) => Math.max(0, end - at(partition))))
   const read = ({ tasks }: Stats) => sum(tasks.map(({ position }) => position))
   const end = (topic: string) => (stats: Stats) => sum(stats.ends[topic] ?? [])
   const done = (table: string) => (stats: Stats) => sum(stats.sinks.find(({ sink }) => sink === table)?.done ?? [])
+  const { stats } = now
+  // Partitions that another process has are its own to tell of.
+  const positions = new Map(stats.tasks.map(({ partition, position }) => [partition, position]))
+  const lagOfTasks = (topic: string) => behind(stats.ends[topic], (partition) => positions.get(partition) ?? Number.POSITIVE_INFINITY)
+  const lagOfTable = (topic: string, table: string) => {
+    const done = stats.sinks.find(({ sink }) => sink === table)?.done ?? []
+    return behind(stats.ends[topic], (partition) => done[partition] ?? 0)
+  }
   const measured = edges.map(({ from, to }): LiveEdge => {
     const [source, target] = [node(from), node(to)]
     const edge = { from: source.label, to: target.label }
-    if (source.kind === 'topic' && target.kind === 'window')
-      return { ...edge, perSecond: rate(read), lag: Math.max(0, end(source.label)(now.stats) - read(now.stats)) }
+    if (source.kind === 'topic' && target.kind === 'window') return { ...edge, perSecond: rate(read), lag: lagOfTasks(source.label) }
     if (source.kind === 'topic' && target.kind === 'table')
       return {
         ...edge,
         perSecond: rate(done(target.label)),
-        lag: Math.max(0, end(source.label)(now.stats) - done(target.label)(now.stats)),
+        lag: lagOfTable(source.label, target.label),
       }
     return target.kind === 'topic' ? { ...edge, perSecond: rate(end(target.label)) } : edge
   })

@@ -99,6 +99,7 @@ export class Lane {
       if (!isBehind) await flushing?.done
       // Side by side: one encodes its slice while another's is written.
       const busy = (await Promise.all([...this.active].map((task) => this.tend(task)))).includes(true)
+      this.finishDrains()
       if (flushing === undefined && !busy && !isHunting) await this.wait()
       else if (!isBehind) await clock.sleep(Math.max(0, startedMs + epochMs - (computedMs - startedMs) - clock.now()), this.wake.signal)
     }
@@ -179,7 +180,7 @@ export class Lane {
           : {}
       const epoch = await this.guard(task, () => task.next(live ? { nowMs: clock.now() } : undefined, asked))
       if (epoch) round.push([task, epoch])
-      else if (task.committedEpoch >= task.lastEpoch) this.hasCommitted(task)
+      else if (task.committed >= task.lastEpoch) this.hasCommitted(task)
       if (!drain || !this.active.has(task)) continue
       drain.waiting.delete(task)
       // Where nothing was asked for, what is in flight may be all that is left to commit.
@@ -204,7 +205,7 @@ export class Lane {
 
   private finishDrains(): void {
     this.drains = this.drains.filter((drain) => {
-      for (const [task, epoch] of drain.asking) if (task.committedEpoch >= epoch) drain.asking.delete(task)
+      for (const [task, epoch] of drain.asking) if (task.committed >= epoch) drain.asking.delete(task)
       if (drain.waiting.size > 0 || drain.asking.size > 0) return true
       drain.resolve()
       return false
@@ -285,7 +286,6 @@ export class Lane {
   }
 
   private async wait(): Promise<void> {
-    this.finishDrains()
     if (this.stopping) return
     const { clock, log, live } = this.options
     // Somebody waits for what cannot be read yet, or began to wait just now.

@@ -77,7 +77,7 @@ export class PartitionTask {
   readTo = 0
   /** No record lies from readTo to here, where it reads next. */
   passed = 0
-  private committed = 0
+  committed = 0
   private committedTo = 0
   private bytesSinceCheckpoint = 0
   /** What the last epoch took, of what it might. */
@@ -125,11 +125,12 @@ export class PartitionTask {
     this.claim = await this.log.claim<Receipt>(this.name, at, this.hasClaimed || this.beat.follows === 'an end')
     this.hasClaimed = true
     this.claims = this.claim.claimsSinceCommit
-    this.reader = this.log.reader(at)
     this.ahead = undefined
     this.computer = stage.computer({ lineage, code, partition }, this.store)
     const header = this.store.header
+    // Before there is a reader, for whom it would be where he is to look.
     const bounds = await this.log.bounds(at)
+    this.reader = this.log.reader(at)
     this.lastEpoch = header?.epoch ?? 0
     this.readTo = (header?.to as number | undefined) ?? 0
     this.passed = this.neededFrom = (header?.passed as number | undefined) ?? this.readTo
@@ -149,7 +150,7 @@ export class PartitionTask {
       throw fenced(this.name)
     }
     // Also where nothing must be computed again: new records would get the offsets of those that are lost, and be passed over.
-    if (last && last.to > (bounds.decided ?? bounds.end)) throw await this.missing(bounds)
+    if (Math.max(last?.to ?? 0, this.passed) > (bounds.decided ?? bounds.end)) throw await this.missing(bounds)
     if (last && this.lastEpoch < last.epoch) {
       if (this.passed < bounds.start && last.to > this.passed) throw await this.missing(bounds)
       const first = this.lastEpoch
@@ -177,21 +178,20 @@ export class PartitionTask {
   }
 
   /** Computes the next epoch: at most epochBytes of input. Undefined where there is neither input nor anything else to do. */
-  async next(live: { nowMs: number } | undefined, asked: { snapshots?: true; close?: true } = {}): Promise<Epoch | undefined> {
+  async next(live: { nowMs: number } | undefined, asked: { snapshots?: true; close?: true; pass?: true } = {}): Promise<Epoch | undefined> {
     const { options } = this
     // What is asked for stands in an epoch of its own: before any row that comes after it.
     const nothing = { bytes: NO_BYTES, blocks: [], next: this.passed }
     // What an epoch brings into memory has no bound but its input: where room is short, epochs are.
     const most = this.computer.stateBytes * 2 > options.cacheBytes ? options.epochBytes >> 2 : options.epochBytes
-    const read = asked.snapshots || asked.close ? nothing : await this.reader.read(this.passed, most)
+    const isAsked = Object.keys(asked).length > 0
+    const read = isAsked ? nothing : await this.reader.read(this.passed, most)
     const { end } = await this.log.bounds({ topic: options.stage.topic, partition: this.partition })
     this.fullness = Math.min(1, sizeOf(read.blocks) / most)
-    // Checkpoints follow epochs: where one is due and no record has come, an empty epoch says how far that is so.
-    const mustPass = options.checkpointDue !== undefined && this.passed > this.neededFrom && this.lastEpoch === this.checkpointed
-    const mustRecord = this.accepted !== undefined || mustPass
+    const mustRecord = this.accepted !== undefined || (options.checkpointDue !== undefined && this.hasOnlyPassed)
     if (read.blocks.length === 0) this.passed = read.next
     const idleDue = live !== undefined && this.passed >= end && this.computer.nextIdleMs() <= live.nowMs
-    if (read.blocks.length === 0 && !asked.snapshots && !asked.close && !idleDue && !mustRecord) return undefined
+    if (read.blocks.length === 0 && !isAsked && !idleDue && !mustRecord) return undefined
     const from = this.readTo
     let to = this.load(read, from, Number.POSITIVE_INFINITY)
     const dead = new Set<number>()
@@ -292,14 +292,11 @@ export class PartitionTask {
     return this.computer.nextIdleMs()
   }
 
-  get committedEpoch(): number {
-    return this.committed
-  }
-
   /** All epochs are committed: a checkpoint of the last one, the claim released. */
   async stop(): Promise<void> {
     if (this.options.exactlyOnce) {
       if (this.computer.checkpoints.openEpoch !== undefined) await this.computer.checkpoints.abort()
+      if (this.hasOnlyPassed) await this.commit((await this.next(undefined, { pass: true }))!)
       if (this.lastEpoch > this.checkpointed) {
         this.beginCheckpoint()
         while (!(await this.computer.checkpoints.slice(SLICE_BYTES)));
@@ -321,6 +318,11 @@ export class PartitionTask {
   async abandon(): Promise<void> {
     this.reader?.close()
     await this.computer?.checkpoints.abort().catch(() => undefined)
+  }
+
+  /** No record has come since the last checkpoint, and what is none has: checkpoints follow epochs, an empty one says how far that is so. */
+  private get hasOnlyPassed(): boolean {
+    return this.passed > this.neededFrom && this.lastEpoch === this.checkpointed
   }
 
   /** The epoch of the last finished checkpoint. */

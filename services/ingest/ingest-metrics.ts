@@ -78,7 +78,7 @@ export class IngestMetrics {
     for (const task of tasks) {
       const of = { partition: String(task.partition) }
       this.set('log_records', 'Records in the source topic.', of, topics.get(topic)?.[task.partition] ?? 0)
-      this.set('lag_records', 'Records that are not processed yet.', of, (topics.get(topic)?.[task.partition] ?? 0) - task.position)
+      this.set('lag_records', 'Records that are not processed yet.', of, behind(topics.get(topic)?.[task.partition], task.position))
       this.set('processed_records', 'Records processed: the rate of this is the rate of a partition.', of, task.position)
       this.set('epoch', 'The last committed epoch.', of, task.epoch)
       this.set('epoch_seconds_sum', 'Time spent on epochs, from their computation to their commit.', of, task.epochMs / 1000)
@@ -102,11 +102,11 @@ export class IngestMetrics {
       this.set('cache_evictions', 'Users evicted since the start.', of, task.evictions)
     }
     for (const { sink, topic: from, rows, writes, retries, done } of sinks) {
-      const behind = (topics.get(from) ?? []).reduce((sum, end, partition) => sum + end - (done[partition] ?? 0), 0)
+      const lag = (topics.get(from) ?? []).reduce((sum, end, partition) => sum + behind(end, done[partition] ?? 0), 0)
       this.set('sink_rows', 'Rows written since the start.', { sink }, rows)
       this.set('sink_batches', 'Batches written since the start.', { sink }, writes)
       this.set('sink_retries', 'Writes that were tried again.', { sink }, retries)
-      this.set('sink_lag_records', 'Records that are not in the table yet.', { sink }, behind)
+      this.set('sink_lag_records', 'Records that are not in the table yet.', { sink }, lag)
     }
   }
 
@@ -123,3 +123,6 @@ export class IngestMetrics {
     return new Counter({ name: `packmill_${name}`, help, labelNames, registers: [this.registry] })
   }
 }
+
+/** On Kafka positions stand behind markers, and ends behind records. */
+const behind = (end: number | undefined, position: number) => Math.max(0, (end ?? 0) - position)

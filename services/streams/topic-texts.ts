@@ -18,7 +18,7 @@ export class TopicTexts {
     for (const [partition, reader] of this.readersOf(topic).entries()) {
       for (;;) {
         const { bytes, blocks, next } = await reader.read(from[partition], READ_BYTES)
-        if (blocks.length === 0) break
+        if (next === from[partition]) break
         // The reader's buffer is this block's until it reads again.
         for (const { pos, length, baseOffset } of blocks) {
           const lines = Buffer.from(bytes.buffer, bytes.byteOffset + pos, length)

@@ -1,11 +1,11 @@
 // The log as one partition task sees it: after a read the bounds of its input are those that the read brought along, for which nobody is asked again. Each
 // epoch reads and then wants to know whether that was all; two requests more, each time, are what that costs else.
-import type { Log, TopicPartition } from '../../engine/log/contract.ts'
+import type { Bounds, Log, TopicPartition } from '../../engine/log/contract.ts'
 import type { KafkaLog } from './kafka-log.ts'
 
 /** For one reader at a time of the partition `at`. `start`: where that began when it was read last. */
 export function taskView(log: KafkaLog, at: TopicPartition): Log & { readonly start: number } {
-  let known: { start: number; end: number } | undefined
+  let known: Bounds | undefined
   let begins = 0
   const isInput = ({ topic, partition }: TopicPartition) => topic === at.topic && partition === at.partition
   return {
@@ -32,7 +32,7 @@ export function taskView(log: KafkaLog, at: TopicPartition): Log & { readonly st
           const { start, end } = reader.bounds
           begins = start
           // Markers and aborted records may follow, which nobody reads: the last record was before them.
-          known = { start, end: result.blocks.length === 0 ? Math.min(from, end) : end }
+          known = { start, end: result.blocks.length === 0 ? Math.min(from, end) : end, decided: end }
           return result
         },
       }
