@@ -67,6 +67,8 @@ interface Held {
   hasRecovered: boolean
   /** Why it has not recovered, where that may pass. */
   failure?: unknown
+  /** It cannot go on, which has been said; it may not even have been claimed. */
+  hasStopped?: true
   /** Settles when its loop has ended; absent before it began. */
   running?: Promise<void>
 }
@@ -123,7 +125,7 @@ export class KafkaLane {
       this.held.delete(partition)
       try {
         if (held) {
-          await checkpointed(held, isDropped)
+          if (!held.hasStopped) await checkpointed(held, isDropped)
           await close(held)
         }
       } catch (error) {
@@ -306,7 +308,10 @@ export class KafkaLane {
       // A lane leaves out what fails before it has recovered, also by what may pass: its partitions are those of a start.
       onStopped: (stopped, error) => {
         if (isRetryable(error) && !held.hasRecovered) held.failure = error
-        else heard.onStopped(stopped, error)
+        else {
+          held.hasStopped = true
+          heard.onStopped(stopped, error)
+        }
       },
     })
     const held: Held = { log, store, lane, task, hasRecovered: false }

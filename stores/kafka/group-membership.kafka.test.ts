@@ -6,6 +6,7 @@ import { openProxy } from '../../dev/kafka/proxy.ts'
 import { kafkaServer } from '../../tests/kafka-server.ts'
 import { type GroupMembership, type GroupMembershipOptions, joinGroup } from './group-membership.ts'
 import { kafkaClient } from './kafka-client.ts'
+import { makeTopic } from './make-topic.ts'
 
 const server = await kafkaServer()
 const PARTITIONS = 4
@@ -131,7 +132,7 @@ describe.runIf(server)('A membership in a group', () => {
     const client = kafkaClient({ brokers: [server!.broker] })
     const admin = client.admin()
     await admin.connect()
-    await admin.createTopics({ topics: [{ topic: `${groupId}.t`, numPartitions: 1 }] })
+    await makeTopic(admin, { topic: `${groupId}.t`, partitions: 1 })
     await admin.disconnect()
     const odd = client.consumer({ groupId, partitionAssigners, maxWaitTimeInMs: 50, allowAutoTopicCreation: false })
     await odd.connect()
@@ -155,7 +156,7 @@ describe.runIf(server)('A membership in a group', () => {
     const consumer = kafkaClient({ brokers: [server!.broker] }).consumer({ groupId, maxWaitTimeInMs: 50, allowAutoTopicCreation: false })
     const admin = kafkaClient({ brokers: [server!.broker] }).admin()
     await admin.connect()
-    await admin.createTopics({ topics: [{ topic: `${groupId}.t`, numPartitions: 1 }] })
+    await makeTopic(admin, { topic: `${groupId}.t`, partitions: 1 })
     await consumer.connect()
     await consumer.subscribe({ topic: `${groupId}.t` })
     const consuming = new Promise((resolve) => consumer.on('consumer.group_join', resolve))

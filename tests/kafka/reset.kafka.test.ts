@@ -248,6 +248,7 @@ describe.runIf(server)('packmill topology reset on Kafka', { timeout: 120_000 },
   })
 
   test('an input that was deleted and made again is refused where it was read before; given up, what was computed is computed anew from it', async () => {
+    await computed(b)
     const [topic] = named(TOPICS.raw)
     await world.withAdmin(async (admin) => {
       await deleteTopics(admin, [topic])
