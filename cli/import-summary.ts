@@ -48,7 +48,7 @@ export function summarise(
   const warnings: string[] = []
   if (rejected > 0 && accepted === 0 && before === 0)
     warnings.push(
-      `None of the lines is an event: is this another format? The first reasons:\n${firstReasons(reports)}\n  What an event looks like is in docs/events.md and the README; \`packmill traffic --events 3 --out -\` shows three.`,
+      `None of the lines is an event: is this another format? The first reasons:\n${firstReasons(reports)}\n  What an event looks like is in docs/wire-event.md and the README; \`packmill traffic --events 3 --out -\` shows three.`,
     )
   if (totals && totals.late > 0)
     warnings.push(

@@ -1,5 +1,5 @@
 // How often each word occurs, over lines of text.
-//   packmill run word-count.ts --input README.md
+//   packmill run word-count.ts --input ../README.md
 import { lines, operator, topology } from 'packmill'
 
 const count = operator({

@@ -40,7 +40,7 @@ export const EVENT_BYTES_MAX = 64 * 1024
 export const RECORD_BYTES_MAX = 900_000
 export const PROPERTIES_BYTES_MAX = 32 * 1024
 export const EVENT_ID_CHARS_MAX = 64
-/** Every other string field, in UTF-8 bytes, so that keys and columns are bounded. */
+/** Every string field but eventId and those of KEY_STRING_BYTES_MAX, in UTF-8 bytes, so that columns are bounded. */
 export const STRING_BYTES_MAX = 8 * 1024
 /** orgId, productId, userId and anonymousId, in UTF-8 bytes: they become keys of the state store. */
 export const KEY_STRING_BYTES_MAX = 256

@@ -1,6 +1,6 @@
 // What every npm script goes through: installs what is missing, then runs the wanted program under the Node of node_modules.
 // Owns: the table of scripts, and the decision whether node_modules is complete. Never does the work of a script itself.
-// Plain JavaScript of 2020 without imports of ours, because it runs before anything is installed, under whatever Node ≥ 18 npm has.
+// Plain JavaScript of 2020 without imports of ours, because it runs before anything is installed, under whatever Node ≥ 20.12 npm has.
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'

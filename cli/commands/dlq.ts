@@ -36,7 +36,7 @@ export function dlq(command: Command): void {
     ['packmill dlq list', 'counts, and the newest ten'],
     ['packmill dlq list --json --limit 1000', 'for programs'],
   ] as const
-  const shows = [['packmill dlq show 3:17', 'the 17th of partition 3, with its record']] as const
+  const shows = [['packmill dlq show 3:17', 'the one at offset 17 of partition 3, with its record']] as const
   const replays = [
     ['packmill dlq replay 3:17', 'this one'],
     ['packmill dlq replay --code OPERATOR_THREW', 'all that an operator threw at'],

@@ -1,9 +1,10 @@
 // The data folder from outside: who owns it, how large its parts are, what was fixed when it was made. Opens nothing; asks the owner if there is one.
-import { constants, readFileSync, statfsSync } from 'node:fs'
+import { constants, existsSync, statfsSync } from 'node:fs'
 import { access, readdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Config, LoadedConfig } from '../../config/index.ts'
-import type { FolderMeta } from '../../services/process/data-folder.ts'
+import type { EngineError } from '../../engine/errors.ts'
+import { type FolderMeta, folderMeta } from '../../services/process/data-folder.ts'
 import type { Stats } from '../../services/process/embedded.ts'
 import { connect } from '../../services/process/local.ts'
 import { folderOwner } from '../../stores/files/folder-lock.ts'
@@ -29,6 +30,15 @@ async function checkFolder(config: Config, asked: boolean): Promise<Finding[]> {
   const kind = await whatIs(folder)
   if (kind === 'missing')
     return [{ about: 'data folder', state: 'well', found: `${folder} does not exist yet: the first import makes it` }, ...free]
+  if (kind === 'file')
+    return [
+      {
+        about: 'data folder',
+        state: 'wrong',
+        found: `DATA_NOT_A_FOLDER: ${folder} is a file`,
+        advice: 'Name a folder with --data; one that is not there yet is made.',
+      },
+    ]
   if (kind === 'not writable')
     return [
       {
@@ -42,9 +52,9 @@ async function checkFolder(config: Config, asked: boolean): Promise<Finding[]> {
   return [...made(folder, config, asked), ...(await ownerOf(folder)), await sizes(folder), ...free]
 }
 
-async function whatIs(folder: string): Promise<'missing' | 'not writable' | 'folder'> {
+async function whatIs(folder: string): Promise<'missing' | 'file' | 'not writable' | 'folder'> {
   try {
-    await stat(folder)
+    if (!(await stat(folder)).isDirectory()) return 'file'
   } catch {
     return 'missing'
   }
@@ -57,20 +67,14 @@ async function whatIs(folder: string): Promise<'missing' | 'not writable' | 'fol
 }
 
 function made(folder: string, config: Config, asked: boolean): Finding[] {
-  let meta: Pick<FolderMeta, 'partitions' | 'topology'>
+  if (!existsSync(join(folder, 'packmill.json')) && !existsSync(join(folder, 'log')))
+    return [{ about: 'data folder', state: 'well', found: `${folder} is not in use yet` }]
+  let meta: FolderMeta
   try {
-    meta = JSON.parse(readFileSync(join(folder, 'packmill.json'), 'utf8')) as FolderMeta
+    meta = folderMeta(folder)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT')
-      return [{ about: 'data folder', state: 'well', found: `${folder} is not in use yet` }]
-    return [
-      {
-        about: 'data folder',
-        state: 'wrong',
-        found: `${join(folder, 'packmill.json')} cannot be read: ${(error as Error).message}`,
-        advice: 'Restore it from a copy, or choose another folder with --data.',
-      },
-    ]
+    const { code, message, advice } = error as EngineError
+    return [{ about: 'data folder', state: 'wrong', found: `${code}: ${message}`, advice }]
   }
   const { partitions, topology } = meta
   // The default is the product's: `packmill run` makes a folder with one partition, or with as many as it is told.

@@ -119,7 +119,7 @@ export class Lane {
       const missing = [...waiting].filter((task) => this.stopped.has(task)).map(({ partition }) => partition)
       if (missing.length > 0) {
         const message = `partition ${missing.join(', ')} has stopped`
-        return reject(new EngineError('PARTITION_STOPPED', message, 'See its error above: it was printed when it stopped.'))
+        return reject(new EngineError('PARTITION_STOPPED', message, 'The process that owns the folder has printed or logged its error.'))
       }
       if (waiting.size === 0) return resolve()
       this.drains.push({ to, ...asked, waiting, asking: new Map(), resolve, reject })

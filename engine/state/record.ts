@@ -2,7 +2,7 @@
 //
 // record.ts owns the layout of operator state inside a session's record. Times and floats take two words, all else one.
 // The accessor is generated source, so that each operator's reads and writes are constants in code of its own:
-// one class shared by all operators goes megamorphic and costs more than the operator (docs/decisions/0003).
+// one class shared by all operators goes megamorphic and costs more than the operator.
 import type { FieldType, StateFields } from '../../operators/contract.ts'
 import type { Arena } from './arena.ts'
 

@@ -3,7 +3,8 @@
 //
 // 1. There are no keys yet, so it listens on loopback and nowhere else, and answers only under the names of loopback.
 // 2. It listens before the process is ready, and says so: a port that is taken is found before anything is recovered.
-// 3. Every answer that is no success is JSON: { code, message }. A 503 says after how many seconds to try again.
+// 3. Every answer that is no success is JSON: { code, message }. A 503 says after how many seconds to try again, but where
+//    a partition or a table has stopped (/readyz): that does not pass by itself.
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'

@@ -109,7 +109,9 @@ export function dataFolder(folder: string, partitions: number, { topology, kafka
         ? `Set log.partitions to ${meta.partitions}: a key's records must stay in one partition. In another number they are computed in topics of another kafka.topicPrefix, and in another folder (--data).`
         : kafka
           ? `Set log.partitions to ${meta.partitions}: a user's events must stay in one partition. In more they are computed anew, in new topics: packmill topology replay clickstream --from earliest --lineage NAME --set log.partitions=${partitions}`
-          : `Set log.partitions to ${meta.partitions}, or choose a new folder with --data and import again: a user's events must stay in one partition.`,
+          : topology !== undefined
+            ? `Set log.partitions to ${meta.partitions}, or choose a new folder with --data and give it the input again: a key's records must stay in one partition.`
+            : `Set log.partitions to ${meta.partitions}: a user's events must stay in one partition. In another number they are computed anew, in a folder of their own: packmill topology replay clickstream --from earliest --lineage NAME --set log.partitions=${partitions}`,
     )
   return meta
 }
@@ -120,11 +122,13 @@ export const newMember = ({ cluster, topicPrefix }: FolderUse['kafka'] & object)
   member: `m${randomBytes(6).toString('hex')}`,
 })
 
+export const LOG_INSIDE_ADVICE = 'Unset kafka.brokers (KAFKA_BROKERS), or choose another folder with --data.'
+
 /** State and tables are of one log: with another, offsets would mean other records. */
 export function refuseOtherLog(folder: string, was: FolderMeta['kafka'], now: FolderUse['kafka']): void {
   if (was === undefined && now === undefined) return
   const advice = 'Set kafka.brokers and kafka.topicPrefix as they were, or choose another folder with --data.'
-  if (was === undefined) throw new EngineError('DATA_LOG', `${folder} has its log in it, and kafka.brokers is set`, advice)
+  if (was === undefined) throw new EngineError('DATA_LOG', `${folder} has its log in it, and kafka.brokers is set`, LOG_INSIDE_ADVICE)
   if (now === undefined)
     throw new EngineError(
       'DATA_LOG',

@@ -64,7 +64,7 @@ export const productUse = (topology: string, partitions: number): KafkaUse => ({
   partitions,
   topics: Object.values(TOPICS).map((topic) => ({ topic, partitions: partitionsOf(topic, partitions) })),
   stages: [productStage(topology)],
-  otherPartitions: 'To change the count, replay into new topics: packmill topology replay --lineage NAME',
+  otherPartitions: `For another number all is computed anew, in new topics: packmill topology replay ${topology} --from earliest --lineage NAME --set log.partitions=${partitions}`,
 })
 
 /**

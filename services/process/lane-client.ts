@@ -328,4 +328,8 @@ const tooManyEnds = (setup: LaneSetup, partition: number, times: number, cause: 
   )
 
 const partitionStopped = (partition: number) =>
-  new EngineError('PARTITION_STOPPED', `partition ${partition} has stopped`, 'See its error above: it was printed when it stopped.')
+  new EngineError(
+    'PARTITION_STOPPED',
+    `partition ${partition} has stopped`,
+    'The process that owns the folder has printed or logged its error.',
+  )

@@ -3,7 +3,7 @@
 import type { Config } from '../../config/index.ts'
 import { EngineError } from '../../engine/errors.ts'
 import type { Log, TopicPartition } from '../../engine/log/contract.ts'
-import { type FolderMeta, folderMeta } from './data-folder.ts'
+import { type FolderMeta, folderMeta, LOG_INSIDE_ADVICE } from './data-folder.ts'
 import { withStoppedLog } from './stopped-log.ts'
 
 /** A log to copy from, and where to begin to look for what was appended since a time, where it knows. */
@@ -35,6 +35,6 @@ export function isOnKafka(folder: string, { kafka }: FolderMeta, config: Config)
     isSet
       ? `${folder} has its log in it, and kafka.brokers is set`
       : `${folder} was made with the log on Kafka, and kafka.brokers is not set`,
-    'Set kafka.brokers as it was, or choose another folder with --data.',
+    isSet ? LOG_INSIDE_ADVICE : 'Set kafka.brokers as it was, or choose another folder with --data.',
   )
 }

@@ -53,7 +53,7 @@ export class JournalReader implements Reader {
       throw new StorageError(
         'LOG_TRIMMED',
         `${topic}/${partition} begins at offset ${index.start}; ${from} was deleted by retention.`,
-        'Raise the retention of the topic. What is missing can only be imported again, into a new data folder.',
+        'Raise log.retentionMs, or log.retentionBytes where it is set. What is missing can only be imported again, into a new data folder.',
       )
     }
     const blocks: Block[] = []
