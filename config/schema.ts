@@ -44,9 +44,9 @@ export const configSchema = group('Packmill', {
     sessionEventsMax: count(2, 1_000_000, 'a session of more events is cut'),
     rage: group('rage clicks', {
       profile: Type.Enum(['default', 'datadog', 'posthog', 'amplitude', 'mixpanel', 'openreplay', 'sentry'], {
-        description: 'whose definition counts; the named ones bring their own numbers',
+        description: 'whose definition counts; the named ones bring their own numbers. Of a folder with state: packmill upgrade rebuild',
       }),
-      clicks: count(2, 16, 'default profile: clicks on one element that make a burst'),
+      clicks: count(2, 16, 'default profile: clicks on one element that make a burst. Of a folder with state: packmill upgrade rebuild'),
       withinMs: ms(1, MINUTE_MS, 'default profile: the time that they must fall into'),
       ignore: group('elements that people click fast without anger', {
         kinds: texts('kinds of elements: what an element begins with, such as input'),
@@ -56,7 +56,7 @@ export const configSchema = group('Packmill', {
     backtrackMs: ms(1, 60 * MINUTE_MS, 'screens A, B, A within this time are a backtrack'),
     abandonMs: ms(1, 7 * DAY_MS, 'a task that is not completed this long after its start is abandoned'),
     deadClicks: group('clicks that nothing follows', {
-      enabled: Type.Boolean({ description: 'whether they are looked for' }),
+      enabled: Type.Boolean({ description: 'whether they are looked for. Of a folder with state: packmill upgrade rebuild' }),
       withinMs: ms(1, MINUTE_MS, 'an event this long after a click shows that it was not dead'),
     }),
     scores: group('what one of each signal weighs in the scores of a session; 0 = nothing', {

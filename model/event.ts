@@ -36,6 +36,8 @@ export interface WireEvent {
 }
 
 export const EVENT_BYTES_MAX = 64 * 1024
+/** Of a record of a topic that the engine writes, below the 1 MiB that brokers take: one of more could never be committed, and its partition would stop at it for ever. */
+export const RECORD_BYTES_MAX = 900_000
 export const PROPERTIES_BYTES_MAX = 32 * 1024
 export const EVENT_ID_CHARS_MAX = 64
 /** Every other string field, in UTF-8 bytes, so that keys and columns are bounded. */

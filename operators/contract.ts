@@ -70,7 +70,7 @@ export interface Emit {
 /** A fold that runs as events come (eager), because somebody waits for what it emits. */
 export interface Fold<F extends StateFields = StateFields> {
   readonly name: string
-  /** Raise when the meaning or layout of the state changes; then `migrate` reads the old. */
+  /** Raise when the meaning of the state changes: state of another version, or of other fields, is not gone on with (CODE_CHANGED). */
   readonly stateVersion: number
   readonly state: F
   readonly reads: readonly ReadableField[]
@@ -83,8 +83,6 @@ export interface Fold<F extends StateFields = StateFields> {
   onTimer?(state: StateOf<F>, nowMs: number, emit: Emit): void
   /** The session ended with the event at lastMs, by a gap or (`cut`) by a cap. Nothing follows unless it is folded again from the start. When does it forget? Here: its record goes with the session. */
   onClose?(state: StateOf<F>, emit: Emit, lastMs: number, cut: boolean): void
-  /** Reads a record of an older stateVersion. */
-  migrate?(old: Readonly<Record<string, number | boolean>>, fromVersion: number): Partial<Record<keyof F, number | boolean>>
 }
 
 /** Declares a fold. Only names the types; the engine lifts it. */

@@ -266,6 +266,25 @@ describe('what throws', () => {
     ])
   })
 
+  test('a result of more than a topic takes: its record is a dead letter, the one before is not', () => {
+    const long = topology(
+      'long',
+      orders(0)
+        .map(({ id, at }) => ({ id, text: 'ä'.repeat(at) }))
+        .to('texts'),
+    )
+    const { texts, deadLetters } = runTable(long, {
+      orders: [
+        { id: 2, user: 'a', at: 449_000 },
+        { id: 3, user: 'a', at: 450_001 },
+      ],
+    })
+    expect(texts).toMatchObject([{ id: 2 }])
+    expect(deadLetters).toMatchObject([
+      { code: 'OPERATOR_THREW', message: expect.stringMatching(/^RangeError: a record of a topic takes 900000 bytes/) },
+    ])
+  })
+
   test('also a state that cannot be kept, and a record that is no JSON', () => {
     const odd = operator({
       name: 'odd',

@@ -1,5 +1,6 @@
 // A pipeline's steps as one function of a record. Owns what a step without state does, and the form of what leaves; operators are the computer's.
 import type { TopicOutput } from '../engine/actor/outputs.ts'
+import { RECORD_BYTES_MAX } from '../model/event.ts'
 import type { AnyOperator } from './operator.ts'
 import type { Step } from './pipelines.ts'
 import { checkedKey } from './record-key.ts'
@@ -76,5 +77,7 @@ function hopTo({ topic, upstream, key }: Step['hops'][number], host: StepHost): 
 function jsonOf(record: unknown): string {
   const text = JSON.stringify(record) as string | undefined
   if (text === undefined) throw new TypeError(`a record of a topic must be JSON, and this is ${typeof record}`)
+  if (text.length * 3 > RECORD_BYTES_MAX && Buffer.byteLength(text) > RECORD_BYTES_MAX)
+    throw new RangeError(`a record of a topic takes ${RECORD_BYTES_MAX} bytes at most, and this ${Buffer.byteLength(text)}`)
   return text
 }

@@ -1,5 +1,6 @@
 // Operators that throw: at a row, once, in a timer, at the close, when a session fires. What throws leaves; nothing else notices.
 import { describe, expect, test } from 'vitest'
+import type { WireEvent } from '../../model/event.ts'
 import type { DeadLetterRow } from '../../model/rows.ts'
 import { type Fold, fold, type SessionFold } from '../../operators/contract.ts'
 import { MemoryStore } from '../../streams/memory-store.ts'
@@ -15,6 +16,16 @@ import type { Epoch } from '../lane/computer.ts'
 import type { SessionPipeline } from '../topology/topology.ts'
 
 const POISON = 666
+
+/** As state names a user. */
+const keyOf = ({ userId, anonymousId }: WireEvent) => (userId === undefined ? `a:${anonymousId}` : `u:${userId}`)
+
+interface Told {
+  orgId: string
+  user: string
+  events: number
+  offsets: number[]
+}
 
 /** A nasty log of a seed; some of the rows of org-a are poisoned. */
 function world(seed: number, share = 0.03) {
@@ -220,12 +231,43 @@ describe.each(Object.entries(pipelines))('An operator that throws %s', (name, pl
       const letters = lettersOf(epochs)
       expect(letters.filter(({ code }) => code === 'KEY_FORGOTTEN').length).toBe(named.length)
       expect(letters.filter(({ code }) => code === 'OPERATOR_THREW').length).toBe(deadOf(epochs).length)
+      const told = letters.filter(({ code }) => code === 'KEY_FORGOTTEN').map(({ record }) => JSON.parse(record) as Told)
+      const eventsTold = told.reduce((sum, { events }) => sum + events, 0)
+      expect(epochs.at(-1)!.receipt.counters.deadLettered).toBe(deadOf(epochs).length + eventsTold)
+      for (const { orgId, user, offsets, events } of told) {
+        expect(offsets.length).toBe(events)
+        for (const offset of offsets) expect([own.events[offset].orgId, keyOf(own.events[offset])]).toEqual([orgId, user])
+      }
       expect(othersOf(epochs)).toEqual(othersOf(runAll(own, own.shipped).epochs))
       await expectReplays(own, () => pipeline, epochs)
       if (name !== 'by a timer that never moves on') await expectReplays(own, () => plant(own.shipped, () => undefined), epochs)
     }
     expect(forgotten).toBeGreaterThan(20)
   })
+})
+
+test.each([
+  ['tasks', Array.from({ length: 140 }, (_, i) => ({ type: 'task_completed', taskType: `${i} ${'t'.repeat(8000)}` }))],
+  ['screens', Array.from({ length: 64 }, (_, i) => ({ type: 'screen_view', screen: `${i} ${'\u0001'.repeat(3000)}` }))],
+  [
+    'ways through the screens, one for each type of task',
+    [
+      ...Array.from({ length: 64 }, (_, i) => ({ type: 'screen_view', screen: `${i} ${'s'.repeat(5000)}` })),
+      ...Array.from({ length: 100 }, (_, i) => ({ type: 'task_completed', taskType: `${i}` })),
+    ],
+  ],
+])('a session of more %s than a record may tell is given up like one that throws; its neighbours are not', (_, shapes) => {
+  const own = shapes.map((shape, i) => ({ orgId: 'org-a', productId: 'p', userId: 'ada', eventId: `a ${i}`, ts: i, ...shape }) as WireEvent)
+  const bob = (ts: number) => ({ orgId: 'org-a', productId: 'p', userId: 'bob', eventId: `b ${ts}`, type: 'click', ts }) as WireEvent
+  const events = [...own, bob(1), bob(3 * defaults.gapMs)]
+  const { epochs } = runAll({ ...world(1), events, plans: planEpochs(events.length, () => 1000) }, clickstream(defaults).pipeline)
+  expect(epochs.flatMap(({ receipt }) => receipt.forgotten)).toEqual([['org-a', 'p', 'u:ada']])
+  const [letter, ...others] = lettersOf(epochs)
+  expect(others).toEqual([])
+  expect(letter).toMatchObject({ code: 'KEY_FORGOTTEN', message: expect.stringMatching(/^RangeError: its .* are the most$/) })
+  expect(JSON.parse(letter!.record)).toMatchObject({ user: 'u:ada', events: own.length })
+  const sessions = recordsOf<{ user_id: string; event_count: number }>(epochs, 'events.sessionized')
+  expect(sessions.map(({ user_id, event_count }) => [user_id, event_count])).toEqual(Array(2).fill(['u:bob', 1]))
 })
 
 test('a user that is forgotten while a checkpoint is under way: a recomputation, in which none is, counts the same', () => {

@@ -2,14 +2,11 @@
 //
 // Fire owns when things happen to a user at the end of a turn; what leaves then is publisher.ts's.
 // 1. Timers run in time order per key, with now = their time, when the watermark gets there (protocol 3).
-import type { SessionFold } from '../../operators/contract.ts'
 import { type KeyedState, S, SESSION_FLAG, type WindowSettings } from '../state/keyed-state.ts'
 import { USER } from '../state/users.ts'
 import type { Actor } from './actor.ts'
 import type { DraftEmit } from './lift.ts'
-import type { TopicOutput } from './outputs.ts'
-import { Publisher } from './publisher.ts'
-import type { TileSums } from './tile-sums.ts'
+import type { Publisher } from './publisher.ts'
 import type { Draft, Orphan, Turn } from './turn.ts'
 import { uncount } from './window.ts'
 
@@ -22,20 +19,11 @@ export class Fire {
   private readonly publisher: Publisher
   private readonly list: number[] = []
 
-  constructor(
-    state: KeyedState,
-    settings: WindowSettings,
-    sessionFold: SessionFold<object>,
-    emit: DraftEmit,
-    sessionsOut: TopicOutput,
-    incidentsOut: TopicOutput,
-    tiles: TileSums,
-    partition: number,
-  ) {
+  constructor(state: KeyedState, settings: WindowSettings, emit: DraftEmit, publisher: Publisher) {
     this.state = state
     this.settings = settings
     this.emit = emit
-    this.publisher = new Publisher(state, settings, sessionFold, sessionsOut, incidentsOut, tiles, partition)
+    this.publisher = publisher
   }
 
   /** Touches the users whose timers the watermark has reached, with `all` every user who has one; adds them to `popped` with the times they had,
@@ -105,28 +93,31 @@ export class Fire {
     state.users.queue(actor.timers, user)
   }
 
-  /** Retracts all that a user has published and drops its sessions; their events count as dead-lettered (protocol 21). */
-  forgetUser(turn: Turn, user: number, orphans: Iterable<Orphan>): void {
+  /** Retracts all that a user has published and drops its sessions; their events count as dead-lettered (protocol 21): where these are in the input. */
+  forgetUser(turn: Turn, user: number, orphans: Iterable<Orphan>): number[] {
     const { state } = this
     const { actor } = turn
     this.publisher.beginKey()
     const gone: Orphan[] = [...orphans]
+    const places: number[] = []
     for (const session of state.listSessions(user, this.list).slice()) {
       // One that has expired may have been swept or not: it is no part of the state any more.
-      const expired = state.flags(session) & SESSION_FLAG.CLOSED && this.hasExpired(actor, state.time(session, S.LAST))
-      const side = expired ? undefined : state.sessions.side[session]
-      const published = expired ? undefined : state.published(session)
-      if (published) gone.push({ ...published, kind: 'session', user })
-      for (const incident of side?.incidents ?? []) gone.push({ ...incident, kind: 'incident', user })
-      // All of them: what a session was counted with is gone where a row had it made anew, as one does while a checkpoint is under way.
-      if (!expired) uncount(state, actor, session)
-      if (!expired) actor.counters.deadLettered += state.word(session, S.COUNT)
+      if ((state.flags(session) & SESSION_FLAG.CLOSED) === 0 || !this.hasExpired(actor, state.time(session, S.LAST))) {
+        const published = state.published(session)
+        if (published) gone.push({ ...published, kind: 'session', user })
+        for (const incident of state.sessions.side[session]?.incidents ?? []) gone.push({ ...incident, kind: 'incident', user })
+        // All of them: what a session was counted with is gone where a row had it made anew, as one does while a checkpoint is under way.
+        uncount(state, actor, session)
+        actor.counters.deadLettered += state.word(session, S.COUNT)
+        state.kept.places(state.word(session, S.HEAD), state.word(session, S.COUNT), places)
+      }
       state.dropSession(session)
     }
     state.users.arena.u32[user * state.users.arena.words + USER.HEAD] = 0
     state.users.arena.f64[((user * state.users.arena.words) >> 1) + USER.DUE] = Number.POSITIVE_INFINITY
     this.publisher.retract(turn, user, gone)
     this.publisher.endKey()
+    return places.map((place) => state.kept.offset(place))
   }
 
   /** No row that is accepted can reach a session with this last event. */

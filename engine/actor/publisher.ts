@@ -7,14 +7,15 @@
 // 3. Fields are written by fixed lists (protocol 2): those below, and the columns of the session fold's first row.
 // 4. Of what was emitted for an open session its times, its count and a hash of the whole are kept: nothing else asks for a snapshot's
 //    content, and of a million open sessions it was most of the state. Of a closed one all is kept: its tiles are taken away by it.
-
 import { columnsWriter } from '../../model/columns-writer.ts'
+import { RECORD_BYTES_MAX } from '../../model/event.ts'
 import { h128, hash128View } from '../../model/hash.ts'
 import { JsonWriter, type Piece, piece } from '../../model/json-writer.ts'
 import type { SessionFold, Sym } from '../../operators/contract.ts'
 import { CHUNK_EVENTS } from '../state/kept.ts'
 import { type KeyedState, type Published, S, SESSION_FLAG, type SessionSide, type WindowSettings } from '../state/keyed-state.ts'
 import { USER } from '../state/users.ts'
+import type { SessionPipeline } from '../topology/topology.ts'
 import type { Actor } from './actor.ts'
 import type { TopicOutput } from './outputs.ts'
 import type { TileSums } from './tile-sums.ts'
@@ -71,15 +72,14 @@ export class Publisher {
 
   constructor(
     state: KeyedState,
-    settings: WindowSettings,
-    sessionFold: SessionFold<object>,
+    { window, sessionFold }: Pick<SessionPipeline, 'window' | 'sessionFold'>,
     sessionsOut: TopicOutput,
     incidentsOut: TopicOutput,
     tiles: TileSums,
     partition: number,
   ) {
     this.state = state
-    this.settings = settings
+    this.settings = window
     this.sessionFold = sessionFold
     this.sessionsOut = sessionsOut
     this.incidentsOut = incidentsOut
@@ -193,6 +193,8 @@ export class Publisher {
     out.number(state.word(session, S.COUNT))
     const headEnd = out.end
     this.columns(out, metrics)
+    if (out.end - start > RECORD_BYTES_MAX)
+      throw new RangeError(`its session takes ${out.end - start} bytes, ${RECORD_BYTES_MAX} are the most`)
     const kept = flags & SESSION_FLAG.CLOSED ? out : this.shortened(from, headEnd)
     const keptFrom = kept === out ? from : 0
     const length = kept.end - keptFrom

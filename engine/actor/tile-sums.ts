@@ -2,12 +2,14 @@
 //
 // A version adds its part, and the one before it is taken away by the same function (its content is parsed for that: corrections only).
 // What a turn adds is a list, cut short where the turn is undone; at its end it is summed and written. A cell is an output key of its own.
-
 import { type Piece, piece } from '../../model/json-writer.ts'
 import { sumCells, type TilePart } from '../../model/tile.ts'
 import type { AddToCell, Tile, TileIncident, TileSession } from '../../operators/contract.ts'
 import type { TopicOutput } from './outputs.ts'
 import type { Turn } from './turn.ts'
+
+/** Characters in the cells of one version: of many task types and a long way through the screens each has all of that way. */
+const CELLS_MAX = 1 << 24
 
 export class TileSums {
   private readonly tiles: readonly Tile<object>[]
@@ -17,6 +19,7 @@ export class TileSums {
   private parts: TilePart[] = []
   private tile = 0
   private sign: 1 | -1 = 1
+  private length = 0
 
   /** Without `out` nothing is summed. */
   constructor(tiles: readonly Tile<object>[], out: TopicOutput | undefined) {
@@ -34,6 +37,7 @@ export class TileSums {
     if (this.out === undefined) return
     this.parts = turn.tiles
     this.sign = sign
+    this.length = 0
     const on = 'started_at' in row ? 'onSession' : 'onIncident'
     for (this.tile = 0; this.tile < this.tiles.length; this.tile++) this.tiles[this.tile][on]?.(row as never, this.add)
   }
@@ -66,6 +70,8 @@ export class TileSums {
   private readonly add: AddToCell = (cell, sums) => {
     // 0 − 0 is 0, and −0 would be written as such.
     if (this.sign < 0) for (let i = 0; i < sums.length; i++) sums[i] = 0 - sums[i]
+    for (const key of cell) if (typeof key !== 'number') for (const text of [key].flat()) this.length += text.length
+    if (this.length > CELLS_MAX) throw new RangeError(`its tiles take ${this.length} characters, ${CELLS_MAX} are the most`)
     this.parts.push({ tile: this.tile, cell, sums })
   }
 }

@@ -1,5 +1,4 @@
 // What one actor's turn at its rows of the open epoch leaves behind before it is settled or undone. Data only.
-
 import type { EventBatch } from '../../model/batch.ts'
 import type { TilePart } from '../../model/tile.ts'
 import type { Incident } from '../../operators/contract.ts'

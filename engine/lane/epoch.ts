@@ -12,6 +12,7 @@ import { type Actor, ActorTable, type Counters, noCounters } from '../actor/acto
 import { Fire } from '../actor/fire.ts'
 import { DraftEmit } from '../actor/lift.ts'
 import { Outputs } from '../actor/outputs.ts'
+import { Publisher } from '../actor/publisher.ts'
 import { Routed } from '../actor/routed.ts'
 import { TileSums } from '../actor/tile-sums.ts'
 import type { Turn } from '../actor/turn.ts'
@@ -54,7 +55,8 @@ export class EpochComputer {
     const incidentsOut = this.outputs.to(pipeline.outputs.incidents)
     this.outputs.to(pipeline.outputs.deadLetters)
     const tiles = new TileSums(pipeline.tiles, pipeline.outputs.tiles === undefined ? undefined : this.outputs.to(pipeline.outputs.tiles))
-    const fire = new Fire(this.state, pipeline.window, pipeline.sessionFold, emit, sessionsOut, incidentsOut, tiles, scope.partition)
+    const publisher = new Publisher(this.state, pipeline, sessionsOut, incidentsOut, tiles, scope.partition)
+    const fire = new Fire(this.state, pipeline.window, emit, publisher)
     this.runner = new TurnRunner(this.state, window, fire, emit, this.outputs, tiles)
   }
 
@@ -121,16 +123,18 @@ export class EpochComputer {
         dead.push(batch.offset[row])
         thrown.write(deadLetter(batch, row, this.scope.partition, 'OPERATOR_THREW', messageOf(error)))
       }
-      for (const { user, error } of failures.forgotten) {
+      for (const { user, error, offsets } of failures.forgotten) {
         const name = Buffer.from(keyText(state, user), 'latin1').toString()
         forgotten.push([actor.org, actor.product, name])
+        // Of very many the first offsets: it must fit anywhere.
+        const record = { orgId: actor.org, productId: actor.product, user: name, events: offsets.length, offsets: offsets.slice(0, 10_000) }
         thrown.write(
           JSON.stringify({
             code: 'KEY_FORGOTTEN',
             message: messageOf(error),
             partition: this.scope.partition,
             offset: to,
-            record: JSON.stringify({ orgId: actor.org, productId: actor.product, user: name }),
+            record: JSON.stringify(record),
           }),
         )
       }

@@ -1,5 +1,4 @@
 // The receipt of an epoch: what a recomputation needs to make the same decisions, and to prove that it did (protocol 4, 6).
-
 import type { Counters } from '../actor/actor.ts'
 import type { LogReceipt } from '../log/contract.ts'
 

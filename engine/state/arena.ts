@@ -9,7 +9,6 @@
 // 5. A free record keeps its old bytes until it is taken again.
 // 6. A chain is records of which each names the next in its first word. It is freed as a whole, unread: nothing of it is in the core's
 //    cache by then, and whoever takes a record of it writes there anyway.
-
 import { GrowingMemory, MEMORY_BYTES_MAX } from '../../model/growing-memory.ts'
 import { grown, WordList } from '../../model/word-list.ts'
 import { EngineError } from '../errors.ts'

@@ -143,7 +143,7 @@ class Run {
   async all(): Promise<void> {
     const { world, scheduler, counts, cut } = this
     const lives = 1 + this.below(LIVES_MAX)
-    for (let life = 1; (life <= lives || this.faultsMet < FAULTS_MIN) && life <= cut.lives; life++) {
+    for (let life = 1; (life <= lives || this.story.length < FAULTS_MIN) && life <= cut.lives; life++) {
       this.lives = life
       const node = this.newNode()
       await this.live(node, this.below(this.pick([40, 400, 2500, 6000])))
@@ -199,10 +199,6 @@ class Run {
   /** Nothing of it goes on. */
   end(): void {
     this.node?.kill()
-  }
-
-  private get faultsMet(): number {
-    return (Object.keys(FAULTS) as (keyof typeof FAULTS)[]).reduce((sum, name) => sum + this.counts[name], 0)
   }
 
   /** Nothing goes wrong any more, but for records that kill the process: then it is started again, as whoever runs it does. */
