@@ -15,6 +15,7 @@ import { openFolder } from '../open-folder.ts'
 import { paced } from '../paced.ts'
 import { formatCount, formatTable } from '../print.ts'
 import { progress } from '../progress.ts'
+import { isSameFile, SameFileError } from '../same-file.ts'
 import { settle } from '../settle.ts'
 
 interface CommandOptions
@@ -64,6 +65,8 @@ export function traffic(command: Command): void {
 
 async function run({ truth, ...options }: CommandOptions, command: Command): Promise<void> {
   if (truth === undefined) return make(options, command)
+  if (options.out !== undefined && options.out !== '-' && isSameFile(options.out, truth))
+    throw new SameFileError(`--out and --truth are one file: ${truth}`, 'Name another file for one of them.')
   // Written as it comes, by its own descriptor: it is small beside the events.
   const file = openSync(truth, 'w')
   const list: string[] = []
