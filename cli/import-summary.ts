@@ -15,13 +15,18 @@ export interface Totals {
   incidents: number
 }
 
-export async function totalsOf(folder: Local, before: Stats, after: Stats): Promise<Totals> {
+/** Undefined where the process fills no tables (kafka.sinks: false): all is in, and another one's can be asked. */
+export async function totalsOf(folder: Local, before: Stats, after: Stats): Promise<Totals | undefined> {
   const grown = (name: 'duplicates' | 'late' | 'deadLettered') => sum(after, name) - sum(before, name)
-  const [row] = await folder.query<{ sessions: number; openSessions: number; incidents: number }>(
-    `SELECT (SELECT count() FROM sessions) AS sessions, (SELECT count() FROM sessions WHERE closed = 0) AS openSessions,
-      (SELECT count() FROM incidents) AS incidents`,
-  )
-  return { duplicates: grown('duplicates'), late: grown('late'), deadLettered: grown('deadLettered'), ...row! }
+  const rows = await folder
+    .query<{ sessions: number; openSessions: number; incidents: number }>(
+      `SELECT (SELECT count() FROM sessions) AS sessions, (SELECT count() FROM sessions WHERE closed = 0) AS openSessions,
+        (SELECT count() FROM incidents) AS incidents`,
+    )
+    .catch((error: Error & { code?: string }): undefined => {
+      if (error.code !== 'NO_TABLES') throw error
+    })
+  return rows && { duplicates: grown('duplicates'), late: grown('late'), deadLettered: grown('deadLettered'), ...rows[0]! }
 }
 
 const sum = ({ tasks }: Stats, name: 'duplicates' | 'late' | 'deadLettered') => tasks.reduce((total, task) => total + task[name], 0)
@@ -33,7 +38,7 @@ export interface Summary {
   isFailure: boolean
 }
 
-/** Without totals the run was stopped before everything could be queried. */
+/** Without totals the run was stopped before everything could be queried, or nothing can be. */
 export function summarise(
   reports: readonly FileReport[],
   totals: Totals | undefined,
