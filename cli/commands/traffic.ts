@@ -17,6 +17,7 @@ import { formatCount, formatTable } from '../print.ts'
 import { progress } from '../progress.ts'
 import { isSameFile, SameFileError } from '../same-file.ts'
 import { settle } from '../settle.ts'
+import { instantOf } from '../times.ts'
 
 interface CommandOptions
   extends DataOptions,
@@ -31,7 +32,7 @@ interface CommandOptions
 const TRUTH_LINES = 1000
 
 const time = (text: string) => {
-  const value = text === 'now' ? Date.now() : /^\d+$/.test(text) ? Number(text) : Date.parse(text)
+  const value = text === 'now' ? Date.now() : instantOf(text, ', or now')
   if (!(value >= TS_MIN && value < TS_MAX))
     throw new InvalidArgumentError('It must be a time such as 2026-03-02T07:00:00Z, from 1970 on and before 2200, or now.')
   return value
