@@ -5,7 +5,7 @@ import type { WebLogCounts } from '../services/process/web-log.ts'
 import type { FileReport } from './commands/import.ts'
 import { formatCount, formatSeconds, formatTable } from './print.ts'
 
-/** Of this run: events. In the folder now: sessions and incidents. */
+/** Of this run: events. In the folder now: sessions, incidents, old events. */
 export interface Totals {
   duplicates: number
   late: number
@@ -13,15 +13,20 @@ export interface Totals {
   sessions: number
   openSessions: number
   incidents: number
+  /** Events that can hardly be meant so: of before 1973. */
+  old: number
 }
+
+/** 10^11 ms: what is below is a time of ours in seconds. */
+const OLD = "toDateTime64('1973-03-03 09:46:40', 3, 'UTC')"
 
 /** Undefined where the process fills no tables (kafka.sinks: false): all is in, and another one's can be asked. */
 export async function totalsOf(folder: Local, before: Stats, after: Stats): Promise<Totals | undefined> {
   const grown = (name: 'duplicates' | 'late' | 'deadLettered') => sum(after, name) - sum(before, name)
   const rows = await folder
-    .query<{ sessions: number; openSessions: number; incidents: number }>(
+    .query<{ sessions: number; openSessions: number; incidents: number; old: number }>(
       `SELECT (SELECT count() FROM sessions) AS sessions, (SELECT count() FROM sessions WHERE closed = 0) AS openSessions,
-        (SELECT count() FROM incidents) AS incidents`,
+        (SELECT count() FROM incidents) AS incidents, (SELECT count() FROM events_raw WHERE ts < ${OLD} AND type != '') AS old`,
     )
     .catch((error: Error & { code?: string }): undefined => {
       if (error.code !== 'NO_TABLES') throw error
@@ -61,6 +66,12 @@ export function summarise(
         '  They are in the table events_late. To have them counted, import the files oldest first, or raise clickstream.correctionMs\n' +
         '  (as in --set clickstream.correctionMs=24h), into a new folder (--data).',
     )
+  const { old = 0, ...counts } = totals ?? {}
+  if (old > 0 && accepted > 0)
+    warnings.push(
+      `${formatCount(old)} events in the folder have times before 1973: are they in seconds? ts is in milliseconds.\n` +
+        '  If so, import them again with ts times 1000, into a new folder (--data).',
+    )
   if (totals && totals.deadLettered > 0)
     warnings.push(
       `${formatCount(totals.deadLettered)} events could not be processed. They are in the table events_dlq, with the reason: packmill sql "SELECT code, message, count() FROM events_dlq GROUP BY ALL"`,
@@ -89,7 +100,7 @@ export function summarise(
     rejected,
     before,
     ...(web ? { filtered: web.filtered, web } : {}),
-    ...totals,
+    ...counts,
     seconds: Math.round(seconds * 1000) / 1000,
     eventsPerSecond,
   }

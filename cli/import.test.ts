@@ -135,6 +135,15 @@ describe('a file', () => {
     expect([code, err]).toEqual([1, expect.stringMatching(/^SAME_FILE: /)])
   })
 
+  test('times that look like seconds are asked about, and accepted', () => {
+    write('seconds.jsonl', [1_772_434_800, 1_772_434_801, 1_772_434_800_000].map((ts, i) => event({ eventId: `s${i}`, ts })).join(''))
+    const { code, out, err } = packmill(folder, ['import', 'seconds.jsonl', '--data', 'seconds', '--json'])
+    expect([code, json(out)]).toMatchObject([0, { accepted: 3, rejected: 0 }])
+    expect(json(out)).not.toHaveProperty('old')
+    expect(err).toMatch(/^2 events in the folder have times before 1973: are they in seconds\? ts is in milliseconds\.$/m)
+    expect(packmill(folder, ['import', 'seconds.jsonl', '--data', 'seconds']).err).not.toContain('1973')
+  })
+
   test('several files, their rejects in one file and told apart', () => {
     write('a.jsonl', `${event({ eventId: 'a' })}x\n`)
     write('b.jsonl', `y\n${event({ eventId: 'b', ts: 1_772_434_801_000 })}`)
