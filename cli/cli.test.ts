@@ -178,6 +178,7 @@ describe('exit codes', () => {
     [['demo', '--rate', '0'], 'It must be a whole number'],
     [['up', '--every', 'x'], 'It must be a whole number'],
     [['traffic', '--out', '-', '--events', 'many'], 'It must be a whole number'],
+    [['traffic', '--out', '-', '--start', '2026'], 'as in 2026-03-02 or 2026-03-02T07:00:00Z, or now'],
     [['traffic', '--out', '-', '--start', '1969-12-31T23:59:59Z'], 'from 1970 on and before 2200'],
     [['traffic', '--out', '-', '--start', '2200-01-01T00:00:00Z'], 'from 1970 on and before 2200'],
   ])('%j is a usage error: 2, and says what is wrong', (args, message) => {

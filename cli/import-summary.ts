@@ -5,7 +5,7 @@ import type { WebLogCounts } from '../services/process/web-log.ts'
 import type { FileReport } from './commands/import.ts'
 import { formatCount, formatSeconds, formatTable } from './print.ts'
 
-/** Of this run: events. In the folder now: sessions and incidents. */
+/** Of this run: events. In the folder now: sessions, incidents, old events. */
 export interface Totals {
   duplicates: number
   late: number
@@ -13,15 +13,25 @@ export interface Totals {
   sessions: number
   openSessions: number
   incidents: number
+  /** Events that can hardly be meant so: of before 1973. */
+  old: number
 }
 
-export async function totalsOf(folder: Local, before: Stats, after: Stats): Promise<Totals> {
+/** 10^11 ms: what is below is a time of ours in seconds. */
+const OLD = "toDateTime64('1973-03-03 09:46:40', 3, 'UTC')"
+
+/** Undefined where the process fills no tables (kafka.sinks: false): all is in, and another one's can be asked. */
+export async function totalsOf(folder: Local, before: Stats, after: Stats): Promise<Totals | undefined> {
   const grown = (name: 'duplicates' | 'late' | 'deadLettered') => sum(after, name) - sum(before, name)
-  const [row] = await folder.query<{ sessions: number; openSessions: number; incidents: number }>(
-    `SELECT (SELECT count() FROM sessions) AS sessions, (SELECT count() FROM sessions WHERE closed = 0) AS openSessions,
-      (SELECT count() FROM incidents) AS incidents`,
-  )
-  return { duplicates: grown('duplicates'), late: grown('late'), deadLettered: grown('deadLettered'), ...row! }
+  const rows = await folder
+    .query<{ sessions: number; openSessions: number; incidents: number; old: number }>(
+      `SELECT (SELECT count() FROM sessions) AS sessions, (SELECT count() FROM sessions WHERE closed = 0) AS openSessions,
+        (SELECT count() FROM incidents) AS incidents, (SELECT count() FROM events_raw WHERE ts < ${OLD} AND type != '') AS old`,
+    )
+    .catch((error: Error & { code?: string }): undefined => {
+      if (error.code !== 'NO_TABLES') throw error
+    })
+  return rows && { duplicates: grown('duplicates'), late: grown('late'), deadLettered: grown('deadLettered'), ...rows[0]! }
 }
 
 const sum = ({ tasks }: Stats, name: 'duplicates' | 'late' | 'deadLettered') => tasks.reduce((total, task) => total + task[name], 0)
@@ -33,7 +43,7 @@ export interface Summary {
   isFailure: boolean
 }
 
-/** Without totals the run was stopped before everything could be queried. */
+/** Without totals the run was stopped before everything could be queried, or nothing can be. */
 export function summarise(
   reports: readonly FileReport[],
   totals: Totals | undefined,
@@ -55,6 +65,12 @@ export function summarise(
       `LATE: ${formatCount(totals.late)} events came too late to be counted: more than clickstream.correctionMs (${formatSeconds(correctionMs / 1000)}) behind others of their product.\n` +
         '  They are in the table events_late. To have them counted, import the files oldest first, or raise clickstream.correctionMs\n' +
         '  (as in --set clickstream.correctionMs=24h), into a new folder (--data).',
+    )
+  const { old = 0, ...counts } = totals ?? {}
+  if (old > 0 && accepted > 0)
+    warnings.push(
+      `${formatCount(old)} events in the folder have times before 1973: are they in seconds? ts is in milliseconds.\n` +
+        '  If so, import them again with ts times 1000, into a new folder (--data).',
     )
   if (totals && totals.deadLettered > 0)
     warnings.push(
@@ -84,7 +100,7 @@ export function summarise(
     rejected,
     before,
     ...(web ? { filtered: web.filtered, web } : {}),
-    ...totals,
+    ...counts,
     seconds: Math.round(seconds * 1000) / 1000,
     eventsPerSecond,
   }

@@ -1,6 +1,6 @@
 // packmill import as its users meet it: what it says, what it keeps, how it fails.
 import { createHash } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -114,6 +114,34 @@ describe('a file', () => {
     // The same again: the file stays as it is, the sum of the rejects too.
     expect(packmill(folder, ['import', 'mixed.jsonl', '--data', 'mixed']).code).toBe(0)
     expect(readFileSync(join(folder, 'mixed.jsonl.rejects.jsonl'), 'utf8').trimEnd().split('\n')).toHaveLength(5)
+  })
+
+  test('rejects that would be written over an input, by whatever path, are refused, and it stays', () => {
+    write('kept.jsonl', 'not json\n')
+    symlinkSync('kept.jsonl', join(folder, 'other-name'))
+    write('kept.jsonl.rejects.jsonl', 'nor this\n')
+    const refused = [
+      packmill(folder, ['import', 'kept.jsonl', '--rejects', 'kept.jsonl', '--data', 'kept']),
+      packmill(folder, ['import', 'kept.jsonl', '--rejects', './other-name', '--data', 'kept']),
+      packmill(folder, ['import', 'kept.jsonl', 'kept.jsonl.rejects.jsonl', '--data', 'kept']),
+    ]
+    for (const { code, err } of refused) expect([code, err]).toEqual([1, expect.stringMatching(/^SAME_FILE: .*kept\.jsonl/)])
+    expect(['kept.jsonl', 'kept.jsonl.rejects.jsonl'].map((name) => readFileSync(join(folder, name), 'utf8'))).toEqual([
+      'not json\n',
+      'nor this\n',
+    ])
+    expect(existsSync(join(folder, 'kept'))).toBe(false)
+    const { code, err } = packmill(folder, ['traffic', '--events', '5', '--out', 'one.jsonl', '--truth', './one.jsonl'])
+    expect([code, err]).toEqual([1, expect.stringMatching(/^SAME_FILE: /)])
+  })
+
+  test('times that look like seconds are asked about, and accepted', () => {
+    write('seconds.jsonl', [1_772_434_800, 1_772_434_801, 1_772_434_800_000].map((ts, i) => event({ eventId: `s${i}`, ts })).join(''))
+    const { code, out, err } = packmill(folder, ['import', 'seconds.jsonl', '--data', 'seconds', '--json'])
+    expect([code, json(out)]).toMatchObject([0, { accepted: 3, rejected: 0 }])
+    expect(json(out)).not.toHaveProperty('old')
+    expect(err).toMatch(/^2 events in the folder have times before 1973: are they in seconds\? ts is in milliseconds\.$/m)
+    expect(packmill(folder, ['import', 'seconds.jsonl', '--data', 'seconds']).err).not.toContain('1973')
   })
 
   test('several files, their rejects in one file and told apart', () => {

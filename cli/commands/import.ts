@@ -17,6 +17,7 @@ import { openFolder } from '../open-folder.ts'
 import { formatCount } from '../print.ts'
 import { type Progress, progress } from '../progress.ts'
 import { RejectsFile } from '../rejects-file.ts'
+import { isSameFile, SameFileError } from '../same-file.ts'
 import { settle } from '../settle.ts'
 import { takeStdin } from '../stdin.ts'
 import { checkWebLogOptions, type Look } from '../web-log-options.ts'
@@ -66,6 +67,7 @@ async function run(files: string[], options: ImportOptions, command: Command): P
   // All of them before the first is read: a typing mistake in the last must not cost an hour.
   const found = await Promise.all(files.map((file) => checkInput(file)))
   if (options.rejects !== undefined) await access(dirname(options.rejects), constants.W_OK)
+  refuseInputs(files, options)
   const look = await checkWebLogOptions(options, files, found, (message) => command.error(`error: ${message}`))
   const say = (line: string) => console.error(line)
   const stopping = interrupt((name) => say(`${name}: finishing what is under way (again: stop at once)`))
@@ -130,6 +132,18 @@ const skipped = (text: string): Skippable[] =>
   })
 
 const rejectsOf = (file: string, { rejects }: ImportOptions) => rejects ?? `${file === '-' ? 'stdin' : basename(file)}.rejects.jsonl`
+
+/** Rejects are written over what is there. */
+function refuseInputs(files: readonly string[], options: ImportOptions): void {
+  for (const path of new Set(files.map((file) => rejectsOf(file, options)))) {
+    const input = files.find((file) => isSameFile(file, path))
+    if (input === undefined) continue
+    throw new SameFileError(
+      `rejected lines would be written over an input: ${path} is ${input === '-' ? 'what stdin reads' : input}`,
+      'Name another file: --rejects FILE.',
+    )
+  }
+}
 
 /** Rejects of several files in one file are told apart by a name. */
 function newRejects(file: string, files: readonly string[], options: ImportOptions): RejectsFile {

@@ -15,7 +15,9 @@ import { openFolder } from '../open-folder.ts'
 import { paced } from '../paced.ts'
 import { formatCount, formatTable } from '../print.ts'
 import { progress } from '../progress.ts'
+import { isSameFile, SameFileError } from '../same-file.ts'
 import { settle } from '../settle.ts'
+import { instantOf } from '../times.ts'
 
 interface CommandOptions
   extends DataOptions,
@@ -30,7 +32,7 @@ interface CommandOptions
 const TRUTH_LINES = 1000
 
 const time = (text: string) => {
-  const value = text === 'now' ? Date.now() : /^\d+$/.test(text) ? Number(text) : Date.parse(text)
+  const value = text === 'now' ? Date.now() : instantOf(text, ', or now')
   if (!(value >= TS_MIN && value < TS_MAX))
     throw new InvalidArgumentError('It must be a time such as 2026-03-02T07:00:00Z, from 1970 on and before 2200, or now.')
   return value
@@ -64,6 +66,8 @@ export function traffic(command: Command): void {
 
 async function run({ truth, ...options }: CommandOptions, command: Command): Promise<void> {
   if (truth === undefined) return make(options, command)
+  if (options.out !== undefined && options.out !== '-' && isSameFile(options.out, truth))
+    throw new SameFileError(`--out and --truth are one file: ${truth}`, 'Name another file for one of them.')
   // Written as it comes, by its own descriptor: it is small beside the events.
   const file = openSync(truth, 'w')
   const list: string[] = []

@@ -152,7 +152,8 @@ describe('A task refuses to go on', () => {
     const error = await process.recovered({ settings, pipeline: counting(1000) }).catch((thrown) => thrown)
     expect(error).toMatchObject({ code: 'REPLAY_DIVERGED', retryable: false })
     expect(error.message).toMatch(/partition 0, epoch \d+ \(offsets \d+ to \d+\).*topic events\.incidents/)
-    expect(error.advice).toMatch(/packmill upgrade accept 0:\d+.*packmill upgrade rebuild/)
+    expect(error.advice).toMatch(/Mend the operator, then choose: keep .*packmill upgrade accept 0:\d+.*packmill upgrade rebuild/)
+    expect(error.advice).not.toContain('drain')
     expect(await process.records(TOPICS.incidents)).toEqual(before)
   })
 

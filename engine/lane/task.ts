@@ -424,7 +424,7 @@ export class PartitionTask {
       `partition ${partition}, epoch ${epoch} (offsets ${from} to ${to}): the recomputation differs from what was committed in ${differs}` +
         (isOther ? `; it was committed by ${code}, this is ${options.code}` : ''),
       `${isOther ? 'This version, or these settings, compute it otherwise' : 'An operator is not a function of its events (a clock, a random number, a variable outside its state)'}. ` +
-        `Nothing of this was published. Choose: with the code and settings of before, packmill upgrade drain, then start this one; keep what was published and go on (packmill upgrade accept ${partition}:${epoch}); ` +
+        `Nothing of this was published. ${isOther ? 'Choose: with the code and settings of before, packmill upgrade drain, then start this one;' : 'Mend the operator, then choose:'} keep what was published and go on (packmill upgrade accept ${partition}:${epoch}); ` +
         'or compute all output anew in a new folder (packmill upgrade rebuild --into DIR).',
     )
   }

@@ -27,6 +27,24 @@ test('a stream that fails is INPUT_UNREADABLE, after everything before was given
   expect(error).toMatchObject({ code: 'INPUT_UNREADABLE', message: expect.stringContaining('EIO'), advice: expect.stringMatching(/./) })
 })
 
+test.each([
+  ['zstd', [0x28, 0xb5, 0x2f, 0xfd, 0x24, 0x08], 'zstd -dc'],
+  ['xz', [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00], 'xz -dc'],
+  ['bzip2', [...Buffer.from('BZh91AY&SY')], 'bzip2 -dc'],
+  ['zip', [0x50, 0x4b, 0x03, 0x04, 0x14, 0x00], 'unzip -p'],
+])('what %s has packed is INPUT_PACKED, and says what unpacks it, however it comes', async (name, bytes, unpack) => {
+  async function* chunks() {
+    for (const byte of bytes) yield Uint8Array.of(byte)
+  }
+  const { text, error } = await readAll('-', { chunks: chunks(), close: () => undefined })
+  expect(text).toBe('')
+  expect(error).toMatchObject({
+    code: 'INPUT_PACKED',
+    message: expect.stringContaining(name),
+    advice: expect.stringContaining(`${unpack} | packmill import -`),
+  })
+})
+
 describe('a gzip', () => {
   const lines = '{"a":1}\n'.repeat(1000)
   async function* chunks(...parts: Uint8Array[]) {

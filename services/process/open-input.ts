@@ -6,6 +6,14 @@ import { createGunzip, type Gunzip } from 'node:zlib'
 
 const READ_BYTES = 256 << 10
 const UNZIPPED_BYTES = 1 << 20
+/** What files begin with that something else unpacks, in hex. */
+const PACKED = [
+  { name: 'zstd', magic: /^28b52ffd/, unpack: 'zstd -dc' },
+  { name: 'xz', magic: /^fd377a585a00/, unpack: 'xz -dc' },
+  { name: 'bzip2', magic: /^425a683[1-9](31|17)/, unpack: 'bzip2 -dc' },
+  { name: 'zip', magic: /^504b0304/, unpack: 'unzip -p' },
+] as const
+const MAGIC_BYTES = 6
 
 export class InputError extends Error {
   override readonly name = 'InputError'
@@ -60,7 +68,7 @@ export async function checkInput(path: string): Promise<Stats | undefined> {
   return found
 }
 
-/** The chunks reject with INPUT_UNREADABLE, GZIP_TRUNCATED, GZIP_CORRUPT, after everything before the fault was given. `stdin`: what `-` is. */
+/** The chunks reject with INPUT_PACKED, INPUT_UNREADABLE, GZIP_TRUNCATED, GZIP_CORRUPT, after everything before the fault was given. `stdin`: what `-` is. */
 export async function openInput(path: string, stdin?: ByteSource): Promise<Input> {
   const size = await checkInput(path)
   const source = stdin ?? (size?.isFile() ? openFile(path) : openPipe(path))
@@ -118,11 +126,12 @@ async function* unzipped(chunks: AsyncIterable<Uint8Array>, path: string): Async
   const iterator = chunks[Symbol.asyncIterator]()
   // A pipe may give a single byte first.
   let head: Uint8Array = new Uint8Array(0)
-  while (head.length < 2) {
+  while (head.length < MAGIC_BYTES) {
     const { value, done } = await iterator.next()
     if (done) break
     head = head.length === 0 ? value : Buffer.concat([head, value])
   }
+  refusePacked(head, path)
   if (head.length > 0 && !(head[0] === 0x1f && head[1] === 0x8b)) {
     yield head
     yield* { [Symbol.asyncIterator]: () => iterator }
@@ -156,6 +165,18 @@ async function* unzipped(chunks: AsyncIterable<Uint8Array>, path: string): Async
     if (fault) throw fault
     if (isLast) return
   }
+}
+
+function refusePacked(head: Uint8Array, path: string): void {
+  const hex = Buffer.from(head.subarray(0, MAGIC_BYTES)).toString('hex')
+  const packed = PACKED.find(({ magic }) => magic.test(hex))
+  if (!packed) return
+  const { name, unpack } = packed
+  throw new InputError(
+    'INPUT_PACKED',
+    `${path === '-' ? 'stdin' : path} is packed with ${name}; gzip is what is unpacked here`,
+    `Unpack it on its way in, as in: ${path === '-' ? `… | ${unpack}` : `${unpack} ${path}`} | packmill import -`,
+  )
 }
 
 /** Zeros behind the end, which fill up a block of a tape or of a disk, are nothing; anything else is GZIP_CORRUPT. */

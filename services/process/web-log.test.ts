@@ -125,3 +125,14 @@ test('a line made to be slow is refused as quickly as any', () => {
     expect(process.cpuUsage(before).user).toBeLessThan(2e6)
   }
 })
+
+test('a virtual host in front of the address (vhost_combined) is passed over; one that is the address stays', () => {
+  const user = (line: string) => convert(`${line}\n`).events[0]!.anonymousId
+  const from = (address: string) => LINE.replace('83.149.9.216', address)
+  expect(formatOf(Buffer.from(`www.example.com:443 ${LINE}\n`))).toBe('combined')
+  expect(user(`www.example.com:443 ${LINE}`)).toBe(user(LINE))
+  expect(user(from('[::1]:80 2001:db8::1'))).toBe(user(from('2001:db8::1')))
+  // No address behind it.
+  expect(user(from('example.com:443'))).not.toBe(user(from('example.com:80')))
+  expect(user(from('2001:db8::1'))).not.toBe(user(from('2001:db8::2')))
+})

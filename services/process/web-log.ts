@@ -3,6 +3,7 @@
 //   address ident user [17/May/2015:10:05:03 +0000] "GET /path?query HTTP/1.1" 200 203023 "referrer" "agent"
 // 1. screen = the path without query and fragment, as it was sent; ts = the time in brackets; anonymousId = 128-bit hash of address and agent, so
 //    that neither is stored; eventId = 128-bit hash of the line, so that a line counts once. Method, status, bytes, referrer are properties.
+//    A virtual host in front of the address (host:port, then an IP address: Apache's vhost_combined) is passed over.
 // 2. Requests for assets and by robots are events like others, marked in their properties and counted; who asks for it leaves them out.
 import type { EventError } from '../../model/batch.ts'
 import type { RejectedLine } from '../../model/door.ts'
@@ -31,7 +32,8 @@ export interface WebLogCounts {
 
 export const noWebLogCounts = (): WebLogCounts => ({ assets: 0, bots: 0, filtered: 0 })
 
-const COMBINED = /^(\S+) \S+ [^[]*\[([^\]]*)\] "((?:[^"\\]|\\.)*)" (\d{3}) (\d+|-) "((?:[^"\\]|\\.)*)" "((?:[^"\\]|\\.)*)"(?:\s.*)?$/
+const COMBINED =
+  /^(?:\S+:\d+ (?=(?:\d+\.\d+\.\d+\.\d+|[\da-fA-F]*:[\da-fA-F:.]+) ))?(\S+) \S+ [^[]*\[([^\]]*)\] "((?:[^"\\]|\\.)*)" (\d{3}) (\d+|-) "((?:[^"\\]|\\.)*)" "((?:[^"\\]|\\.)*)"(?:\s.*)?$/
 const TIME = /^(\d{2})\/(\w{3})\/(\d{4}):(\d{2}):(\d{2}):(\d{2}) ([+-])(\d{2})(\d{2})$/
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 const ASSET = /\.(?:avif|bmp|css|eot|gif|ico|jpe?g|js|json|map|mjs|mp3|mp4|ogg|otf|png|svg|ttf|wasm|webm|webp|woff2?)$/i

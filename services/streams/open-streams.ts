@@ -32,6 +32,7 @@ import { declaredSinks } from './declared-sinks.ts'
 import { FileSink } from './file-sink.ts'
 import type { LaneStagesSettings } from './lane-stages.ts'
 import { topologyCode } from './load-topology.ts'
+import { ownAdvice } from './own-advice.ts'
 import { TopicTexts } from './topic-texts.ts'
 
 export interface StreamsOptions {
@@ -65,33 +66,19 @@ export async function openStreams(options: StreamsOptions): Promise<StreamsProce
     return await StreamsProcess.open(options, shape, lock)
   } catch (error) {
     lock.release()
-    throw diverged(error, options)
+    throw ownAdvice(error, options)
   }
-}
-
-/** The same error, with the commands for a topology of one's own. */
-function diverged(error: unknown, { file, config }: StreamsOptions): unknown {
-  if (!(error instanceof EngineError) || error.code !== 'UPGRADE_DIVERGED') return error
-  const advice = error.advice
-    .replaceAll(/packmill upgrade (drain|accept \d+:\d+)/g, `packmill upgrade $1 --topology ${file}`)
-    .replace(
-      /or compute all output anew .*$/,
-      isOnKafka(config)
-        ? 'or compute it into topics of another kafka.topicPrefix, in a new folder (--data).'
-        : 'or give the input to a new folder (--data).',
-    )
-  return new EngineError(error.code, error.message, advice, { cause: error })
 }
 
 const isOnKafka = ({ kafka }: Config) => kafka.brokers.length > 0
 
 /** An epoch is named by a partition: of several tasks of it nobody would know which is meant. */
-function refusePlaces({ topology, upgrade }: StreamsOptions): void {
+function refusePlaces({ file, topology, upgrade }: StreamsOptions): void {
   if (topology.pipelines.length === 1 || !Array.isArray(upgrade?.accept)) return
   throw new EngineError(
     'ACCEPT_ALL_ONLY',
     `topology ${topology.name} reads ${topology.pipelines.length} topics, each with epochs of its own`,
-    'Say packmill upgrade accept --all.',
+    `Say packmill upgrade accept --all --topology ${file}.`,
   )
 }
 
@@ -179,7 +166,9 @@ export class StreamsProcess {
     const { data: folder, log: logConfig } = config
     const onNotice = (notice: Notice) => {
       if (notice.type === 'partitions' && notice.is === 'failed') losing.reject(notice.error)
-      if (notice.type !== 'migrating' && notice.type !== 'request') options.onNotice(notice)
+      if (notice.type === 'partition-stopped' || notice.type === 'sink-stopped')
+        options.onNotice({ ...notice, error: ownAdvice(notice.error, options) })
+      else if (notice.type !== 'migrating' && notice.type !== 'request') options.onNotice(notice)
     }
     const losing = Promise.withResolvers<never>()
     losing.promise.catch(() => undefined)
