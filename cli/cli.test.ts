@@ -223,7 +223,7 @@ describe('config', () => {
   test('--describe says what a setting accepts', () => {
     const { out } = packmill(['config', 'clickstream.rage', '--describe'])
     expect(out).toContain(
-      'clickstream.rage.clicks = 3  (default)\n  default profile: clicks on one element that make a burst\n  a whole number from 2 to 16; PACKMILL_CLICKSTREAM_RAGE_CLICKS',
+      'clickstream.rage.clicks = 3  (default)\n  default profile: clicks on one element that make a burst. Of a folder with state: packmill upgrade rebuild\n  a whole number from 2 to 16; PACKMILL_CLICKSTREAM_RAGE_CLICKS',
     )
   })
 })

@@ -12,5 +12,5 @@ test('bounds after a read are those that it brought, once; where the log begins 
   expect(view.start).toBe(0)
   await view.reader(at).read(7, 1000)
   expect(view.start).toBe(5)
-  expect([await view.bounds(at), await view.bounds(at)]).toEqual([{ start: 5, end: 12 }, asked])
+  expect([await view.bounds(at), await view.bounds(at)]).toEqual([{ start: 5, end: 12, decided: 12 }, asked])
 })
