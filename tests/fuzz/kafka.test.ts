@@ -63,6 +63,32 @@ const settled = <T>(work: Promise<T>): Promise<{ value: T } | { code: string }> 
     (error: unknown) => ({ code: codeOf(error) }),
   )
 
+/** What both topics hold that is damaged on its way. */
+const DAMAGED = ['KAFKA_RECORDS_DAMAGED', 'KAFKA_TRANSACTION_HANGS']
+
+/** `read` of batches as they were gives what is `right`; of damaged ones that, or an error with a name. */
+async function damagedOnItsWay<T, K>(
+  what: fc.Arbitrary<T[]>,
+  recordOf: (one: T) => FakeRecord,
+  read: (batches: readonly (readonly FakeRecord[])[], how?: Damage) => Promise<K>,
+  right: (all: T[]) => K,
+): Promise<void> {
+  const { met, count } = counted()
+  await fc.assert(
+    fc.asyncProperty(what, fc.integer({ min: 1, max: 4 }), damage, async (all, size, how) => {
+      const batches = batched(all.map(recordOf), size)
+      expect(await read(batches)).toEqual(right(all))
+      const result = await settled(read(batches, how))
+      if ('code' in result) expect(DAMAGED).toContain(result.code)
+      else expect(result.value).toEqual(right(all))
+      count('code' in result ? result.code : 'right')
+    }),
+    { numRuns: 500 },
+  )
+  expect(met.right).toBeGreaterThan(5)
+  expect(met.KAFKA_RECORDS_DAMAGED).toBeGreaterThan(100)
+}
+
 // ---- ledgers ----
 
 const ledgerRecord: fc.Arbitrary<LedgerRecord> = fc.oneof(
@@ -95,26 +121,8 @@ const known = (all: readonly LedgerRecord[]): Known => {
 }
 const inLedger = (record: LedgerRecord): FakeRecord => ({ key: Buffer.from('task'), value: encodeRecord(record) })
 
-/** What both topics hold that is damaged on its way. */
-const DAMAGED = ['KAFKA_RECORDS_DAMAGED', 'KAFKA_TRANSACTION_HANGS']
-
 describe('a ledger', () => {
-  test('damaged on its way in any way: what it was, or an error with a name', async () => {
-    const { met, count } = counted()
-    await fc.assert(
-      fc.asyncProperty(ledger, fc.integer({ min: 1, max: 4 }), damage, async (all, size, how) => {
-        const batches = batched(all.map(inLedger), size)
-        expect(await loaded(batches)).toEqual(known(all))
-        const result = await settled(loaded(batches, how))
-        if ('code' in result) expect(DAMAGED).toContain(result.code)
-        else expect(result.value).toEqual(known(all))
-        count('code' in result ? result.code : 'right')
-      }),
-      { numRuns: 500 },
-    )
-    expect(met.right).toBeGreaterThan(5)
-    expect(met.KAFKA_RECORDS_DAMAGED).toBeGreaterThan(100)
-  })
+  test('damaged on its way in any way: what it was, or an error with a name', () => damagedOnItsWay(ledger, inLedger, loaded, known))
 
   test('with a record that somebody else wrote: what and where it is, and not tried again; else a record of its form', async () => {
     const { met, count } = counted()
@@ -192,26 +200,13 @@ async function restored(batches: readonly (readonly FakeRecord[])[], how?: Damag
 }
 
 describe('a changelog', () => {
-  test('damaged on its way in any way: all that was put, or an error with a name', async () => {
-    const { met, count } = counted()
-    await fc.assert(
-      fc.asyncProperty(changelog, fc.integer({ min: 1, max: 4 }), damage, async (all, size, how) => {
-        const batches = batched(
-          all.map(({ put }) => asFake(put)),
-          size,
-        )
-        const expected = all.map(({ record }) => plain(record))
-        expect(await restored(batches)).toEqual(expected)
-        const result = await settled(restored(batches, how))
-        if ('code' in result) expect(DAMAGED).toContain(result.code)
-        else expect(result.value).toEqual(expected)
-        count('code' in result ? result.code : 'right')
-      }),
-      { numRuns: 500 },
-    )
-    expect(met.right).toBeGreaterThan(5)
-    expect(met.KAFKA_RECORDS_DAMAGED).toBeGreaterThan(100)
-  })
+  test('damaged on its way in any way: all that was put, or an error with a name', () =>
+    damagedOnItsWay(
+      changelog,
+      ({ put }) => asFake(put),
+      restored,
+      (all) => all.map(({ record }) => plain(record)),
+    ))
 
   test('with a key or value that somebody else wrote: what and where it is, and not tried again; never is one left out', async () => {
     const { met, count } = counted()
