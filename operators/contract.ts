@@ -70,7 +70,7 @@ export interface Emit {
 /** A fold that runs as events come (eager), because somebody waits for what it emits. */
 export interface Fold<F extends StateFields = StateFields> {
   readonly name: string
-  /** Raise when the meaning of the state changes: state of another version, or of other fields, is not gone on with (CODE_CHANGED). */
+  /** Raise when the meaning of the state changes: of another version, or of other fields, it is made anew from the session's events. */
   readonly stateVersion: number
   readonly state: F
   readonly reads: readonly ReadableField[]

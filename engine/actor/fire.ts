@@ -70,7 +70,7 @@ export class Fire {
       const last = state.time(session, S.LAST)
       endsMs = Math.max(endsMs, last + settings.gapMs)
       if (flags & SESSION_FLAG.CLOSED && (flags & SESSION_FLAG.TOUCHED) === 0) {
-        if (this.hasExpired(actor, last)) this.forget(user, sessions, i)
+        if (this.hasExpired(actor.watermark, last)) this.forget(user, sessions, i)
         continue
       }
       const endMs = flags & SESSION_FLAG.CUT ? state.time(sessions[i + 1], S.FIRST) : last + settings.gapMs
@@ -84,7 +84,7 @@ export class Fire {
       this.publisher.session(turn, user, session, snapshots, own, orphans)
       state.sessions.u32[session * state.sessions.words + S.FLAGS] &= ~SESSION_FLAG.TOUCHED
       if (!closes) dueMs = Math.min(dueMs, next, endMs)
-      else if (this.hasExpired(actor, last)) this.forget(user, sessions, i)
+      else if (this.hasExpired(actor.watermark, last)) this.forget(user, sessions, i)
     }
     if (orphans.size > 0) this.publisher.retract(turn, user, orphans.values())
     this.publisher.endKey()
@@ -102,7 +102,7 @@ export class Fire {
     const places: number[] = []
     for (const session of state.listSessions(user, this.list).slice()) {
       // One that has expired may have been swept or not: it is no part of the state any more.
-      if ((state.flags(session) & SESSION_FLAG.CLOSED) === 0 || !this.hasExpired(actor, state.time(session, S.LAST))) {
+      if ((state.flags(session) & SESSION_FLAG.CLOSED) === 0 || !this.hasExpired(actor.watermark, state.time(session, S.LAST))) {
         const published = state.published(session)
         if (published) gone.push({ ...published, kind: 'session', user })
         for (const incident of state.sessions.side[session]?.incidents ?? []) gone.push({ ...incident, kind: 'incident', user })
@@ -121,8 +121,8 @@ export class Fire {
   }
 
   /** No row that is accepted can reach a session with this last event. */
-  private hasExpired(actor: Actor, lastMs: number): boolean {
-    return lastMs + this.settings.gapMs < actor.watermark - this.settings.correctionMs
+  hasExpired(watermark: number, lastMs: number): boolean {
+    return lastMs + this.settings.gapMs < watermark - this.settings.correctionMs
   }
 
   private runTimers(turn: Turn, session: number, endMs: number): number {

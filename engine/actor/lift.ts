@@ -96,27 +96,40 @@ export function lift(state: KeyedState, { fold, state: accessor }: LiftedFold, e
 }
 
 /** Before the folds: lists what was touched since the last pass, and clears what is to be folded from its start. */
-export function gather(state: KeyedState, orphan: (turn: Turn, user: number, session: number) => void): OperatorFunction<Turn, Turn> {
+export function gather(
+  state: KeyedState,
+  hasExpired: (turn: Turn, lastMs: number) => boolean,
+  orphan: (turn: Turn, user: number, session: number, keepsRow: boolean) => void,
+): OperatorFunction<Turn, Turn> {
   return map((turn) => {
     shorten(turn.sessions, 0)
     const { words } = state.sessions
     const own: number[] = []
-    for (let i = 0; i < state.touched.length; i++) {
+    for (let i = turn.usersFrom; i < Math.min(turn.usersTo, state.touched.length); i++) {
       const user = state.touched.words[i]
       for (const session of state.listSessions(user, own)) {
         const at = session * words
         const { u32, f64 } = state.sessions
         const flags = u32[at + S.FLAGS]
         if ((flags & SESSION_FLAG.TOUCHED) === 0) continue
-        if (flags & SESSION_FLAG.REFOLD) {
+        if (flags & (SESSION_FLAG.REFOLD | SESSION_FLAG.STALE)) {
           state.sessions.touch(session)
-          if (u32[at + S.VERSION] !== 0) state.sessions.u32[at + S.FLAGS] |= SESSION_FLAG.CORRECTS
-          orphan(turn, user, session)
+          const isStale = (flags & SESSION_FLAG.REFOLD) === 0
+          const isClosed = (flags & SESSION_FLAG.CLOSED) !== 0
+          // One that has expired may have been swept or not.
+          if (isStale && isClosed && hasExpired(turn, f64[(at >> 1) + S.LAST])) {
+            state.sessions.u32[at + S.FLAGS] &= ~(SESSION_FLAG.STALE | SESSION_FLAG.TOUCHED)
+            continue
+          }
+          // Of the same events: what has left for it as an open session is replaced when its next snapshot is due, no sooner.
+          const keepsRow = isStale && !isClosed
+          if (u32[at + S.VERSION] !== 0 && !keepsRow) state.sessions.u32[at + S.FLAGS] |= SESSION_FLAG.CORRECTS
+          orphan(turn, user, session, keepsRow)
           if (turn.drafts.length > 0) turn.refolded.push({ session, drafts: turn.drafts.length })
-          state.sessions.u32[at + S.FLAGS] &= ~(SESSION_FLAG.REFOLD | SESSION_FLAG.CLOSED)
+          state.sessions.u32[at + S.FLAGS] &= ~(SESSION_FLAG.REFOLD | SESSION_FLAG.STALE | SESSION_FLAG.CLOSED)
           state.sessions.u32[at + S.FOLDED] = 0
           state.sessions.u32[at + S.FOLD_CHUNK] = u32[at + S.HEAD]
-          f64[(at >> 1) + S.HORIZON] = Number.NEGATIVE_INFINITY
+          if (!isStale) f64[(at >> 1) + S.HORIZON] = Number.NEGATIVE_INFINITY
           state.sessions.u32.fill(0, at + S.WORDS, at + words)
         }
         if (state.sessions.u32[at + S.FOLDED] < state.sessions.u32[at + S.COUNT]) turn.sessions.push(session)

@@ -4,7 +4,6 @@
 //   whole turn ──throw──► undo ──► row by row ──row throws twice──► dead letter, no trace
 //                                     └──► per user at the end ──timer or fold throws twice──► key forgotten
 // Of RxJS the modules that are used: all of it is 200 more, a third of a lane's start.
-import { map } from 'rxjs/internal/operators/map'
 import { Subject } from 'rxjs/internal/Subject'
 import type { EventBatch } from '../../model/batch.ts'
 import { EngineError } from '../errors.ts'
@@ -75,6 +74,9 @@ export class TurnRunner {
       from: 0,
       to: actor.mailbox.length,
       skip: inputs.skip,
+      usersFrom: 0,
+      usersTo: Number.POSITIVE_INFINITY,
+      beganAt: actor.watermark,
       sessions: [],
       drafts: [],
       refolded: [],
@@ -86,8 +88,9 @@ export class TurnRunner {
     let failures = NO_FAILURES
     const popped: [number, number][] = []
     try {
-      this.fold(turn)
+      this.window.place(turn)
       this.fire.due(actor, inputs.snapshots, popped)
+      this.fold(turn)
       this.publish(turn, inputs, undefined)
     } catch (error) {
       undo()
@@ -114,18 +117,18 @@ export class TurnRunner {
   }
 
   private build(): Pipeline {
-    const { state, window } = this
+    const { state, fire } = this
     const pipeline: Pipeline = { turns: new Subject<Turn>(), failure: undefined }
     const lifted = state.folds.map((fold) => lift(state, fold, this.emit))
-    const placed = pipeline.turns.pipe(
-      map((turn) => {
-        window.place(turn)
-        return turn
-      }),
-      gather(state, (turn, user, session) => orphan(state, turn, user, session)),
+    const gathered = pipeline.turns.pipe(
+      gather(
+        state,
+        (turn, lastMs) => fire.hasExpired(turn.beganAt, lastMs),
+        (turn, user, session, keepsRow) => orphan(state, turn, user, session, keepsRow),
+      ),
     )
     lifted
-      .reduce((stream, operator) => stream.pipe(operator), placed)
+      .reduce((stream, operator) => stream.pipe(operator), gathered)
       .pipe(folded(state))
       .subscribe({ error: (error: unknown) => (pipeline.failure = { error }) })
     return pipeline
@@ -158,13 +161,24 @@ export class TurnRunner {
     for (let i = 0; i < to; i++) {
       turn.from = i
       turn.to = i + 1
-      const error = this.attempts(turn, () => this.fold(turn))
+      const error = this.attempts(turn, () => {
+        this.window.place(turn)
+        this.fold(turn)
+      })
       if (error === undefined) continue
       failures.dead.push({ row: turn.rows[i], error })
       turn.actor.counters.accepted++
       turn.actor.counters.deadLettered++
     }
+    turn.usersFrom = this.state.touched.length
     this.fire.due(turn.actor, inputs.snapshots, [])
+    // Each alone: who was kept under another layout is folded from the start.
+    for (; turn.usersFrom < this.state.touched.length; turn.usersFrom++) {
+      turn.usersTo = turn.usersFrom + 1
+      const error = this.attempts(turn, () => this.fold(turn))
+      const user = this.state.touched.words[turn.usersFrom]
+      if (error !== undefined) failures.forgotten.push({ user, error, offsets: this.fire.forgetUser(turn, user, []) })
+    }
     this.publish(turn, inputs, failures)
     return failures
   }

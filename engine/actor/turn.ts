@@ -3,7 +3,7 @@ import type { EventBatch } from '../../model/batch.ts'
 import type { TilePart } from '../../model/tile.ts'
 import type { Incident } from '../../operators/contract.ts'
 import type { Published } from '../state/keyed-state.ts'
-import type { Actor, Counters } from './actor.ts'
+import type { Actor } from './actor.ts'
 import type { Routed } from './routed.ts'
 
 /** An incident that a fold emitted in this turn; the last one of the same (session, kind, profile, first) counts. */
@@ -27,6 +27,11 @@ export interface Turn {
   to: number
   /** Rows to leave out (dead letters of a receipt). */
   skip: ReadonlySet<number> | undefined
+  /** Of the users touched in this turn, those whose sessions are folded next: from … to. */
+  usersFrom: number
+  usersTo: number
+  /** The actor's watermark when the turn began. */
+  beganAt: number
   /** Sessions that the folds must look at, oldest of a user first. */
   sessions: number[]
   drafts: Draft[]
@@ -37,17 +42,7 @@ export interface Turn {
   tiles: TilePart[]
 }
 
-export interface TurnMark {
-  drafts: number
-  refolded: number
-  orphans: number
-  tiles: number
-  counters: Counters
-  maxMs: number
-  watermark: number
-}
-
-export const markTurn = (turn: Turn): TurnMark => ({
+export const markTurn = (turn: Turn) => ({
   drafts: turn.drafts.length,
   refolded: turn.refolded.length,
   orphans: turn.orphans.length,
@@ -57,7 +52,7 @@ export const markTurn = (turn: Turn): TurnMark => ({
   watermark: turn.actor.watermark,
 })
 
-export function rollbackTurn(turn: Turn, mark: TurnMark): void {
+export function rollbackTurn(turn: Turn, mark: ReturnType<typeof markTurn>): void {
   turn.drafts.length = mark.drafts
   turn.refolded.length = mark.refolded
   turn.orphans.length = mark.orphans

@@ -351,9 +351,9 @@ function setBit(filter: Uint32Array, hash: number): void {
   filter[(hash >>> 5) & (filter.length - 1)] |= 1 << (hash & 31)
 }
 
-/** Gives up what was published for a session that is to be folded anew: adopted by id later in the turn, or retracted. */
-export function orphan(state: KeyedState, turn: Turn, user: number, session: number): void {
-  const published = state.published(session)
+/** Gives up what was published for a session that is to be folded anew (`keepsRow`: but for its own row): adopted by id later in the turn, or retracted. */
+export function orphan(state: KeyedState, turn: Turn, user: number, session: number, keepsRow = false): void {
+  const published = keepsRow ? undefined : state.published(session)
   const side = state.sessions.side[session]
   if (published === undefined && side === undefined) return
   if (published) turn.orphans.push({ ...published, kind: 'session', user })
@@ -361,7 +361,7 @@ export function orphan(state: KeyedState, turn: Turn, user: number, session: num
   for (const gone of side?.gone ?? []) turn.orphans.push({ ...gone, kind: 'gone', user })
   // Its side value is part of what an undo brings back.
   state.sessions.touch(session)
-  state.unpublish(session)
+  if (published) state.unpublish(session)
   state.sessions.setSide(session, undefined)
 }
 

@@ -4,7 +4,6 @@ import { newBatch, resetBatch, scanBlock, truncateBatch } from '../../model/scan
 import type { OutputBlock, ReadResult } from '../log/contract.ts'
 import { StateCache } from '../state/state-cache.ts'
 import type { StateStore } from '../state/store.ts'
-import { STATE_FORMAT } from '../state/user-codec.ts'
 import type { Topology } from '../topology/topology.ts'
 import type { Computer, ComputerStats, EpochScope, Replay, Stage } from './computer.ts'
 import { EpochComputer } from './epoch.ts'
@@ -32,16 +31,11 @@ class SessionComputer implements Computer {
   }
 
   get header() {
-    return this.epochs.header
+    return { ...this.epochs.header, layouts: this.checkpoints.layouts.list }
   }
 
   get layout(): string {
-    const { state } = this.epochs
-    return [
-      `stored@${STATE_FORMAT}`,
-      state.kept.signature,
-      ...state.folds.map(({ fold, layout }) => `${fold.name}@${fold.stateVersion}(${layout.signature})`),
-    ].join(' ')
+    return this.checkpoints.layouts.text
   }
 
   get watermark(): number {
@@ -71,7 +65,7 @@ class SessionComputer implements Computer {
   }
 
   reads(layout: string): boolean {
-    return layout === this.layout
+    return this.checkpoints.layouts.reads(layout)
   }
 
   load(read: ReadResult, from: number, to: number): void {

@@ -227,17 +227,6 @@ describe('A task refuses to go on', () => {
     expect(sum(tiles.map((tile) => tile.frustration))).toBe(sum(wanted.map((row) => Math.round(row.frustration_score * 10_000))))
   })
 
-  test('with CODE_CHANGED where the state has another layout', async () => {
-    const world = new TaskWorld()
-    let process = await produced(world)
-    const task = await process.recovered({ settings })
-    await run(task)
-    await task.stop()
-    process = await world.open()
-    const pipeline = (shipped: SessionPipeline) => ({ ...shipped, folds: shipped.folds.slice(1) })
-    await expect(process.recovered({ settings, code: 'v2', pipeline })).rejects.toMatchObject({ code: 'CODE_CHANGED' })
-  })
-
   test('with STATE_CORRUPT where a user’s state is of another format, and blames no row for it', async () => {
     const world = new TaskWorld()
     const process = await produced(world)

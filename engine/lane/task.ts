@@ -8,7 +8,7 @@
 import { EngineError } from '../errors.ts'
 import type { BlockRange, Claim, Log, Reader, ReadResult, TopicPartition } from '../log/contract.ts'
 import type { StateStore } from '../state/store.ts'
-import { LaneBeat, type TaskBeat } from './beat.ts'
+import { type TaskBeat, UNWATCHED } from './beat.ts'
 import type { Computer, Epoch, Stage } from './computer.ts'
 import { difference, type EpochInputs, type Receipt } from './receipt.ts'
 
@@ -99,7 +99,7 @@ export class PartitionTask {
     this.partition = options.partition
     this.log = log
     this.store = store
-    this.beat = options.beat ?? new LaneBeat(LaneBeat.buffer(1)).of(0, 'nobody')
+    this.beat = options.beat ?? UNWATCHED
   }
 
   get name(): string {
@@ -141,7 +141,7 @@ export class PartitionTask {
     if (header && !this.computer.reads(header.layout as string)) throw await this.refuse(header.code as string, 'its state was written')
     if (this.options.sameCode && last && last.code !== code) throw await this.refuse(last.code, 'its last epoch was committed')
     if (this.lastEpoch > this.committed) {
-      if (await this.stillHeld())
+      if (await this.claim.holds())
         throw new EngineError(
           'CHECKPOINT_AHEAD',
           `partition ${partition}: the checkpoint is of epoch ${this.lastEpoch}, the log ends at epoch ${this.committed}`,
@@ -360,7 +360,7 @@ export class PartitionTask {
     ).receipt
     const differs = difference(receipt, again)
     if (differs !== undefined) {
-      if (!(await this.stillHeld())) throw fenced(this.name)
+      if (!(await this.claim.holds())) throw fenced(this.name)
       if (receipt.epoch < (this.options.acceptFrom ?? Number.POSITIVE_INFINITY)) throw this.diverged(receipt, differs)
       this.accepted ??= { from: receipt.epoch, code: receipt.code }
     }
@@ -401,12 +401,8 @@ export class PartitionTask {
     return read.blocks.length === 0 ? from : Math.min(read.next, to)
   }
 
-  private stillHeld(): Promise<boolean> {
-    return this.claim.holds()
-  }
-
   private async missing({ start, end }: { start: number; end: number }, receipt?: number): Promise<EngineError> {
-    if (!(await this.stillHeld())) return fenced(this.name)
+    if (!(await this.claim.holds())) return fenced(this.name)
     const receipts = receipt === undefined ? '' : `, and receipts from epoch ${receipt} on`
     return new EngineError(
       'REPLAY_IMPOSSIBLE',
@@ -430,7 +426,7 @@ export class PartitionTask {
   }
 
   private async refuse(other: string, what: string): Promise<EngineError> {
-    if (!(await this.stillHeld())) return fenced(this.name)
+    if (!(await this.claim.holds())) return fenced(this.name)
     return new EngineError(
       'CODE_CHANGED',
       `partition ${this.partition}: ${what} by ${other}; this is ${this.options.code}, which cannot go on with that`,

@@ -51,7 +51,7 @@ export class Kept {
         this.words[field] = end++
       }
     for (const field of ['x', 'y'] as const) if (reads.has(field)) this.words[field] = end++
-    this.dataWords = end - META
+    this.dataWords = this.dataWordsOf(this.words)
     this.eventWords = end <= LINE_WORDS ? LINE_WORDS : end + (end & 1)
     this.arena = new Arena(CHUNK_EVENTS * this.eventWords)
     this.signature = Object.entries(this.words).join(';')
@@ -108,6 +108,22 @@ export class Kept {
     for (let i = 0; i < fields; i++) u32[at + FIELDS + i] = symbols[row * fields + i]
     if (this.words.x !== undefined) u32[at + this.words.x] = batch.x[row]
     if (this.words.y !== undefined) u32[at + this.words.y] = batch.y[row]
+  }
+
+  /** dataWords, where these are an event's fields. */
+  dataWordsOf(fields: Kept['words']): number {
+    return FIELDS - META + Object.keys(fields).length
+  }
+
+  /** Reads the event at `at` from words that have other fields; one that it lacks is absent. Returns where they end. */
+  readOther(at: number, words: Uint32Array, from: number, fields: Kept['words']): number {
+    const { u32 } = this.arena
+    for (let i = META; i < FIELDS; i++) u32[at + i] = words[from + i - META]
+    for (const [field, word] of Object.entries(this.words) as [ReadableField, number][]) {
+      const other = fields[field]
+      u32[at + word] = other !== undefined ? words[from + other - META] : field === 'x' || field === 'y' ? NO_INT : 0
+    }
+    return from + this.dataWordsOf(fields)
   }
 
   copy(from: number, to: number): void {

@@ -54,6 +54,8 @@ export const SESSION_FLAG = {
   COUNTED_CLOSED: 32,
   /** What it was made of had been published: publish it at the next cut. */
   CORRECTS: 64,
+  /** Was stored under another layout: its operators' state is to be made from its events (layouts.ts). */
+  STALE: 128,
 } as const
 
 /** What was emitted last for an id: immutable, so that copies may share it. */

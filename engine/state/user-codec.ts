@@ -2,7 +2,7 @@
 //
 // Records and kept events are copied as they are; links are rebuilt; symbols travel with their strings, because a symbol
 // means nothing outside its actor's table in memory. Words are little-endian (every machine this runs on).
-//   [format, sessions, symbols] · per session: record, content, each event · per symbol: symbol, length, bytes · side values
+//   [format and layout, sessions, symbols] · per session: record, content, each event · per symbol: symbol, length, bytes · side values
 // A side value is 0 for none; or 1, numbers of incidents and of retracted ids, and these: version, texts.
 import { hash32 } from '../../model/hash.ts'
 import { grown, WordList } from '../../model/word-list.ts'
@@ -10,17 +10,17 @@ import { type WordView, WordViews } from '../../model/word-views.ts'
 import { EngineError } from '../errors.ts'
 import { shorten } from './arena.ts'
 import { CHUNK_EVENTS } from './kept.ts'
-import { type KeyedState, type Published, S, type SessionSide } from './keyed-state.ts'
+import { type KeyedState, type Published, S, SESSION_FLAG, type SessionSide } from './keyed-state.ts'
+import { type Layout, Layouts, STATE_FORMAT } from './layouts.ts'
 import type { Symbols } from './symbols.ts'
 import { USER } from './users.ts'
 
-/** Of the layout that a checkpoint names: another one is refused at a start, before a row meets it. */
-export const STATE_FORMAT = 6
 const HEAD_WORDS = 3
 /** Words of a session's record that mean something in memory only. */
 const LINKS: readonly number[] = [S.HEAD, S.TAIL, S.FOLD_CHUNK, S.OLDER, S.USER, S.CONTENT]
 
 export class UserCodec {
+  readonly layouts: Layouts
   private readonly state: KeyedState
   private words = new Uint32Array(1 << 14)
   /** The same memory. */
@@ -33,8 +33,10 @@ export class UserCodec {
   private readonly views = new WordViews()
   private readonly decoded = new WordList()
 
-  constructor(state: KeyedState) {
+  /** `stored`: the layouts that values may have. */
+  constructor(state: KeyedState, stored?: readonly Layout[]) {
     this.state = state
+    this.layouts = new Layouts(state, stored)
     this.dataWords = state.kept.dataWords
     this.symbolWords = state.folds.flatMap(({ layout, base }) => layout.symbolWords.map((word) => base + word))
   }
@@ -79,7 +81,7 @@ export class UserCodec {
       this.end += (length + 3) >> 2
     }
     for (const session of sessions) this.writeSide(own.side[session])
-    this.words[0] = STATE_FORMAT
+    this.words[0] = STATE_FORMAT + this.layouts.own * 256
     this.words[1] = sessions.length
     this.words[2] = this.inOrder.length
     return new Uint8Array(this.words.buffer, 0, this.end * 4)
@@ -92,24 +94,31 @@ export class UserCodec {
     const own = state.sessions
     const source = this.views.of(bytes)
     const { words, view, first, end } = source
-    if (words[first] !== STATE_FORMAT)
+    const number = words[first] >>> 8
+    const layout = this.layouts.list[number]
+    if ((words[first] & 0xff) !== STATE_FORMAT || layout === undefined)
       throw new EngineError(
         'STATE_CORRUPT',
-        `stored state has format ${words[first]}, this version reads ${STATE_FORMAT}`,
+        `stored state has format ${words[first] & 0xff} and layout ${number}, this version reads ${STATE_FORMAT} and its header lists ${this.layouts.list.length}`,
         'Start with the version that wrote it, or import again into a new folder (--data).',
       )
     decoded.length = 0
+    const isOther = number !== this.layouts.own
+    const { sessionWords } = layout
+    const dataWords = isOther ? kept.dataWordsOf(layout.fields) : this.dataWords
     let at = first + HEAD_WORDS
     let older = 0
     for (let n = words[first + 1]; n > 0; n--) {
-      if (!(at + own.words <= end)) throw cutShort()
+      if (!(at + sessionWords <= end)) throw cutShort()
       const session = own.take()
       decoded.push(session)
       const base = session * own.words
-      for (let i = 0; i < own.words; i++) own.u32[base + i] = words[at++]
+      for (let i = 0, most = isOther ? S.WORDS : own.words; i < most; i++) own.u32[base + i] = words[at + i]
+      if (isOther) own.u32[base + S.FLAGS] |= SESSION_FLAG.TOUCHED | SESSION_FLAG.STALE
+      at += sessionWords
       const contentLength = own.u32[base + S.CONTENT_LENGTH]
       const count = own.u32[base + S.COUNT]
-      if (!(at + Math.ceil(contentLength / 4) + count * this.dataWords <= end)) throw cutShort()
+      if (!(at + Math.ceil(contentLength / 4) + count * dataWords <= end)) throw cutShort()
       own.u32[base + S.CONTENT] = state.texts.put(view, at * 4, contentLength, false)
       at += (contentLength + 3) >> 2
       const folded = own.u32[base + S.FOLDED]
@@ -125,7 +134,8 @@ export class UserCodec {
         const from = kept.at(chunk, 0)
         const events = Math.min(CHUNK_EVENTS, count - i)
         for (let event = from, last = from + events * kept.eventWords; event < last; event += kept.eventWords)
-          for (let i = event + 1, to = event + this.dataWords; i <= to; i++) u32[i] = words[at++]
+          if (isOther) at = kept.readOther(event, words, at, layout.fields)
+          else for (let i = event + 1, to = event + this.dataWords; i <= to; i++) u32[i] = words[at++]
         if (folded >= i) own.u32[base + S.FOLD_CHUNK] = chunk
       }
       own.u32[base + S.TAIL] = tail

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { openProxy } from '../../dev/kafka/proxy.ts'
-import { LaneBeat } from '../../engine/lane/beat.ts'
 import { sessionStage } from '../../engine/lane/session-computer.ts'
 import { TOPICS } from '../../model/rows.ts'
 import { ensureTopics } from '../../stores/kafka/ensure-topics.ts'
@@ -15,6 +14,7 @@ import { kafkaServer } from '../../tests/kafka-server.ts'
 import { settings } from '../../tests/oracle/in-memory.ts'
 import { clickstream } from '../../topologies/clickstream.ts'
 import { KafkaLane } from './kafka-lane.ts'
+import { LaneBeat } from './lane-beat.ts'
 
 const server = await kafkaServer()
 const NAME = `task.main.clickstream.${TOPICS.raw}`

@@ -5,12 +5,12 @@ import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { LaneBeat } from '../../engine/lane/beat.ts'
 import { sessionStage } from '../../engine/lane/session-computer.ts'
 import { retentionDefaults } from '../../stores/log/retention.ts'
 import { settings } from '../../tests/oracle/in-memory.ts'
 import { clickstream } from '../../topologies/clickstream.ts'
 import { KafkaLane } from './kafka-lane.ts'
+import { LaneBeat } from './lane-beat.ts'
 
 it('one that is lost while its broker does not answer is gone at once, and a stop does not wait for it', async () => {
   const accepted: Socket[] = []

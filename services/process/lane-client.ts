@@ -2,11 +2,11 @@
 //
 // LaneClient owns the questions under way, the watch over the thread, and what each partition may cost. It never touches events.
 // 1. A thread that computes one epoch for stallMs is ended; so are threads that exit or run out of memory. The next one recovers, and looks for
-//    the row by ever smaller epochs (engine/lane/beat.ts, protocol 22). Questions go on with it.
+//    the row by ever smaller epochs (lane-beat.ts, protocol 22). Questions go on with it.
 // 2. A partition that ends its thread restartsMax times within an hour is stopped, and named; the others of the lane go on.
 import { EngineError, fromData } from '../../engine/errors.ts'
-import { LaneBeat } from '../../engine/lane/beat.ts'
 import type { RestoreProgress } from '../../stores/kafka/kafka-state.ts'
+import { LaneBeat } from './lane-beat.ts'
 import type { FromLane, LaneSetup, TaskStats, ToLane } from './lane-protocol.ts'
 import { type LaneEnd, LaneThread } from './lane-thread.ts'
 import type { StateAnswer, StateRequest } from './state-view.ts'

@@ -2,8 +2,8 @@
 // which calls it; the partitions are those of a KafkaLane for each stage.
 import type { MessagePort } from 'node:worker_threads'
 import { toData } from '../../engine/errors.ts'
-import { LaneBeat } from '../../engine/lane/beat.ts'
 import { KafkaLane } from './kafka-lane.ts'
+import { LaneBeat } from './lane-beat.ts'
 import type { FromLane, LaneSetup, ThreadSetup, ToLane } from './lane-protocol.ts'
 import { stagesOf } from './stages-of.ts'
 import { viewState } from './state-view.ts'

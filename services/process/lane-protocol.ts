@@ -58,7 +58,7 @@ export interface LaneSetup {
 
 /** What one thread of a lane is started with. */
 export interface ThreadSetup extends LaneSetup {
-  /** Outlives the thread (engine/lane/beat.ts); a cell for each stage of each partition. */
+  /** Outlives the thread (lane-beat.ts); a cell for each stage of each partition. */
   beat: SharedArrayBuffer
   /** Partitions of the lane that do not run any more. */
   stopped: readonly number[]

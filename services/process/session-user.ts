@@ -1,6 +1,7 @@
 // One user's state of product events, decoded: sessions, the operators' fields by their declared names, timers, events. Times as ISO 8601.
 
 import { KeyedState, S, SESSION_FLAG } from '../../engine/state/keyed-state.ts'
+import type { Layout } from '../../engine/state/layouts.ts'
 import type { RecordAccessor, RecordLayout } from '../../engine/state/record.ts'
 import { Symbols } from '../../engine/state/symbols.ts'
 import { UserCodec } from '../../engine/state/user-codec.ts'
@@ -32,23 +33,25 @@ export interface KeptSession {
   incidents: { incidentId: string; kind: string; version: number }[]
   /** The earliest timer of its operators. */
   nextTimer: string | null
+  /** None where other operators wrote it: theirs is made from the events when the user is touched next. */
   operators: Record<string, { nextTimer: string | null; state: Record<string, unknown> }>
   eventCount: number
   /** The latest of them. */
   events: { at: string; type: string; offset: number; [field: string]: unknown }[]
 }
 
-/** Decodes what a checkpoint has of a user. `events`: how many of each session, the latest. Errors: STATE_CORRUPT. */
+/** Decodes what a checkpoint has of a user. `events`: how many of each session, the latest; `layouts`: of the checkpoint's header. Errors: STATE_CORRUPT. */
 export function sessionUser(
   { pipeline }: Topology,
   bytes: Uint8Array,
   { org, product, user }: Omit<SessionUser, 'sessions'>,
   events: number,
+  layouts?: readonly Layout[],
 ): SessionUser {
   const state = new KeyedState(pipeline.folds, pipeline.sessionFold)
   const symbols = new Symbols()
   const record = state.users.addKey(0, Buffer.from(user))
-  new UserCodec(state).decode(record, bytes, symbols)
+  new UserCodec(state, layouts).decode(record, bytes, symbols)
   const text = (symbol: number) => symbols.text(symbol)
   const sessions = [...state.listSessions(record, [])].map((session) => keptSession(state, session, text, events))
   return { org, product, user, sessions }
@@ -59,7 +62,8 @@ function keptSession(state: KeyedState, session: number, text: (symbol: number) 
   const published = state.published(session)
   const operators: KeptSession['operators'] = {}
   let due = Number.POSITIVE_INFINITY
-  for (const { fold, layout, state: fields } of state.folds) {
+  const folds = flags & SESSION_FLAG.STALE ? [] : state.folds
+  for (const { fold, layout, state: fields } of folds) {
     fields.move(session)
     const own = flags & SESSION_FLAG.CLOSED ? undefined : fold.nextTimerMs?.(fields as never)
     due = Math.min(due, own ?? Number.POSITIVE_INFINITY)

@@ -7,6 +7,7 @@ import { deserialize } from 'node:v8'
 import { EngineError } from '../../engine/errors.ts'
 import type { Computer } from '../../engine/lane/computer.ts'
 import { sessionStage } from '../../engine/lane/session-computer.ts'
+import type { Layout } from '../../engine/state/layouts.ts'
 import type { CheckpointHeader, StateStore } from '../../engine/state/store.ts'
 import type { Topology } from '../../engine/topology/topology.ts'
 import { keyOf, storedKey } from '../../streams/record-key.ts'
@@ -97,7 +98,7 @@ export const sessionForm = (topology: Topology): StateForm => ({
   value(store, { org = '', product = '', key, events }) {
     refuseOther(topology, store.header!)
     const bytes = store.get(Buffer.from(`${String.fromCharCode(USER_SPACE)}${org}\0${product}\0${key}`))
-    return bytes && sessionUser(topology, bytes, { org, product, user: key }, events)
+    return bytes && sessionUser(topology, bytes, { org, product, user: key }, events, store.header!.layouts as Layout[] | undefined)
   },
 })
 
@@ -128,14 +129,14 @@ const dueOf = (index: Uint8Array): number =>
 
 const finite = <N extends string>(name: N, value: number) => (Number.isFinite(value) ? ({ [name]: value } as Record<N, number>) : {})
 
-/** The computer of a topology, over a store with nothing in it: to be asked what its state looks like. */
-export function emptyComputer(topology: Topology): Computer {
-  const nothing = { header: undefined, get: () => undefined, entries: () => [] } as unknown as StateStore
+/** The computer of a topology, over a store with nothing in it but a header: to be asked what its state looks like. */
+export function emptyComputer(topology: Topology, header?: CheckpointHeader): Computer {
+  const nothing = { header, get: () => undefined, entries: () => [] } as unknown as StateStore
   return sessionStage(topology).computer({ lineage: '', code: '', partition: 0 }, nothing)
 }
 
 function refuseOther(topology: Topology, header: CheckpointHeader): void {
-  if (emptyComputer(topology).reads(String(header.layout))) return
+  if (emptyComputer(topology, header).reads(String(header.layout))) return
   throw new EngineError(
     'CODE_CHANGED',
     `this state was written by ${String(header.code)}, with other operators than are set now`,

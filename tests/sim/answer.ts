@@ -4,8 +4,9 @@ import assert from 'node:assert/strict'
 import type { Receipt } from '../../engine/lane/receipt.ts'
 import { sessionStage } from '../../engine/lane/session-computer.ts'
 import type { BlockRange } from '../../engine/log/contract.ts'
-import { S } from '../../engine/state/keyed-state.ts'
-import type { StateStore } from '../../engine/state/store.ts'
+import { S, SESSION_FLAG } from '../../engine/state/keyed-state.ts'
+import type { Layout } from '../../engine/state/layouts.ts'
+import type { CheckpointHeader, StateStore } from '../../engine/state/store.ts'
 import { UserCodec } from '../../engine/state/user-codec.ts'
 import { HASH_SLACK } from '../../model/hash.ts'
 import { TOPICS } from '../../model/rows.ts'
@@ -112,10 +113,11 @@ export async function checkAnswer(world: World, { window, node, toSend }: SeedSe
     const states = [await stateOf(world, partition, node)]
     if (world.broker) states.push(await changelogState(world.broker, partition, node))
     for (const state of states) {
+      counts.staleSessions += [...state.values()].reduce((sum, { stale }) => sum + stale, 0)
       holds('same-state-without-faults', () => {
         assert.deepEqual([...state.keys()].sort(), [...without.keys()].sort(), `keys of partition ${partition}`)
         for (const [key, value] of without)
-          assert.ok(state.get(key) === value, `the value of ${JSON.stringify(key)} of partition ${partition}`)
+          assert.ok(isSame(state.get(key)!, value), `the value of ${JSON.stringify(key)} of partition ${partition}`)
       })
     }
   }
@@ -165,14 +167,22 @@ function checkOrder(topic: string, rows: readonly Row[]): void {
 }
 
 /** By key; what symbols there were, and how they were numbered, is no part of a state. */
-type State = Map<string, string>
+type State = Map<string, Value>
+interface Value {
+  whole: string
+  /** Without what is made anew of sessions that were stored under another layout, and their number. */
+  rough: string
+  stale: number
+}
+const isSame = (one: Value, other: Value) => (one.stale > 0 ? one.rough === other.rough : one.whole === other.whole)
 
-function entriesOf(store: Pick<StateStore, 'entries' | 'get'>, node: SeedSettings['node']): State {
+function entriesOf(store: Pick<StateStore, 'header' | 'entries' | 'get'>, node: SeedSettings['node']): State {
   const entries: State = new Map()
   for (const [key, index] of store.entries()) {
     const value = store.get(key)!
-    const state = value.length > 0 ? canonical(value, node) : ''
-    entries.set(`${Buffer.from(key)}`, `${Buffer.from(index).toString('hex')} ${state}`)
+    const own = Buffer.from(index).toString('hex')
+    const state = value.length > 0 ? canonical(value, node, store.header?.layouts as Layout[]) : { whole: '', rough: '', stale: 0 }
+    entries.set(`${Buffer.from(key)}`, { ...state, whole: `${own} ${state.whole}`, rough: `${own} ${state.rough}` })
   }
   return entries
 }
@@ -181,38 +191,50 @@ function entriesOf(store: Pick<StateStore, 'entries' | 'get'>, node: SeedSetting
 const HEAD_BYTES = 12
 
 /** Read and written again by a computer that has seen nothing else. */
-function canonical(value: Uint8Array, { topology }: SeedSettings['node']): string {
+function canonical(value: Uint8Array, { topology }: SeedSettings['node'], layouts: readonly Layout[]): Value {
   const { epochs } = partsOf(sessionStage(topology).computer({ lineage: 'sim', code: 'sim', partition: 0 }, new MemoryStore()))
   const { state } = epochs
   const { symbols, index } = epochs.actor('org', 'product')
   const user = state.users.addKey(index, Buffer.from('u:1'))
-  const codec = new UserCodec(state)
+  const codec = new UserCodec(state, layouts)
   codec.decode(user, new Uint8Array(value), symbols)
   const sessions = state.listSessions(user, [])
   const bytes = Buffer.from(codec.encode(sessions, symbols))
   // A text is copied in whole words: what is behind its end is whatever lay there.
   let at = HEAD_BYTES
+  let stale = 0
+  const rough: string[] = []
+  // The number of its layout.
+  bytes[1] = bytes[2] = bytes[3] = 0
   for (const session of sessions) {
+    const begin = at
     const length = state.word(session, S.CONTENT_LENGTH)
     at += state.sessions.words * 4
     bytes.fill(0, at + length, at + ((length + 3) & ~3))
     at += ((length + 3) & ~3) + state.word(session, S.COUNT) * state.kept.dataWords * 4
+    const own = Buffer.from(bytes.subarray(begin, at))
+    own.fill(0, S.WORDS * 4, state.sessions.words * 4)
+    if (state.flags(session) & SESSION_FLAG.STALE) stale++
+    own.writeUInt32LE(state.flags(session) & ~(SESSION_FLAG.STALE | SESSION_FLAG.TOUCHED), S.FLAGS * 4)
+    rough.push(own.toString('hex'), JSON.stringify(state.sessions.side[session] ?? null))
   }
-  return bytes.toString('hex')
+  return { whole: bytes.toString('hex'), rough: rough.join(' '), stale }
 }
 
 /** As the last checkpoint left it in the changelog, which a machine without a cache begins with. */
 async function changelogState(broker: SimBroker, partition: number, node: SeedSettings['node']): Promise<State> {
-  const entries = await changelogOf(broker, TASKS_NAME(partition))
+  const { entries, header } = await changelogOf(broker, TASKS_NAME(partition))
   const keys = [...entries].map(([key, { index }]): [Buffer, Buffer] => [Buffer.from(key), index])
-  return entriesOf({ entries: () => keys, get: (key) => entries.get(`${Buffer.from(key)}`)?.value }, node)
+  return entriesOf({ header, entries: () => keys, get: (key) => entries.get(`${Buffer.from(key)}`)?.value }, node)
 }
 
 /** As the last checkpoint left it on the disk. */
 async function stateOf(world: World, partition: number, node: SeedSettings['node']): Promise<State> {
   const files = new SimFiles(world.stateDisk)
   const store = await openCheckpointStore({ files, folder: `/state/${partition}` })
-  return entriesOf(store, node)
+  // Of a cache of a changelog the task's own header is within its own.
+  const { of } = store.header as { of?: { header: CheckpointHeader } }
+  return entriesOf({ header: of?.header ?? store.header, entries: () => store.entries(), get: (key) => store.get(key) }, node)
 }
 
 /** The same epochs in one go, in memory. */

@@ -14,7 +14,7 @@ export const INVARIANTS = {
   'fenced-never-publishes': 'what an owner commits after another has claimed is refused',
   'no-false-alarm': 'an owner that was fenced leaves quietly',
   'bounded-memory': 'what a sink holds stays bounded while its table stalls',
-  'other-code-refused': 'other code goes on only where it computes what was published; state of another layout is not read',
+  'other-code-refused': 'other code goes on only where it computes what was published; another layout of its state changes nothing',
   'only-poison-is-dropped': 'a dead letter is a record that is poison or killed processes while it was alone, or a user whose timers fail',
   'lag-to-zero': 'once nothing goes wrong any more everything is processed and written, and no partition or sink has stopped',
 } as const

@@ -89,6 +89,35 @@ test('drain: the old settings finish, the new ones go on from there', async () =
   expect(drained.err).toContain('DATA_LOCKED')
 }, 60_000)
 
+test('after a clean stop: other settings go on, sessions that were open then are as if these had been set from the start', async () => {
+  const [data, fresh] = [kit.copy(), `${kit.copy()}-fresh`]
+  const before = await open(data, 'torture')
+  await before.embedded.settle({ snapshots: true, close: false })
+  const open1 = await before.embedded.query<{ session_id: string }>('SELECT session_id FROM sessions WHERE closed = 0')
+  expect(open1.length).toBeGreaterThan(20)
+  await before.embedded.stop()
+  const settings = [...kit.set, OTHER, 'clickstream.deadClicks.enabled=true'].flatMap((setting) => ['--set', setting])
+  const imported = packmill(join(data, '..'), ['import', kit.files[1], '--close', '--data', data, ...settings])
+  expect(imported.code, imported.err).toBe(0)
+  const anew = packmill(join(data, '..'), ['import', ...kit.files, '--close', '--data', fresh, ...settings])
+  expect(anew.code, anew.err).toBe(0)
+  const ids = open1.map(({ session_id }) => `'${session_id}'`).join()
+  const rows = async (folder: string) => [
+    await tablesOf(
+      folder,
+      `SELECT * EXCEPT (version, received_at, partition, offset) FROM sessions WHERE session_id IN (${ids}) ORDER BY session_id`,
+    ),
+    await tablesOf(
+      folder,
+      `SELECT kind, count() AS n, sum(count) AS clicks FROM incidents WHERE session_id IN (${ids}) GROUP BY kind ORDER BY kind`,
+    ),
+  ]
+  const [sessions, incidents] = await rows(data)
+  expect(sessions).toHaveLength(open1.length)
+  expect(incidents!.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['dead_click', 'rage_click']))
+  expect([sessions, incidents]).toEqual(await rows(fresh))
+}, 120_000)
+
 test('drain by its command', () => {
   const data = kit.copy()
   const settings = kit.set.flatMap((setting) => ['--set', setting])

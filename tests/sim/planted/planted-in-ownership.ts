@@ -1,4 +1,5 @@
 // Planted bugs of rules 15 to 18, 22 and 31 to 34: who owns a partition, how it is recovered, and by which code.
+import { S, SESSION_FLAG } from '../../../engine/state/keyed-state.ts'
 import { type Inside, instead, patch } from './inside.ts'
 import type { PlantedBug } from './planted.ts'
 
@@ -102,11 +103,28 @@ export const plantedInOwnership: readonly PlantedBug[] = [
   },
   {
     rule: 32,
-    bug: 'state of any layout is read',
+    bug: 'operators’ state of another layout is read as it lies there',
     make: () => ({
-      computer(computer: Inside) {
-        computer.reads = () => true
-      },
+      computer: ({ checkpoints: { codec } }: Inside) =>
+        patch(codec, 'decode', (decode) => (user: number, value: Uint8Array, symbols: Inside) => {
+          const bytes = Buffer.from(value)
+          bytes[1] = codec.layouts.own
+          decode(user, new Uint8Array(bytes), symbols)
+        }),
+    }),
+    seed: 11,
+    as: 'other-code-refused',
+  },
+  {
+    rule: 32,
+    bug: 'sessions of another layout are gone on with, and not folded anew',
+    make: () => ({
+      computer: ({ checkpoints: { codec }, epochs: { state } }: Inside) =>
+        patch(codec, 'decode', (decode) => (user: number, ...more: Inside[]) => {
+          decode(user, ...more)
+          for (const session of state.listSessions(user, []))
+            state.sessions.u32[session * state.sessions.words + S.FLAGS] &= ~SESSION_FLAG.STALE
+        }),
     }),
     seed: 11,
     as: 'other-code-refused',
