@@ -134,7 +134,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
           }
       },
     }),
-    seed: 6,
+    seed: 23,
     as: 'published-epochs-restore',
   },
   {
@@ -252,7 +252,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
           state.dirty = dirty
         }),
     }),
-    seed: 16,
+    seed: 1,
     as: 'same-state-without-faults',
   },
   {

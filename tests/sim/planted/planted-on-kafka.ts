@@ -15,7 +15,7 @@ export const plantedOnKafka: readonly PlantedBug[] = [
           return 1
         }),
     }),
-    seed: 5,
+    seed: 4,
     as: 'epochs-follow',
   },
   {
