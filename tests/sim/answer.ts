@@ -190,6 +190,8 @@ function entriesOf(store: Pick<StateStore, 'header' | 'entries' | 'get'>, node: 
 /** Of an encoded value, before its first session. */
 const HEAD_BYTES = 12
 
+const byId = (one: { id: string }, other: { id: string }) => (one.id < other.id ? -1 : 1)
+
 /** Read and written again by a computer that has seen nothing else. */
 function canonical(value: Uint8Array, { topology }: SeedSettings['node'], layouts: readonly Layout[]): Value {
   const { epochs } = partsOf(sessionStage(topology).computer({ lineage: 'sim', code: 'sim', partition: 0 }, new MemoryStore()))
@@ -199,6 +201,11 @@ function canonical(value: Uint8Array, { topology }: SeedSettings['node'], layout
   const codec = new UserCodec(state, layouts)
   codec.decode(user, new Uint8Array(value), symbols)
   const sessions = state.listSessions(user, [])
+  // Found by id only: their order is that in which they were found, which a fold from the start may change.
+  for (const session of sessions) {
+    const side = state.sessions.side[session]
+    if (side) state.sessions.setSide(session, { incidents: side.incidents.toSorted(byId), gone: side.gone.toSorted(byId) })
+  }
   const bytes = Buffer.from(codec.encode(sessions, symbols))
   // A text is copied in whole words: what is behind its end is whatever lay there.
   let at = HEAD_BYTES
