@@ -1,7 +1,7 @@
 // Buffers to be filled again: one allocated for each use costs the collector more than filling it. Owns those that nobody uses.
 
 /** What is given beyond it goes to the collector. */
-const POOL_BYTES_MAX = 32 << 20
+export const POOL_BYTES_MAX = 32 << 20
 
 export class BufferPool {
   private readonly free: Buffer<ArrayBuffer>[] = []

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { checkBounds } from '../cli/doctor/bounds.ts'
 import { loadConfig } from '../config/index.ts'
+import { BufferPool, POOL_BYTES_MAX } from '../model/buffer-pool.ts'
 import { BodyBuffers, FREE_BYTES_MAX } from '../services/ingest/read-body.ts'
 import { BOUNDS, NO_BOUND } from '../services/process/bounds.ts'
 import type { Embedded, Stats } from '../services/process/embedded.ts'
@@ -73,6 +74,15 @@ test('keyed state: past its bound reading waits for the checkpoint, which lets i
   await task.tend()
   expect(task.stats.evictions).toBeGreaterThan(0)
   expect(task.stats.stateBytes).toBeLessThanOrEqual(cacheBytes)
+})
+
+test('spare buffers of outputs: what is given beyond their bound is not kept', () => {
+  const pool = new BufferPool()
+  const given = Array.from({ length: 5 }, () => Buffer.allocUnsafeSlow(POOL_BYTES_MAX / 4))
+  for (const buffer of given) pool.give(buffer)
+  const taken = given.map(() => pool.take(POOL_BYTES_MAX / 4))
+  const known = new Set(given.map(({ buffer }) => buffer))
+  expect(taken.filter(({ buffer }) => known.has(buffer))).toHaveLength(4)
 })
 
 test('a frame: commits beyond its bound go into the next one', async () => {

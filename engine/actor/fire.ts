@@ -101,8 +101,8 @@ export class Fire {
     const gone: Orphan[] = [...orphans]
     const places: number[] = []
     for (const session of state.listSessions(user, this.list).slice()) {
-      // One that has expired may have been swept or not: it is no part of the state any more.
-      if ((state.flags(session) & SESSION_FLAG.CLOSED) === 0 || !this.hasExpired(actor.watermark, state.time(session, S.LAST))) {
+      // One that had expired before may have been swept or not: it is no part of the state any more.
+      if ((state.flags(session) & SESSION_FLAG.CLOSED) === 0 || !this.hasExpired(turn.beganAt, state.time(session, S.LAST))) {
         const published = state.published(session)
         if (published) gone.push({ ...published, kind: 'session', user })
         for (const incident of state.sessions.side[session]?.incidents ?? []) gone.push({ ...incident, kind: 'incident', user })

@@ -9,7 +9,7 @@ import type { TopicOutput } from './outputs.ts'
 import type { Turn } from './turn.ts'
 
 /** Characters in the cells of one version: of many task types and a long way through the screens each has all of that way. */
-const CELLS_MAX = 1 << 24
+export const CELLS_MAX = 1 << 24
 
 export class TileSums {
   private readonly tiles: readonly Tile<object>[]

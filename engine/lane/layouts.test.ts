@@ -163,6 +163,57 @@ describe('State of another layout', () => {
     expect(await differences({ world, process }, settings)).toEqual([])
   })
 
+  describe('of a user who is forgotten in the turn in which a session of it expires', () => {
+    const near = { ...defaults, gapMs: 1000, allowedDisorderMs: 0, correctionMs: 10_000, snapshotMs: 0 }
+    const click = (userId: string, ts: number): WireEvent => ({ ...log.events[0], eventId: `${userId} ${ts}`, userId, ts, type: 'click' })
+    const forgotten = async (process: TaskProcess, options: OneTaskOptions) => {
+      await process.produce([click('bob', 30_000)])
+      const receipts = await run(await process.recovered(options))
+      return receipts.flatMap(({ forgotten }) => forgotten).length
+    }
+    /** One session closed, one open. */
+    const begun = async (world: TaskWorld, options: OneTaskOptions) => {
+      const process = await world.open()
+      await process.produce([click('ann', 1000), click('ann', 5000)])
+      const task = await process.recovered(options)
+      await run(task)
+      await task.stop()
+    }
+
+    test('other operators compute the same', async () => {
+      const world = new TaskWorld()
+      const boom = spare({
+        state: { dueMs: 'time' },
+        onEvent: (state: { dueMs: number }, { timeMs }: { timeMs: number }) => void (state.dueMs = timeMs === 5000 ? 5500 : 0),
+        nextTimerMs: ({ dueMs }: { dueMs: number }) => (dueMs > 0 ? dueMs : Number.POSITIVE_INFINITY),
+        onTimer: () => {
+          throw new RangeError('boom')
+        },
+      } as never)
+      const before: OneTaskOptions = { settings: near, pipeline: (shipped) => ({ ...shipped, folds: [...shipped.folds, boom] }) }
+      await begun(world, before)
+      expect(await forgotten(await world.open(), before)).toBe(1)
+      const more = (shipped: SessionPipeline) => ({ ...shipped, folds: [spare({ name: 'more' }), ...shipped.folds, boom] })
+      await (await world.open()).recovered({ settings: near, code: 'v2', pipeline: more })
+    })
+
+    test('also where an operator threw only then', async () => {
+      const world = new TaskWorld()
+      let fails = true
+      const once = spare({
+        onEvent: (state: { seen: number }, { timeMs }: { timeMs: number }) => {
+          state.seen++
+          if (fails && timeMs < 6000) throw new RangeError('once')
+        },
+      } as never)
+      await begun(world, { settings: near })
+      const after: OneTaskOptions = { settings: near, code: 'v2', pipeline: (shipped) => ({ ...shipped, folds: [...shipped.folds, once] }) }
+      expect(await forgotten(await world.open(), after)).toBe(1)
+      fails = false
+      await (await world.open()).recovered(after)
+    })
+  })
+
   test('that lists no layouts, as versions before wrote it, is refused by name where the operators are others', async () => {
     const world = new TaskWorld()
     let process = await world.open()
@@ -174,6 +225,9 @@ describe('State of another layout', () => {
     const again = await process.task({ settings: clicks, code: 'v2' })
     const { store } = again as unknown as { store: { header: Record<string, unknown> } }
     delete store.header.layouts
+    await expect(again.recover(0)).rejects.toMatchObject({ code: 'CODE_CHANGED' })
+    // Nor is something else in its place believed.
+    store.header.layouts = { length: 1 }
     await expect(again.recover(0)).rejects.toMatchObject({ code: 'CODE_CHANGED' })
   })
 })

@@ -41,7 +41,7 @@ const CLAIMS_MAX = 7
 /** Threads that a lone row has ended, of which the watcher knows, after which it is a dead letter. */
 const LONE_ENDS_MAX = 2
 /** A checkpoint's slice after an epoch that took all it may; after others in proportion, so that a checkpoint takes as much input, whatever the rate … */
-const SLICE_BYTES = 1 << 20
+export const SLICE_BYTES = 1 << 20
 /** … but so much at least. Commits wait for a slice, and for the disk or broker that takes it. */
 const SLICE_LEAST_BYTES = 1 << 18
 /** Users, of which clean ones leave before the cache is full: all at once they would take a tenth of a second. */

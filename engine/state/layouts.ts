@@ -22,8 +22,9 @@ export class Layouts {
   /** The number of the one that is written. */
   readonly own: number
 
-  /** `stored`: those in the header of the store's newest checkpoint, where it lists them. */
-  constructor({ kept, folds, sessions }: KeyedState, stored: readonly Layout[] = []) {
+  /** `listed`: those in the header of the store's newest checkpoint, where it lists them. */
+  constructor({ kept, folds, sessions }: KeyedState, listed: unknown) {
+    const stored = Array.isArray(listed) ? (listed as Layout[]) : []
     const operators = folds.map(({ fold, layout }) => `${fold.name}@${fold.stateVersion}(${layout.signature})`)
     const text = [`stored@${STATE_FORMAT}`, kept.signature, ...operators].join(' ')
     const known = stored.findIndex((layout) => layout.text === text)

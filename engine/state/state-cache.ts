@@ -10,7 +10,7 @@ import type { Actor } from '../actor/actor.ts'
 import { named } from '../errors.ts'
 import { chunksOf } from './kept.ts'
 import { type KeyedState, S } from './keyed-state.ts'
-import type { Layout, Layouts } from './layouts.ts'
+import type { Layouts } from './layouts.ts'
 import type { CheckpointHeader, OpenCheckpoint, StateStore } from './store.ts'
 import { stateCorrupt, UserCodec } from './user-codec.ts'
 import { USER, USER_FLAG } from './users.ts'
@@ -62,7 +62,7 @@ export class StateCache {
     this.store = store
     this.actors = actors
     this.correctionMs = correctionMs
-    this.codec = new UserCodec(state, store.header?.layouts as Layout[] | undefined)
+    this.codec = new UserCodec(state, store.header?.layouts)
     state.load = (user) => this.load(user)
   }
 

@@ -11,7 +11,7 @@ import { EngineError } from '../errors.ts'
 import { shorten } from './arena.ts'
 import { CHUNK_EVENTS } from './kept.ts'
 import { type KeyedState, type Published, S, SESSION_FLAG, type SessionSide } from './keyed-state.ts'
-import { type Layout, Layouts, STATE_FORMAT } from './layouts.ts'
+import { Layouts, STATE_FORMAT } from './layouts.ts'
 import type { Symbols } from './symbols.ts'
 import { USER } from './users.ts'
 
@@ -33,10 +33,10 @@ export class UserCodec {
   private readonly views = new WordViews()
   private readonly decoded = new WordList()
 
-  /** `stored`: the layouts that values may have. */
-  constructor(state: KeyedState, stored?: readonly Layout[]) {
+  /** `layouts`: those of the checkpoint's header, which its values may have. */
+  constructor(state: KeyedState, layouts?: unknown) {
     this.state = state
-    this.layouts = new Layouts(state, stored)
+    this.layouts = new Layouts(state, layouts)
     this.dataWords = state.kept.dataWords
     this.symbolWords = state.folds.flatMap(({ layout, base }) => layout.symbolWords.map((word) => base + word))
   }
@@ -104,18 +104,17 @@ export class UserCodec {
       )
     decoded.length = 0
     const isOther = number !== this.layouts.own
-    const { sessionWords } = layout
     const dataWords = isOther ? kept.dataWordsOf(layout.fields) : this.dataWords
     let at = first + HEAD_WORDS
     let older = 0
     for (let n = words[first + 1]; n > 0; n--) {
-      if (!(at + sessionWords <= end)) throw cutShort()
+      if (!(at + layout.sessionWords <= end)) throw cutShort()
       const session = own.take()
       decoded.push(session)
       const base = session * own.words
       for (let i = 0, most = isOther ? S.WORDS : own.words; i < most; i++) own.u32[base + i] = words[at + i]
       if (isOther) own.u32[base + S.FLAGS] |= SESSION_FLAG.TOUCHED | SESSION_FLAG.STALE
-      at += sessionWords
+      at += layout.sessionWords
       const contentLength = own.u32[base + S.CONTENT_LENGTH]
       const count = own.u32[base + S.COUNT]
       if (!(at + Math.ceil(contentLength / 4) + count * dataWords <= end)) throw cutShort()

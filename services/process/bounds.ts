@@ -1,7 +1,10 @@
 // Everything in the process that holds bytes and could hold more: its bound, why it is that, and the test that fills it. One entry each. What is
 // not here grows with what it counts, and NO_BOUND says with what.
 import type { Config } from '../../config/index.ts'
-import { EVENT_BYTES_MAX } from '../../model/event.ts'
+import { CELLS_MAX } from '../../engine/actor/tile-sums.ts'
+import { SLICE_BYTES } from '../../engine/lane/task.ts'
+import { POOL_BYTES_MAX } from '../../model/buffer-pool.ts'
+import { EVENT_BYTES_MAX, RECORD_BYTES_MAX } from '../../model/event.ts'
 import { FRAME_BYTES_MAX } from '../../stores/log/journal-writer.ts'
 import { WAITING_BYTES_MAX } from '../ingest/ingest.ts'
 import { BODY_BYTES_MAX, FREE_BYTES_MAX } from '../ingest/read-body.ts'
@@ -38,6 +41,40 @@ export const BOUNDS: readonly Bound[] = [
     bytes: ({ engine }) => engine.epochBytes,
     reason: 'engine.epochBytes, and at least one block: the rest of the log is read by later epochs',
     reachedBy: ['engine/log/contract.conformance.ts', '3: a read returns whole blocks, at least one, at most about maxBytes'],
+  },
+  {
+    name: 'records from Kafka, per partition',
+    bytes: ({ engine }) => 2 * engine.epochBytes,
+    reason: 'one fetch of engine.epochBytes is read while the next one comes; the rest stays with the brokers',
+    reachedBy: ['engine/log/contract.conformance.ts', '3: a read returns whole blocks, at least one, at most about maxBytes'],
+  },
+  {
+    name: 'slice of a checkpoint, per partition',
+    bytes: () => SLICE_BYTES,
+    reason: 'what is encoded of a checkpoint before the disk or a broker has taken it: commits wait for no more',
+    reachedBy: [
+      'engine/lane/task.test.ts',
+      'a checkpoint is written in slices as large as epochs and cache are full, in large ones where somebody waits for it',
+    ],
+  },
+  {
+    name: 'record of results',
+    bytes: () => RECORD_BYTES_MAX,
+    reason:
+      'brokers take no larger one: a user whose session would be one is given up, a record of a topology of one’s own is a dead letter',
+    reachedBy: ['engine/actor/failures.test.ts', 'a session of more %s than a record may tell is given up like one that throws'],
+  },
+  {
+    name: 'sums that one version of a session moves',
+    bytes: () => 2 * CELLS_MAX,
+    reason: 'each type of task has all of the way through the screens: beyond it the user is given up',
+    reachedBy: ['engine/actor/failures.test.ts', 'ways through the screens, one for each type of task'],
+  },
+  {
+    name: 'spare buffers of outputs, per lane',
+    bytes: () => POOL_BYTES_MAX,
+    reason: 'kept to be filled by the next epochs; what is given beyond it goes to the collector',
+    reachedBy: [OWN, 'spare buffers of outputs: what is given beyond their bound is not kept'],
   },
   {
     name: 'frame of a journal',
@@ -99,6 +136,18 @@ export const BOUNDS: readonly Bound[] = [
 /** What grows without a bound of its own, and with what. */
 export const NO_BOUND: readonly { name: string; grows: string }[] = [
   { name: 'actors', grows: 'one small object per organisation and product of a partition' },
+  { name: 'directory of users', grows: '64 bytes and the key of each user with a session that can still be corrected, in memory or not' },
+  {
+    name: 'strings of actors',
+    grows:
+      'with the different screens, elements, types of tasks and contexts of the sessions in memory; what is in none of them goes with a checkpoint',
+  },
+  {
+    name: 'outputs of an epoch',
+    grows:
+      'with its input (engine.epochBytes); where open sessions are asked for (the end of an import) with these, a few hundred bytes each',
+  },
+  { name: 'answer to a statement', grows: 'with its rows, which are all in memory: LIMIT' },
   { name: 'index of the log', grows: '40 bytes per block that retention has kept, in every thread' },
   { name: 'table of keys of the state store', grows: 'with the keys of users whose state is kept' },
   {

@@ -1,7 +1,6 @@
 // One user's state of product events, decoded: sessions, the operators' fields by their declared names, timers, events. Times as ISO 8601.
 
 import { KeyedState, S, SESSION_FLAG } from '../../engine/state/keyed-state.ts'
-import type { Layout } from '../../engine/state/layouts.ts'
 import type { RecordAccessor, RecordLayout } from '../../engine/state/record.ts'
 import { Symbols } from '../../engine/state/symbols.ts'
 import { UserCodec } from '../../engine/state/user-codec.ts'
@@ -46,7 +45,7 @@ export function sessionUser(
   bytes: Uint8Array,
   { org, product, user }: Omit<SessionUser, 'sessions'>,
   events: number,
-  layouts?: readonly Layout[],
+  layouts?: unknown,
 ): SessionUser {
   const state = new KeyedState(pipeline.folds, pipeline.sessionFold)
   const symbols = new Symbols()

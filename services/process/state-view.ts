@@ -7,7 +7,6 @@ import { deserialize } from 'node:v8'
 import { EngineError } from '../../engine/errors.ts'
 import type { Computer } from '../../engine/lane/computer.ts'
 import { sessionStage } from '../../engine/lane/session-computer.ts'
-import type { Layout } from '../../engine/state/layouts.ts'
 import type { CheckpointHeader, StateStore } from '../../engine/state/store.ts'
 import type { Topology } from '../../engine/topology/topology.ts'
 import { keyOf, storedKey } from '../../streams/record-key.ts'
@@ -98,7 +97,7 @@ export const sessionForm = (topology: Topology): StateForm => ({
   value(store, { org = '', product = '', key, events }) {
     refuseOther(topology, store.header!)
     const bytes = store.get(Buffer.from(`${String.fromCharCode(USER_SPACE)}${org}\0${product}\0${key}`))
-    return bytes && sessionUser(topology, bytes, { org, product, user: key }, events, store.header!.layouts as Layout[] | undefined)
+    return bytes && sessionUser(topology, bytes, { org, product, user: key }, events, store.header!.layouts)
   },
 })
 

@@ -5,7 +5,6 @@ import type { Receipt } from '../../engine/lane/receipt.ts'
 import { sessionStage } from '../../engine/lane/session-computer.ts'
 import type { BlockRange } from '../../engine/log/contract.ts'
 import { S, SESSION_FLAG } from '../../engine/state/keyed-state.ts'
-import type { Layout } from '../../engine/state/layouts.ts'
 import type { CheckpointHeader, StateStore } from '../../engine/state/store.ts'
 import { UserCodec } from '../../engine/state/user-codec.ts'
 import { HASH_SLACK } from '../../model/hash.ts'
@@ -181,7 +180,7 @@ function entriesOf(store: Pick<StateStore, 'header' | 'entries' | 'get'>, node: 
   for (const [key, index] of store.entries()) {
     const value = store.get(key)!
     const own = Buffer.from(index).toString('hex')
-    const state = value.length > 0 ? canonical(value, node, store.header?.layouts as Layout[]) : { whole: '', rough: '', stale: 0 }
+    const state = value.length > 0 ? canonical(value, node, store.header?.layouts) : { whole: '', rough: '', stale: 0 }
     entries.set(`${Buffer.from(key)}`, { ...state, whole: `${own} ${state.whole}`, rough: `${own} ${state.rough}` })
   }
   return entries
@@ -193,7 +192,7 @@ const HEAD_BYTES = 12
 const byId = (one: { id: string }, other: { id: string }) => (one.id < other.id ? -1 : 1)
 
 /** Read and written again by a computer that has seen nothing else. */
-function canonical(value: Uint8Array, { topology }: SeedSettings['node'], layouts: readonly Layout[]): Value {
+function canonical(value: Uint8Array, { topology }: SeedSettings['node'], layouts: unknown): Value {
   const { epochs } = partsOf(sessionStage(topology).computer({ lineage: 'sim', code: 'sim', partition: 0 }, new MemoryStore()))
   const { state } = epochs
   const { symbols, index } = epochs.actor('org', 'product')
