@@ -225,13 +225,16 @@ describe('starting and stopping', () => {
     expect(await sinks()).toBe(0)
     http.sinkIs('fact_sessions', 'stopped')
     expect(code(await get(http, '/readyz'))).toEqual([503, 'SINK_STOPPED'])
-    http.partitionStopped(2)
+    http.partitionIs(2, 'stopped')
     expect(await get(http, '/readyz')).toMatchObject({
       status: 503,
       text: expect.stringMatching(/"code":"PARTITION_STOPPED".*"stoppedPartitions":\[2\]/),
     })
     expect(answer(await send(http, batch(event())))).toMatchObject({ status: 202 })
     expect(await metric(http, 'ready')).toBe(0)
+    // Another process has it, or it came back.
+    http.partitionIs(2, 'working')
+    expect(code(await get(http, '/readyz'))).toEqual([503, 'SINK_STOPPED'])
   })
 
   test('a stop answers what is under way, and takes nothing new', async () => {
@@ -268,38 +271,38 @@ describe('starting and stopping', () => {
   })
 })
 
+const task = (partition: number) => ({
+  topic: 'events.raw',
+  partition,
+  position: 70,
+  epoch: 9,
+  epochMs: 1500,
+  checkpointMs: 250,
+  watermark: NOW - 60_000,
+  accepted: 65,
+  open: 5,
+  closed: 50,
+  duplicates: 4,
+  filtered: 0,
+  late: 3,
+  deadLettered: 2,
+  invalid: 0,
+  users: 11,
+  stateBytes: 1234,
+  checkpoints: 3,
+  restarts: 1,
+  loads: 6,
+  evictions: 7,
+  fallbackRows: 0,
+})
+
 test('/metrics: the running process in the words of Prometheus', async () => {
   const http = await listenHttp({ port: 0, nowMs: () => NOW })
   left.push(() => http.stop())
-  const task = {
-    partition: 1,
-    position: 70,
-    epoch: 9,
-    epochMs: 1500,
-    checkpointMs: 250,
-    watermark: NOW - 60_000,
-    accepted: 65,
-    open: 5,
-    closed: 50,
-  }
-  const rest = {
-    duplicates: 4,
-    filtered: 0,
-    late: 3,
-    deadLettered: 2,
-    invalid: 0,
-    users: 11,
-    stateBytes: 1234,
-    checkpoints: 3,
-    restarts: 1,
-    loads: 6,
-    evictions: 7,
-    fallbackRows: 0,
-  }
   const sink = { sink: 'events_raw', topic: 'events.raw', done: [10, 60], rows: 70, writes: 8, retries: 1, readBacks: 0, missingRows: 0 }
   http.open(await openIngest({ log: heldLog().log, lineage: 'main', partitions: 2, nowMs: () => NOW, newId: newEventId }), {
     topic: 'events.raw',
-    stats: () => Promise.resolve({ tasks: [{ ...task, ...rest, topic: 'events.raw' }], sinks: [sink] }),
+    stats: () => Promise.resolve({ tasks: [task(1)], sinks: [sink] }),
     ends: () => Promise.resolve([10, 100]),
   })
   const { headers, text } = await get(http, '/metrics')
@@ -323,6 +326,22 @@ test('/metrics: the running process in the words of Prometheus', async () => {
     expect(text.split('\n')).toContain(`packmill_${line}`)
   expect((await get(http, '/metrics')).text).toContain('packmill_http_requests_total{route="/metrics",status="200"} 1')
   expect(await metric(http, 'observed')).toBe(1)
+})
+
+test('/metrics tells nothing more of a partition that another process has taken', async () => {
+  const http = await listenHttp({ port: 0, nowMs: () => NOW })
+  left.push(() => http.stop())
+  let own = [0, 1]
+  http.open(await openIngest({ log: heldLog().log, lineage: 'main', partitions: 2, nowMs: () => NOW, newId: newEventId }), {
+    ...observed,
+    stats: () => Promise.resolve({ tasks: own.map(task), sinks: [] }),
+  })
+  const told = async () =>
+    [...(await get(http, '/metrics')).text.matchAll(/^packmill_epoch\{partition="(\d)"\}/gm)].map(([, partition]) => partition)
+  expect(await told()).toEqual(['0', '1'])
+  own = [1]
+  expect(await told()).toEqual(['1'])
+  expect(await metric(http, 'ready')).toBe(1)
 })
 
 test('/metrics of a process whose lanes answer no more has the door’s own numbers', async () => {

@@ -45,8 +45,8 @@ export interface HttpServer {
   readonly metrics: IngestMetrics
   /** From now on events are taken. */
   open(ingest: Ingest, observed: Observed): void
-  /** A partition that cannot go on; its events are still taken. */
-  partitionStopped(partition: number): void
+  /** A partition that cannot go on (its events are still taken), and one that does or that another process has now. */
+  partitionIs(partition: number, state: 'working' | 'stopped'): void
   /** A sink that waits for what may pass, one that goes on, and one that cannot go on. */
   sinkIs(table: string, state: 'waiting' | 'working' | 'stopped'): void
   /** Takes nothing new, answers what is under way, commits. */
@@ -207,7 +207,7 @@ export async function listenHttp(options: HttpOptions): Promise<HttpServer> {
     open(ingest, observed) {
       open = { ingest, observed }
     },
-    partitionStopped: (partition) => void stopped.add(partition),
+    partitionIs: (partition, state) => void (state === 'working' ? stopped.delete(partition) : stopped.add(partition)),
     sinkIs: (table, state) => void (state === 'working' ? sinks.delete(table) : sinks.set(table, state)),
     async stop() {
       isStopping = true

@@ -31,6 +31,8 @@ export class IngestMetrics {
     registers: [this.registry],
   })
   private readonly gauges = new Map<string, Gauge>()
+  /** Of those the ones that have a value for each partition or table. */
+  private readonly byLabel = new Set<string>()
 
   answered(route: string, status: number): void {
     this.requests.inc({ route, status: String(status) })
@@ -75,6 +77,8 @@ export class IngestMetrics {
     const { tasks, sinks } = await observed.stats()
     const topics = new Map<string, number[]>()
     for (const name of [topic, ...sinks.map((sink) => sink.topic)]) if (!topics.has(name)) topics.set(name, await observed.ends(name))
+    // Of a partition that is another process's now nothing is told.
+    for (const [name, gauge] of this.gauges) if (this.byLabel.has(name)) gauge.reset()
     for (const task of tasks) {
       const of = { partition: String(task.partition) }
       this.set('log_records', 'Records in the source topic.', of, topics.get(topic)?.[task.partition] ?? 0)
@@ -115,6 +119,7 @@ export class IngestMetrics {
     if (!gauge) {
       gauge = new Gauge({ name: `packmill_${name}`, help, labelNames: Object.keys(labels), registers: [this.registry] })
       this.gauges.set(name, gauge)
+      if (Object.keys(labels).length > 0) this.byLabel.add(name)
     }
     gauge.set(labels, value)
   }

@@ -40,7 +40,8 @@ export async function openOwner(options: OwnerOptions): Promise<Local> {
   // A port that is taken is found before anything is recovered; but whose folder it is comes first.
   let http = options.http && !folderOwner(options.config.data) ? await listen(options.http) : undefined
   const onNotice = (notice: Notice) => {
-    if (notice.type === 'partition-stopped') http?.partitionStopped(notice.partition)
+    if (notice.type === 'partition-stopped') http?.partitionIs(notice.partition, 'stopped')
+    else if (notice.type === 'partitions' && notice.is !== 'failed') for (const own of notice.partitions) http?.partitionIs(own, 'working')
     else if (notice.type === 'sink-stopped') http?.sinkIs(notice.table, 'stopped')
     else if (notice.type === 'sink-waiting') http?.sinkIs(notice.table, 'waiting')
     else if (notice.type === 'sink-resumed') http?.sinkIs(notice.table, 'working')
