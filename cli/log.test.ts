@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { EngineError } from '../engine/errors.ts'
+import { EngineError, fromData, named, toData } from '../engine/errors.ts'
 import { logNotice, openLog } from './log.ts'
 
 function logged(logLevel: 'silent' | 'error' | 'warn' | 'info' | 'debug'): Record<string, unknown>[] {
@@ -29,4 +29,14 @@ test('an error says its code and what to do, one without a code where it comes f
   expect(ours).toMatchObject({ pid: process.pid, partition: 3, error: { code: 'DISK_FULL', message: 'no space', advice: 'Free some.' } })
   expect(ours!.error).not.toHaveProperty('stack')
   expect(other).toMatchObject({ msg: 'sink-stopped: the others go on', error: { stack: expect.stringContaining('log.test.ts') } })
+})
+
+test('an error of another thread that has no code of its own still says where it comes from', () => {
+  const lines: string[] = []
+  const log = openLog({ logLevel: 'error' }, { write: (line: string) => void lines.push(line) })
+  const error = fromData(toData(named(new TypeError('x is undefined'))))
+  logNotice(log, { type: 'partition-stopped', partition: 1, error })
+  expect(JSON.parse(lines[0]!)).toMatchObject({
+    error: { code: 'INTERNAL', message: 'x is undefined', stack: expect.stringContaining('log.test.ts') },
+  })
 })

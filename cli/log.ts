@@ -39,9 +39,10 @@ export function logNotice(log: Logger<never>, notice: Notice): void {
   else log.debug(fields, type)
 }
 
-/** Ours carry a code and what to do about it; a stack only helps with the rest. */
+/** Ours carry a code and what to do about it; a stack only helps with the rest, which another thread has called INTERNAL. */
 function described(error: unknown): unknown {
   if (!(error instanceof Error)) return error
   const { code, advice, hint, message, stack } = error as Error & { code?: unknown; advice?: unknown; hint?: unknown }
-  return code === undefined ? { message, stack } : { code, message, advice: advice ?? hint }
+  const own = { code, message, advice: advice ?? hint }
+  return code === undefined ? { message, stack } : code === 'INTERNAL' ? { ...own, stack } : own
 }

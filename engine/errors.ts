@@ -28,7 +28,7 @@ export function toData(error: unknown): ErrorData {
   return {
     code: e?.code ?? 'INTERNAL',
     message: e?.message ?? String(error),
-    advice: e?.advice ?? 'This is a bug in Packmill: please report it with the stack below.',
+    advice: e?.advice ?? 'This is a bug in Packmill: please report it, with what --verbose adds, or with the stack in the log.',
     retryable: e?.retryable ?? false,
     stack: e?.stack,
   }
@@ -43,6 +43,5 @@ export function fromData(data: ErrorData): EngineError {
 /** The error of a log or of a store, as one that the engine stops for. */
 export function named(error: unknown): EngineError {
   if (error instanceof EngineError) return error
-  const { code, message, advice, retryable } = toData(error)
-  return new EngineError(code, message, advice, { retryable, cause: error })
+  return fromData(toData(error))
 }
