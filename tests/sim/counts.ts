@@ -55,6 +55,7 @@ export const PATHS = {
   epochsRecomputed: ['epochs computed again', 400],
   tasksRecovered: ['tasks recovered within a living process', 70],
   checkpoints: ['checkpoints finished', 1000],
+  checkpointsDue: ['… that were due by their age', 20],
   checkpointSlices: ['slices of checkpoints', 2000],
   checkpointFilesReleased: ['checkpoint files deleted, of which nothing was in force any more', 50],
   evictions: ['users evicted', 1500],

@@ -10,6 +10,8 @@ import { ORPHAN_MS } from './sim-lane.ts'
 import type { NodeSettings } from './world.ts'
 
 export const EVENTS_MIN = 2000
+/** Of a life's a few: a checkpoint is due after a quarter of it. */
+const RETENTION_MS = 2000
 export const PARTITIONS = 2
 
 export interface SeedSettings {
@@ -55,6 +57,8 @@ export function seedSettings(seed: number, random: () => number, plant: Plant, c
     epochBytes: pick([1000, 8000, 40_000, 1 << 20]),
     checkpointBytes: pick([1, 20_000, 100_000, 1 << 30]),
     cacheBytes: pick([1, 20_000, 1 << 30]),
+    // Without the dice.
+    retentionMs: seed % 4 === 1 ? RETENTION_MS : Number.POSITIVE_INFINITY,
     journalBytes: pick([4000, 100_000, 1 << 20]),
     retention: {
       topics: {},

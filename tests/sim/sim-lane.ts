@@ -9,6 +9,7 @@ import { sinkDefaults } from '../../engine/sink/contract.ts'
 import { SinkTask } from '../../engine/sink/sink-task.ts'
 import type { StateStore } from '../../engine/state/store.ts'
 import { TOPICS } from '../../model/rows.ts'
+import { CheckpointAge } from '../../services/process/checkpoint-age.ts'
 import type { Files } from '../../stores/files/files.ts'
 import { StorageError } from '../../stores/files/storage-error.ts'
 import { JournalLog } from '../../stores/log/journal-log.ts'
@@ -95,8 +96,19 @@ export class SimLane {
     for (const partition of world.toSend.keys()) {
       const opened = await this.openState(files, partition)
       const store = plant.store?.(opened) ?? opened
-      const options = { stage, lineage: 'sim', code, partition, epochBytes, checkpointBytes, cacheBytes, exactlyOnce: true }
-      const task = new PartitionTask(options, log, store)
+      const age = new CheckpointAge(settings.retentionMs ?? Number.POSITIVE_INFINITY, clock.now())
+      let wasDue = false
+      const bounds = {
+        ...{ epochBytes, checkpointBytes, cacheBytes },
+        get checkpointDue() {
+          const isDue = age.isDue(task.checkpoints, clock.now())
+          if (isDue && !wasDue) world.observed.counts.checkpointsDue++
+          wasDue = isDue
+          return isDue ? ('soon' as const) : undefined
+        },
+      }
+      const who = { stage, lineage: 'sim', code, partition, exactlyOnce: true }
+      const task: PartitionTask = new PartitionTask(Object.assign(bounds, who), log, store)
       plant.task?.(task)
       this.tasks.push(task)
     }

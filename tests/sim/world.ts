@@ -15,6 +15,8 @@ export interface NodeSettings {
   epochMs: number
   epochBytes: number
   checkpointBytes: number
+  /** What the topics keep, ms: by a part of it a checkpoint becomes due. */
+  retentionMs?: number
   cacheBytes: number
   journalBytes: number
   retention: Retention
