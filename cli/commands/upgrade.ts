@@ -142,7 +142,7 @@ async function runRebuild(options: UpgradeOptions & { into: string }): Promise<v
   // The new one has as many partitions.
   if (config.kafka.brokers.length > 0) throw new RebuildOnKafkaError()
   dataFolder(config.data, config.log.partitions)
-  beginRebuild(config.data, into, config.log.partitions)
+  beginRebuild(config.data, into, config.log.partitions, config.clickstream)
   const stopping = interrupt((name) => console.error(`${name}: finishing what is under way (again: stop at once)`))
   const folder = await openFolder({ ...config, data: into }, { alone: true, stopping })
   try {

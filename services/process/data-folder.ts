@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { EngineError } from '../../engine/errors.ts'
+import type { Definitions } from './definitions.ts'
 
 /** Of everything in the folder that is ours. Raised with a change after which this code does not read what the code before it wrote; what is read
  *  stays in tests/formats, as folders that earlier code has written. */
@@ -25,8 +26,8 @@ export interface FolderMeta {
   isComputedAnew?: true
   /** A lineage that replays what another folder received since then, ms since epoch. */
   replayedFromMs?: number
-  /** The definitions that such a lineage was begun with, by path: clickstream.gapMs … */
-  settings?: Record<string, unknown>
+  /** The definitions that such a lineage, or a rebuild, was begun with, by path: clickstream.gapMs … */
+  settings?: Definitions
   /** A rebuild of this folder is under way here, or was broken off. */
   rebuilding?: string
   /** The log is on these brokers; where the file has none it is in the folder. */
@@ -54,7 +55,7 @@ export interface FolderUse {
   /** The log is on brokers. */
   kafka?: Pick<KafkaMeta, 'cluster' | 'topicPrefix'>
   /** Where it is made for a rebuild: of this folder. */
-  rebuilding?: string
+  rebuilding?: { from: string; settings: Definitions }
 }
 
 /** Reads what was fixed when the folder was made, or fixes it now. Errors: DATA_FORMAT, DATA_TOPOLOGY, DATA_LOG, PARTITIONS_FIXED, RESET_UNFINISHED. */
@@ -72,7 +73,7 @@ export function dataFolder(folder: string, partitions: number, { topology, kafka
     const meta: FolderMeta = {
       ...{ format: FOLDER_FORMAT, partitions, lineage: LIVE },
       ...(topology === undefined ? {} : { topology }),
-      ...(rebuilding === undefined ? {} : { rebuilding }),
+      ...(rebuilding && { rebuilding: rebuilding.from, settings: rebuilding.settings }),
       ...(kafka && { kafka: newMember(kafka) }),
     }
     writeMeta(folder, meta)

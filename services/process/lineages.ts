@@ -8,7 +8,8 @@ import type { Log, TopicPartition } from '../../engine/log/contract.ts'
 import { TOPICS } from '../../model/rows.ts'
 import type { ClickstreamSettings } from '../../topologies/clickstream.ts'
 import { isReserved } from './computed-lineage.ts'
-import { FOLDER_FORMAT, type FolderMeta, folderMeta, newMember, writeMeta } from './data-folder.ts'
+import { FOLDER_FORMAT, folderMeta, newMember, writeMeta } from './data-folder.ts'
+import { definitionsOf, otherDefinitions } from './definitions.ts'
 import { receivedAt } from './received-at.ts'
 import { withSource } from './stopped-source.ts'
 
@@ -75,19 +76,19 @@ export function beginLineage(
   { completeFromMs, newestMs, records }: Replayable,
 ): string {
   const { name, sinceMs, partitions } = asked
-  const settings = byPath('clickstream', asked.settings)
+  const settings = definitionsOf(asked.settings)
   checkLineage(data, name)
   const folder = lineageFolder(data, name)
   const isEarliest = sinceMs === Number.NEGATIVE_INFINITY
   if (existsSync(join(folder, 'packmill.json'))) {
     const known = folderMeta(folder)
     const isSame = known.partitions === partitions && (known.replayedFromMs ?? Number.NEGATIVE_INFINITY) === sinceMs
-    const others = differing(known.settings, settings)
-    if (isSame && others.length === 0) return folder
+    const others = otherDefinitions(known.settings, settings)
+    if (isSame && others === undefined) return folder
     throw new EngineError(
       'LINEAGE_EXISTS',
       isSame
-        ? `lineage ${name} was begun with ${others.map(([path, was, now]) => `${path} ${was} (now ${now})`).join(', ')}`
+        ? `lineage ${name} was begun with ${others}`
         : `lineage ${name} was begun from ${fromText(known.replayedFromMs)} with ${known.partitions} partitions`,
       `Say the same to go on with it, choose another name, or delete it first: packmill topology reset clickstream --lineage ${name}`,
     )
@@ -119,23 +120,6 @@ export function beginLineage(
     ...(isEarliest ? {} : { replayedFromMs: sinceMs }),
   })
   return folder
-}
-
-/** Settings in groups, as a flat list. */
-function byPath(path: string, value: object): Record<string, unknown> {
-  const entries = Object.entries(value).map(([name, one]: [string, unknown]): Record<string, unknown> => {
-    const isGroup = typeof one === 'object' && one !== null && !Array.isArray(one)
-    return isGroup ? byPath(`${path}.${name}`, one) : { [`${path}.${name}`]: one }
-  })
-  return Object.assign({}, ...entries) as Record<string, unknown>
-}
-
-/** What both know and have otherwise, as texts. A lineage of an earlier version says nothing, or nothing of a setting that came since. */
-function differing(was: FolderMeta['settings'] = {}, now: Record<string, unknown>): [path: string, was: string, now: string][] {
-  const text = JSON.stringify
-  return Object.keys(now).flatMap((path): [string, string, string][] =>
-    path in was && text(was[path]) !== text(now[path]) ? [[path, text(was[path]), text(now[path])]] : [],
-  )
 }
 
 /** Errors: LINEAGE_NAME; LINEAGE_LIVE for that of the folder itself. */

@@ -3,13 +3,23 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { EngineError } from '../../engine/errors.ts'
+import type { ClickstreamSettings } from '../../topologies/clickstream.ts'
 import { dataFolder, folderMeta, writeMeta } from './data-folder.ts'
+import { definitionsOf, otherDefinitions } from './definitions.ts'
 
-/** Makes the folder, with as many partitions; one in which a rebuild of the same folder was broken off goes on. Errors: INTO_NOT_EMPTY; those of dataFolder. */
-export function beginRebuild(from: string, into: string, partitions: number): void {
-  if (!existsSync(join(into, 'packmill.json'))) return void dataFolder(into, partitions, { rebuilding: from })
-  const { rebuilding } = folderMeta(into)
-  if (rebuilding === from) return
+/** Makes the folder, with as many partitions; one in which a rebuild of the same folder by the same settings was broken off goes on. Errors: INTO_NOT_EMPTY; those of dataFolder. */
+export function beginRebuild(from: string, into: string, partitions: number, settings: ClickstreamSettings): void {
+  const definitions = definitionsOf(settings)
+  if (!existsSync(join(into, 'packmill.json'))) return void dataFolder(into, partitions, { rebuilding: { from, settings: definitions } })
+  const { rebuilding, settings: begunWith } = folderMeta(into)
+  const others = otherDefinitions(begunWith, definitions)
+  if (rebuilding === from && others === undefined) return
+  if (rebuilding === from)
+    throw new EngineError(
+      'INTO_NOT_EMPTY',
+      `${into} holds a part of a rebuild that was begun with ${others}`,
+      'Say the same settings to go on with it, or name a folder that is not there with --into: it is made.',
+    )
   throw rebuilding === undefined
     ? new EngineError(
         'INTO_NOT_EMPTY',
@@ -25,6 +35,6 @@ export function beginRebuild(from: string, into: string, partitions: number): vo
 
 /** The rebuild is whole: from now on it is a folder as any other. */
 export function endRebuild(into: string): void {
-  const { rebuilding, ...meta } = folderMeta(into)
+  const { rebuilding, settings: _, ...meta } = folderMeta(into)
   if (rebuilding !== undefined) writeMeta(into, meta)
 }

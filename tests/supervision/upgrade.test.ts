@@ -158,7 +158,13 @@ test('rebuild: all output anew in another folder, also of a log whose state this
   const [rebuilt] = await tablesOf<{ open: number }>(into, sessions)
   expect(rebuilt!.open).toBeGreaterThan(0)
   // As a rebuild leaves it that was broken off when all had been copied.
-  writeMeta(into, { ...folderMeta(into), rebuilding: data })
+  const settings = { 'clickstream.rage.clicks': 2 }
+  writeMeta(into, { ...folderMeta(into), rebuilding: data, settings })
+  const mixed = upgrade(data, ['rebuild', '--into', into], ['clickstream.rage.clicks=4'])
+  expect([mixed.code, mixed.err]).toEqual([
+    1,
+    expect.stringMatching(/^INTO_NOT_EMPTY: .*begun with clickstream\.rage\.clicks 2 \(now 4\)\n {2}Say the same settings/),
+  ])
   const again = upgrade(data, ['rebuild', '--into', into, '--json'], [OTHER])
   expect([again.code, JSON.parse(again.out || '{}')], again.err).toEqual([0, { into, records: 0, before: 1500, missing: 0 }])
   const now = await open(into, 'the next', [OTHER])
