@@ -2,13 +2,14 @@
 import { describe, expect, test } from 'vitest'
 import type { WireEvent } from '../../model/event.ts'
 import { type DeadLetterRow, TOPICS } from '../../model/rows.ts'
-import { type Fold, fold } from '../../operators/contract.ts'
+import type { Fold } from '../../operators/contract.ts'
 import { compareIncidents, compareSessions } from '../../tests/oracle/compare.ts'
 import { settings as defaults } from '../../tests/oracle/in-memory.ts'
 import { nasty } from '../../tests/oracle/nasty.ts'
 import { compareTiles } from '../../tests/oracle/tiles.ts'
 import { expected } from '../../tests/sim/expected.ts'
 import { ask, type OneTaskOptions, run, TASK, type TaskProcess, TaskWorld } from '../../tests/sim/one-task.ts'
+import { spareFold } from '../../tests/sim/spare-fold.ts'
 import type { ClickstreamSettings } from '../../topologies/clickstream.ts'
 import type { SessionPipeline } from '../topology/topology.ts'
 
@@ -73,20 +74,7 @@ async function differences({ world, process }: { world: TaskWorld; process: Task
   ]
 }
 
-const spare = (more: Partial<Fold> = {}): Fold =>
-  fold({
-    name: 'spare',
-    stateVersion: 1,
-    reads: ['y'],
-    state: { lastMs: 'time', seen: 'u32', element: 'symbol' },
-    onEvent: (state, { timeMs, element }) => {
-      state.seen++
-      state.lastMs = timeMs
-      state.element = element
-    },
-    ...(more as object),
-  }) as unknown as Fold
-const withSpare = (more?: Partial<Fold>) => (shipped: SessionPipeline) => ({ ...shipped, folds: [spare(more), ...shipped.folds] })
+const withSpare = (more?: Partial<Fold>) => (shipped: SessionPipeline) => ({ ...shipped, folds: [spareFold(more), ...shipped.folds] })
 
 const clicks: ClickstreamSettings = { ...settings, rage: { ...settings.rage, clicks: 2 } }
 const profile: ClickstreamSettings = { ...settings, rage: { ...settings.rage, profile: 'sentry' } }
@@ -144,7 +132,7 @@ describe('State of another layout', () => {
   })
 
   test('an operator that throws at what was kept costs those users, whose events are dead letters; a recomputation says the same', async () => {
-    const boom = spare({
+    const boom = spareFold({
       reads: ['element'],
       onEvent: (_state, event) => {
         if (event.timeMs < lastMs && event.element !== 0 && event.text(event.element as never) === 'z') throw new RangeError('boom')
@@ -182,30 +170,30 @@ describe('State of another layout', () => {
 
     test('other operators compute the same', async () => {
       const world = new TaskWorld()
-      const boom = spare({
+      const boom = spareFold({
         state: { dueMs: 'time' },
         onEvent: (state: { dueMs: number }, { timeMs }: { timeMs: number }) => void (state.dueMs = timeMs === 5000 ? 5500 : 0),
         nextTimerMs: ({ dueMs }: { dueMs: number }) => (dueMs > 0 ? dueMs : Number.POSITIVE_INFINITY),
         onTimer: () => {
           throw new RangeError('boom')
         },
-      } as never)
+      })
       const before: OneTaskOptions = { settings: near, pipeline: (shipped) => ({ ...shipped, folds: [...shipped.folds, boom] }) }
       await begun(world, before)
       expect(await forgotten(await world.open(), before)).toBe(1)
-      const more = (shipped: SessionPipeline) => ({ ...shipped, folds: [spare({ name: 'more' }), ...shipped.folds, boom] })
+      const more = (shipped: SessionPipeline) => ({ ...shipped, folds: [spareFold({ name: 'more' }), ...shipped.folds, boom] })
       await (await world.open()).recovered({ settings: near, code: 'v2', pipeline: more })
     })
 
     test('also where an operator threw only then', async () => {
       const world = new TaskWorld()
       let fails = true
-      const once = spare({
+      const once = spareFold({
         onEvent: (state: { seen: number }, { timeMs }: { timeMs: number }) => {
           state.seen++
           if (fails && timeMs < 6000) throw new RangeError('once')
         },
-      } as never)
+      })
       await begun(world, { settings: near })
       const after: OneTaskOptions = { settings: near, code: 'v2', pipeline: (shipped) => ({ ...shipped, folds: [...shipped.folds, once] }) }
       expect(await forgotten(await world.open(), after)).toBe(1)

@@ -66,7 +66,7 @@ export interface StateForm {
 
 const USER_SPACE = 0x75
 
-/** Errors: CODE_CHANGED where the state is of other operators than `form` has; STATE_CORRUPT. */
+/** Errors: CODE_CHANGED where the state is of other operators than `form` has and lists no layouts; STATE_CORRUPT. */
 export function viewState(store: StateStore, form: StateForm, at: { task: string; partition: number }, request: StateRequest): StateAnswer {
   const { header } = store
   const answer: StateAnswer = { ...at, keys: [], ...(header && { checkpoint: { epoch: header.epoch, to: Number(header.to) } }) }

@@ -1,10 +1,10 @@
 // A start of other code over what a killed process left: it goes on where it computes what was published, also where its state has another
 // layout, and is refused where it computes something else (protocol 31, 32). It commits nothing.
-import { type Fold, fold } from '../../operators/contract.ts'
 import type { Scheduler } from './scheduler.ts'
 import type { SeedSettings } from './seed-settings.ts'
 import { TASKS_NAME } from './sim-lane.ts'
 import type { SimNode } from './sim-node.ts'
+import { spareFold } from './spare-fold.ts'
 import { Violation, violationOf } from './violation.ts'
 import type { World } from './world.ts'
 
@@ -13,18 +13,8 @@ import type { World } from './world.ts'
 export const OTHER_CODE = ['another version', 'other results', 'another layout'] as const
 export type OtherCode = (typeof OTHER_CODE)[number]
 
-/** Before all others, so that their state lies elsewhere; reads a field that no other one does. Without timers: when users are due next does not hang on it. */
-const SPARE = fold({
-  name: 'spare',
-  stateVersion: 1,
-  reads: ['y'],
-  state: { lastMs: 'time', seen: 'u32', element: 'symbol' },
-  onEvent: (state, { timeMs, element }) => {
-    state.seen++
-    state.lastMs = timeMs
-    state.element = element
-  },
-}) as unknown as Fold
+/** Before all others, so that their state lies elsewhere. */
+const SPARE = spareFold()
 
 /** What another version would run with. */
 export function otherSettings({ node }: SeedSettings, kind: OtherCode): SeedSettings['node'] {
