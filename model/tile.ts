@@ -30,6 +30,17 @@ export function sumCells(parts: readonly TilePart[]): TilePart[] {
   return cells.filter(({ sums }) => !sums.every(isZero))
 }
 
+/** Characters in the texts of a cell. */
+export function charactersOf(cell: readonly CellValue[]): number {
+  let sum = 0
+  for (let i = 0; i < cell.length; i++) {
+    const value = cell[i]
+    if (typeof value === 'string') sum += value.length
+    else if (typeof value === 'object') sum += charactersOf(value)
+  }
+  return sum
+}
+
 const isZero = (sum: number) => sum === 0
 
 /** By value after value: one text for all of them would have to be made and hashed for each part. */

@@ -308,8 +308,7 @@ export class Publisher {
       } else {
         this.end(out, received)
         this.tiles.take(turn, before?.content)
-        const { symbols } = actor
-        const texts = { screen: symbols.text(draft.screen), element: symbols.text(draft.element) }
+        const texts = { screen: actor.symbols.text(draft.screen), element: actor.symbols.text(draft.element) }
         this.tiles.count(turn, { ...draft, ...texts, first_at: draft.firstMs, last_at: draft.lastMs }, 1)
       }
       const published = { id, version, content, kind: draft.kind }

@@ -3,7 +3,7 @@
 // A version adds its part, and the one before it is taken away by the same function (its content is parsed for that: corrections only).
 // What a turn adds is a list, cut short where the turn is undone; at its end it is summed and written. A cell is an output key of its own.
 import { type Piece, piece } from '../../model/json-writer.ts'
-import { type CellValue, sumCells, type TilePart } from '../../model/tile.ts'
+import { charactersOf, sumCells, type TilePart } from '../../model/tile.ts'
 import type { AddToCell, Tile, TileIncident, TileSession } from '../../operators/contract.ts'
 import type { TopicOutput } from './outputs.ts'
 import type { Turn } from './turn.ts'
@@ -70,16 +70,8 @@ export class TileSums {
   private readonly add: AddToCell = (cell, sums) => {
     // 0 − 0 is 0, and −0 would be written as such.
     if (this.sign < 0) for (let i = 0; i < sums.length; i++) sums[i] = 0 - sums[i]
-    for (let i = 0; i < cell.length; i++) this.length += charactersOf(cell[i])
+    this.length += charactersOf(cell)
     if (this.length > CELLS_MAX) throw new RangeError(`its tiles take ${this.length} characters, ${CELLS_MAX} are the most`)
     this.parts.push({ tile: this.tile, cell, sums })
   }
-}
-
-function charactersOf(key: CellValue): number {
-  if (typeof key === 'string') return key.length
-  if (typeof key === 'number') return 0
-  let sum = 0
-  for (let i = 0; i < key.length; i++) sum += key[i].length
-  return sum
 }

@@ -181,8 +181,9 @@ export class StateCache {
     const { state } = this
     const { arena } = state.users
     if (this.allDirty) return
-    for (let round = 0; round < 2 && state.bytesUsed > maxBytes; round++) {
-      for (let seen = 0; seen < arena.last && state.bytesUsed > maxBytes; seen++) {
+    let isFull = state.bytesUsed > maxBytes
+    for (let round = 0; round < 2 && isFull; round++) {
+      for (let seen = 0; seen < arena.last && isFull; seen++) {
         if (looks-- <= 0) return
         this.clock = this.clock < arena.last ? this.clock + 1 : 1
         const user = this.clock
@@ -195,9 +196,10 @@ export class StateCache {
         arena.u32[at + USER.FLAGS] |= USER_FLAG.EVICTED
         state.evictedUsers++
         this.evictions++
+        isFull = state.bytesUsed > maxBytes
       }
     }
-    this.allDirty = state.bytesUsed > maxBytes
+    this.allDirty = isFull
   }
 
   /** A store that fails while an operator runs is the engine's failure, not the operator's (turn-runner). */

@@ -1,20 +1,19 @@
-// What one checkpoint changes in the table of places: known at once, in force when the checkpoint has finished, moved there little by little.
+// What one checkpoint changes in the table of places: there at once, in force when the checkpoint has finished.
 //
-// A changed entry refers to its change, which holds its place before and after. So a finish, which moves in a million places at once, takes
-// no time, and an abort leaves the table as it was.
-import type { PlaceTable } from './place-table.ts'
+// An entry that is changed says where its value will be; where it is until then is kept here, and is found by the position, which grows from change
+// to change (of a deletion, by the number of its change: it has no position). So a finish, which moves in a million places at once, takes no time,
+// and an abort puts back what was there.
+import { NO_VALUE, type PlaceTable } from './place-table.ts'
 
-/** As the file of an entry: its position is the number of its change. */
-const CHANGED = 0xffff_ffff
-/** As the length of a place: there is none. */
-const NONE = -1
 const FIELDS = 6
 const CHUNK_CHANGES = 4096
+/** The entry of a change after which its key was changed again. */
+const AGAIN = 0
 
 export interface Place {
   file: number
   position: number
-  /** Of the value; -1: there is none. */
+  /** Of the value; NO_VALUE: there is none. */
   length: number
 }
 
@@ -34,52 +33,53 @@ export class Changes {
     this.file = file
   }
 
-  /** The key's value will be there; length -1: deleted. Returns a word of the key's hash. */
+  /** The key's value will be there, behind all that were added before; NO_VALUE: deleted. Returns a word of the key's hash. */
   add(key: Uint8Array, position: number, length: number): number {
-    const { table } = this
+    const { table, count } = this
     const { size } = table
     const entry = table.take(key)
-    if (table.size === size && table.file(entry) === CHANGED) {
-      const [chunk, at] = this.at(table.position(entry))
-      chunk[at + 1] = position
-      chunk[at + 2] = length
-      return table.hash(entry)
-    }
-    if (this.count % CHUNK_CHANGES === 0) this.chunks.push(new Float64Array(FIELDS * CHUNK_CHANGES))
-    const [chunk, at] = this.at(this.count)
+    if (count % CHUNK_CHANGES === 0) this.chunks.push(new Float64Array(FIELDS * CHUNK_CHANGES))
+    const chunk = this.chunks[Math.floor(count / CHUNK_CHANGES)]
+    const at = (count % CHUNK_CHANGES) * FIELDS
     chunk[at] = entry
     chunk[at + 1] = position
     chunk[at + 2] = length
-    const isNew = table.size > size
-    chunk[at + 3] = isNew ? 0 : table.file(entry)
-    chunk[at + 4] = isNew ? 0 : table.position(entry)
-    chunk[at + 5] = isNew ? NONE : table.length(entry)
-    table.set(entry, CHANGED, this.count++, 0)
+    if (table.size > size) chunk[at + 5] = NO_VALUE
+    else if (table.file(entry) === this.file) {
+      const [other, from] = this.changeOf(entry)
+      chunk[at + 3] = other[from + 3]
+      chunk[at + 4] = other[from + 4]
+      chunk[at + 5] = other[from + 5]
+      other[from] = AGAIN
+    } else {
+      chunk[at + 3] = table.file(entry)
+      chunk[at + 4] = table.position(entry)
+      chunk[at + 5] = table.length(entry)
+    }
+    table.set(entry, this.file, length === NO_VALUE ? count : position, length)
+    this.count++
     return table.hash(entry)
   }
 
   /** Whether the checkpoint has the entry. */
   has(entry: number): boolean {
-    return this.table.file(entry) === CHANGED
+    return this.table.file(entry) === this.file
   }
 
-  /** The place in force of an entry that it has. */
-  place(entry: number): Place {
-    const [chunk, at] = this.at(this.table.position(entry))
-    return this.isFinished
-      ? { file: this.file, position: chunk[at + 1], length: chunk[at + 2] }
-      : { file: chunk[at + 3], position: chunk[at + 4], length: chunk[at + 5] }
+  /** Where the value of an entry that it has was before. */
+  before(entry: number): Place {
+    const [chunk, at] = this.changeOf(entry)
+    return { file: chunk[at + 3], position: chunk[at + 4], length: chunk[at + 5] }
   }
 
-  /** Moves up to `most` finished changes into the table; `moved` is told each place before and after. True while more is left. */
-  settle(most: number, moved: (file: number, length: number, fileBefore: number, lengthBefore: number) => void): boolean {
+  /** Tells each place before and after of up to `most` finished changes, and forgets the keys that they deleted. True while more is left. */
+  settle(most: number, moved: (length: number, fileBefore: number, lengthBefore: number) => void): boolean {
     const end = Math.min(this.count, this.settled + most)
     for (; this.settled < end; this.settled++) {
       const [chunk, at] = this.at(this.settled)
-      const length = chunk[at + 2]
-      if (length === NONE) this.table.remove(chunk[at])
-      else this.table.set(chunk[at], this.file, chunk[at + 1], length)
-      moved(this.file, length, chunk[at + 3], chunk[at + 5])
+      if (chunk[at] === AGAIN) continue
+      if (chunk[at + 2] === NO_VALUE) this.table.remove(chunk[at])
+      moved(chunk[at + 2], chunk[at + 3], chunk[at + 5])
     }
     return this.settled < this.count
   }
@@ -88,9 +88,25 @@ export class Changes {
   undo(): void {
     for (let i = 0; i < this.count; i++) {
       const [chunk, at] = this.at(i)
-      if (chunk[at + 5] === NONE) this.table.remove(chunk[at])
+      if (chunk[at] === AGAIN) continue
+      if (chunk[at + 5] === NO_VALUE) this.table.remove(chunk[at])
       else this.table.set(chunk[at], chunk[at + 3], chunk[at + 4], chunk[at + 5])
     }
+  }
+
+  private changeOf(entry: number): [chunk: Float64Array, at: number] {
+    const position = this.table.position(entry)
+    if (this.table.length(entry) === NO_VALUE) return this.at(position)
+    // The last one that is not behind it: what was deleted just before has the same position.
+    let low = 0
+    let high = this.count - 1
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2)
+      const [chunk, at] = this.at(middle)
+      if (chunk[at + 1] <= position) low = middle
+      else high = middle - 1
+    }
+    return this.at(low)
   }
 
   private at(change: number): [chunk: Float64Array, at: number] {

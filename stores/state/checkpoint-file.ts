@@ -8,6 +8,7 @@ import { crc32 } from 'node:zlib'
 import type { CheckpointHeader } from '../../engine/state/store.ts'
 import type { ReadFile } from '../files/files.ts'
 import { StorageError } from '../files/storage-error.ts'
+import { NO_VALUE } from './place-table.ts'
 
 const HEADER_MAGIC = 0x32434d50 // 'PMC2'
 const SLICE_MAGIC = 0x53434d50
@@ -18,7 +19,6 @@ const FOOTER_BYTES = 32
 export const ENTRY_HEAD_BYTES = 10
 export const CRC_BYTES = 4
 export const KEY_BYTES_MAX = 0xffff
-const NO_VALUE = 0xffff_ffff
 
 /** What a file says at its head: the checkpoint's header, and the epochs of the files that it needs beside itself, to tell a lost one from none. */
 export interface FileHeader {
@@ -64,7 +64,7 @@ export function sealSlice(values: Buffer, index: Buffer, count: number): void {
 export function encodeEntry(part: Buffer, at: number, key: Uint8Array, valueLength: number, index: Uint8Array): number {
   part.writeUInt16LE(key.length, at)
   part.writeUInt32LE(index.length, at + 2)
-  part.writeUInt32LE(valueLength < 0 ? NO_VALUE : valueLength, at + 6)
+  part.writeUInt32LE(valueLength, at + 6)
   part.set(key, at + ENTRY_HEAD_BYTES)
   part.set(index, at + ENTRY_HEAD_BYTES + key.length)
   return at + ENTRY_HEAD_BYTES + key.length + index.length
@@ -107,7 +107,7 @@ export interface Entry {
   index: Buffer
   /** Position of the value in the file. */
   position: number
-  /** Of the value, without its checksum; -1: deleted. */
+  /** Of the value, without its checksum; NO_VALUE: deleted. */
   length: number
 }
 
@@ -133,7 +133,7 @@ export function* readEntries(file: ReadFile, path: string): Iterable<Entry> {
       const valueLength = part.readUInt32LE(pos + 6)
       const isDeleted = valueLength === NO_VALUE
       const key = part.subarray(pos + ENTRY_HEAD_BYTES, keyEnd)
-      yield { key, index: part.subarray(keyEnd, indexEnd), position, length: isDeleted ? -1 : valueLength }
+      yield { key, index: part.subarray(keyEnd, indexEnd), position, length: valueLength }
       if (!isDeleted) position += valueLength + CRC_BYTES
       pos = indexEnd
     }

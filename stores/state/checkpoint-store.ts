@@ -25,7 +25,7 @@ import {
   valueChecksum,
 } from './checkpoint-file.ts'
 import { CheckpointWriter, SliceBuffer } from './checkpoint-writer.ts'
-import { PlaceTable } from './place-table.ts'
+import { NO_VALUE, PlaceTable } from './place-table.ts'
 
 export interface CheckpointStoreOptions {
   files: Files
@@ -112,9 +112,9 @@ class CheckpointStore implements StateStore {
         const path = this.path(epoch)
         // A killed process may have left it in the page cache only: nobody may act on it before it is durable.
         await files.sync(path)
-        const { number } = this.add(epoch, file)
+        const finished = this.add(epoch, file)
         found.delete(epoch)
-        for (const { key, position, length } of readEntries(file, path)) this.place(key, number, position, length)
+        for (const { key, position, length } of readEntries(file, path)) this.place(key, finished, position, length)
       }
       for (const epoch of found.keys()) await files.remove(this.path(epoch))
     } catch (error) {
@@ -133,7 +133,7 @@ class CheckpointStore implements StateStore {
   *entries(): Iterable<[key: Uint8Array, index: Uint8Array]> {
     for (const { number, file, path } of [...this.finished.values()])
       for (const { key, index, position, length } of readEntries(file, path)) {
-        const entry = length < 0 ? 0 : this.table.find(key)
+        const entry = length === NO_VALUE ? 0 : this.table.find(key)
         if (entry === 0) continue
         const place = this.placeOf(entry)
         if (place.file === number && place.position === position) yield [key, index]
@@ -248,53 +248,58 @@ class CheckpointStore implements StateStore {
   private take(file: number, { key, index, position, length }: Entry): number {
     const { table } = this
     // A deletion has the position of what follows it.
-    const entry = length < 0 ? 0 : table.find(key)
-    if (entry === 0 || this.changes!.has(entry)) return PASSED_BYTES
+    const entry = length === NO_VALUE ? 0 : table.find(key)
+    if (entry === 0) return PASSED_BYTES
     if (table.file(entry) !== file || table.position(entry) !== position) return PASSED_BYTES
     return this.open!.add(key, this.read({ file, position, length }, table.hash(entry)), index)
   }
 
-  /** Moves some of the finished changes into the table; true while more are left. */
+  /** Counts some of the finished changes; true while more are left. */
   private settle(): boolean {
     const { changes } = this
     if (!changes?.isFinished) return false
-    if (changes.settle(STEP_CHANGES, this.count)) return true
+    if (this.settleChanges(changes)) return true
     this.changes = undefined
     return false
   }
 
-  private readonly count = (file: number, length: number, fileBefore: number, lengthBefore: number): void => {
-    const before = lengthBefore < 0 ? undefined : this.finished.get(fileBefore)
+  private settleChanges(changes: Changes): boolean {
+    const file = this.finished.get(changes.file)!
+    return changes.settle(STEP_CHANGES, (length, fileBefore, lengthBefore) => this.count(file, length, fileBefore, lengthBefore))
+  }
+
+  /** A value in a file is in force instead of one before; each may be none. */
+  private count(file: FinishedFile, length: number, fileBefore: number, lengthBefore: number): void {
+    const before = lengthBefore === NO_VALUE ? undefined : this.finished.get(fileBefore)
     if (before) {
       before.entries--
       before.bytes -= lengthBefore + ENTRY_BYTES
     }
-    if (length < 0) return
-    const after = this.finished.get(file)!
-    after.entries++
-    after.bytes += length + ENTRY_BYTES
+    if (length === NO_VALUE) return
+    file.entries++
+    file.bytes += length + ENTRY_BYTES
   }
 
   /** At a start: what a file says of a key is newer than what the files before it said. */
-  private place(key: Uint8Array, file: number, position: number, length: number): void {
+  private place(key: Uint8Array, file: FinishedFile, position: number, length: number): void {
     const { table } = this
     const { size } = table
     const entry = table.take(key)
     const isNew = table.size > size
-    this.count(file, length, isNew ? -1 : table.file(entry), isNew ? -1 : table.length(entry))
-    if (length < 0) table.remove(entry)
-    else table.set(entry, file, position, length)
+    this.count(file, length, isNew ? 0 : table.file(entry), isNew ? NO_VALUE : table.length(entry))
+    if (length === NO_VALUE) table.remove(entry)
+    else table.set(entry, file.number, position, length)
   }
 
   private placeOf(entry: number): Place {
     const { table, changes } = this
-    return changes?.has(entry)
-      ? changes.place(entry)
+    return changes && !changes.isFinished && changes.has(entry)
+      ? changes.before(entry)
       : { file: table.file(entry), position: table.position(entry), length: table.length(entry) }
   }
 
   private read({ file, position, length }: Place, hash: number): Buffer | undefined {
-    if (length < 0) return undefined
+    if (length === NO_VALUE) return undefined
     const { file: from, path } = this.finished.get(file)!
     if (length + CRC_BYTES > this.value.length) this.value = Buffer.allocUnsafeSlow((length + CRC_BYTES) * 2)
     const bytes = this.value.subarray(0, length + CRC_BYTES)

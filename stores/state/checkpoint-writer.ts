@@ -20,6 +20,7 @@ import {
   sealSlice,
   valueChecksum,
 } from './checkpoint-file.ts'
+import { NO_VALUE } from './place-table.ts'
 
 const SLICE_BYTES_AT_FIRST = 1 << 16
 /** Appended bytes are flushed to the disk when they are more than this, while the task goes on: all at once at the end, it would wait for seconds. */
@@ -96,8 +97,8 @@ export class CheckpointWriter implements OpenCheckpoint {
     const { slice } = this
     const part = ENTRY_HEAD_BYTES + key.length + index.length
     if (this.indexEnd + part > slice.index.length) slice.index = grown(slice.index, this.indexEnd, part)
-    const hash = this.options.changes.add(key, this.end + this.valuesEnd, value ? value.length : -1)
-    this.indexEnd = encodeEntry(slice.index, this.indexEnd, key, value ? value.length : -1, index)
+    const hash = this.options.changes.add(key, this.end + this.valuesEnd, value ? value.length : NO_VALUE)
+    this.indexEnd = encodeEntry(slice.index, this.indexEnd, key, value ? value.length : NO_VALUE, index)
     this.sliceEntries++
     if (!value) return part
     const room = value.length + CRC_BYTES

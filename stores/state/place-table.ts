@@ -6,7 +6,9 @@ import { GrowingMemory } from '../../model/growing-memory.ts'
 import { h128, hash128 } from '../../model/hash.ts'
 import { WordList } from '../../model/word-list.ts'
 
-/** Words of an entry: its hash, number of the file (or what its owner says instead), length of the value, its position (low, high), the next of its chain. */
+/** As the length of a value: there is none. */
+export const NO_VALUE = 0xffff_ffff
+/** Words of an entry: its hash, number of the file, length of the value, its position (low, high), the next of its chain. */
 const FILE = 4
 const LENGTH = 5
 const POSITION = 6
