@@ -106,9 +106,9 @@ export class RecordState implements Checkpoints {
     return this.entries.size
   }
 
-  get dirtyBytes(): number {
+  dirtyShare(cacheBytes: number): number {
     const all = this.entries.size + this.waiting.size
-    return all === 0 ? 0 : (this.bytesUsed * (this.dirty.length + this.dirtyPending.size)) / all
+    return all === 0 ? 0 : (2 * this.bytesUsed * (this.dirty.length + this.dirtyPending.size)) / all / cacheBytes
   }
 
   get openEpoch(): number | undefined {

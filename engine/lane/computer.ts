@@ -41,8 +41,8 @@ export interface ComputerStats extends Counters {
 /** The write-back cache over the state store; state-cache.ts has the rules. */
 export interface Checkpoints {
   readonly openEpoch: number | undefined
-  /** Of the keys changed since the last checkpoint began, about. */
-  readonly dirtyBytes: number
+  /** What has changed since the last checkpoint began, of what may have before the next one begins: from 1 on it is time. */
+  dirtyShare(cacheBytes: number): number
   begin(header: CheckpointHeader): void
   slice(maxBytes: number): Promise<boolean>
   finish(): Promise<void>

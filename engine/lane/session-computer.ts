@@ -31,11 +31,11 @@ class SessionComputer implements Computer {
   }
 
   get header() {
-    return { ...this.epochs.header, layouts: this.checkpoints.layouts.list }
+    return { ...this.epochs.header, layouts: this.checkpoints.codec.layouts.list }
   }
 
   get layout(): string {
-    return this.checkpoints.layouts.text
+    return this.checkpoints.codec.layouts.text
   }
 
   get watermark(): number {
@@ -65,7 +65,7 @@ class SessionComputer implements Computer {
   }
 
   reads(layout: string): boolean {
-    return this.checkpoints.layouts.reads(layout)
+    return this.checkpoints.codec.layouts.reads(layout)
   }
 
   load(read: ReadResult, from: number, to: number): void {

@@ -250,7 +250,7 @@ export class PartitionTask {
     // Who has waited reads on, also where the checkpoint finishes in this call: nothing else may be left to wake its lane.
     const hasWaited = this.mustWait
     if (this.computer.checkpoints.openEpoch === undefined) {
-      const used = Math.max(this.bytesSinceCheckpoint / checkpointBytes, (2 * this.computer.checkpoints.dirtyBytes) / cacheBytes)
+      const used = Math.max(this.bytesSinceCheckpoint / checkpointBytes, this.computer.checkpoints.dirtyShare(cacheBytes))
       if (used >= shareOf(partition) || (checkpointDue && this.passed > this.neededFrom && this.lastEpoch > this.checkpointed))
         this.beginCheckpoint()
     }

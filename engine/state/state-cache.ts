@@ -10,7 +10,6 @@ import type { Actor } from '../actor/actor.ts'
 import { named } from '../errors.ts'
 import { chunksOf } from './kept.ts'
 import { type KeyedState, S } from './keyed-state.ts'
-import type { Layouts } from './layouts.ts'
 import type { CheckpointHeader, OpenCheckpoint, StateStore } from './store.ts'
 import { stateCorrupt, UserCodec } from './user-codec.ts'
 import { USER, USER_FLAG } from './users.ts'
@@ -43,7 +42,7 @@ export class StateCache {
   private readonly state: KeyedState
   private readonly store: StateStore
   private readonly actors: readonly Actor[]
-  private readonly codec: UserCodec
+  readonly codec: UserCodec
   private readonly correctionMs: number
   private open: Open | undefined
   private clock = 0
@@ -55,6 +54,8 @@ export class StateCache {
   private readonly times = new Float64Array(2)
   private readonly timesBytes = new Uint8Array(this.times.buffer)
   loads = 0
+  /** When the last checkpoint began. */
+  private loadsBefore = 0
   evictions = 0
 
   constructor(state: KeyedState, store: StateStore, actors: readonly Actor[], correctionMs: number) {
@@ -66,19 +67,16 @@ export class StateCache {
     state.load = (user) => this.load(user)
   }
 
-  get layouts(): Layouts {
-    return this.codec.layouts
-  }
-
   /** The epoch of the open checkpoint. */
   get openEpoch(): number | undefined {
     return this.open?.epoch
   }
 
-  get dirtyBytes(): number {
+  dirtyShare(cacheBytes: number): number {
     const { users, evictedUsers, dirty, bytesUsed } = this.state
-    const resident = users.count - evictedUsers
-    return resident > 0 ? (bytesUsed * dirty.length) / resident : 0
+    // Where most of them were loaded to be changed, waiting saves few writes, and after a crash all that came meanwhile is computed again.
+    const most = cacheBytes / ((this.loads - this.loadsBefore) * 2 > dirty.length ? 8 : 2)
+    return (bytesUsed * dirty.length) / Math.max(1, users.count - evictedUsers) / most
   }
 
   /** Brings actors and the directory of users back from the newest finished checkpoint. `actor` finds or makes one. */
@@ -116,6 +114,7 @@ export class StateCache {
     this.sweepSymbols()
     const list = state.dirty
     state.dirty = []
+    this.loadsBefore = this.loads
     state.generation++
     state.isSaving = true
     for (const arena of state.arenas) arena.hold()

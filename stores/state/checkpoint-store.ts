@@ -38,7 +38,7 @@ export interface CheckpointStoreOptions {
 }
 
 const SLACK_BYTES = 32 << 20
-const FILES_MAX = 16
+const FILES_MAX = 32
 /** Of the oldest file, with every slice at least. */
 const TAKE_ALONG_BYTES = 1 << 18
 /** Where files are too many at most so much, but for a slice that is larger itself: commits wait for it. */
