@@ -15,14 +15,18 @@ export class Chains {
   private readonly nextWord: number
   private readonly memory = new GrowingMemory()
   /** The first record of each bucket's chain, 0: none. */
-  private heads = new Uint32Array(this.memory.atLeast(FIRST * 4))
-  private buckets = FIRST
+  private heads: Uint32Array
+  private buckets: number
   /** Of a hash, the bits that name its bucket, or, where there is none of that number yet, all but the highest of them. */
-  private mask = FIRST - 1
+  private mask: number
   private count = 0
 
-  /** Records of so many words, with their hash and the number of the next record of their chain in these. A record's number is never 0. */
-  constructor(words: number, hashWord: number, nextWord: number) {
+  /** Records of so many words, with their hash and the number of the next record of their chain in these. A record's number is never 0.
+   *  `expected`: about so many will come; without that a table that is filled at once is split as often. */
+  constructor(words: number, hashWord: number, nextWord: number, expected = 0) {
+    this.buckets = Math.max(FIRST, 2 ** Math.ceil(Math.log2(expected * BUCKETS_PER_RECORD + 1)))
+    this.mask = this.buckets - 1
+    this.heads = new Uint32Array(this.memory.atLeast(this.buckets * 4))
     this.words = words
     this.hashWord = hashWord
     this.nextWord = nextWord

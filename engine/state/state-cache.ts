@@ -54,7 +54,6 @@ export class StateCache {
   private readonly times = new Float64Array(2)
   private readonly timesBytes = new Uint8Array(this.times.buffer)
   loads = 0
-  /** When the last checkpoint began. */
   private loadsBefore = 0
   evictions = 0
 
@@ -82,10 +81,12 @@ export class StateCache {
   /** Brings actors and the directory of users back from the newest finished checkpoint. `actor` finds or makes one. */
   restore(actor: (org: string, product: string) => Actor): void {
     const { users } = this.state
+    const known = new Map<string, Actor>()
     for (const [key, value] of this.store.entries()) {
       const end = key.indexOf(0, key.indexOf(0) + 1)
-      const [org, product] = utf8Text(key.subarray(1, end < 0 ? key.length : end)).split('\0')
-      const own = actor(org, product)
+      const name = utf8Text(key.subarray(1, end < 0 ? key.length : end))
+      const own = known.get(name) ?? actor(...(name.split('\0') as [string, string]))
+      known.set(name, own)
       if (key[0] === ACTOR_SPACE) {
         const { maxMs, watermark, lastRowMs, counters } = JSON.parse(utf8Text(value)) as SavedActor
         own.maxMs = maxMs ?? Number.NEGATIVE_INFINITY
@@ -94,13 +95,13 @@ export class StateCache {
         own.counters = counters
         continue
       }
-      const times = new DataView(value.buffer, value.byteOffset, 16)
+      for (let i = 0; i < 16; i++) this.timesBytes[i] = value[i]
       const user = users.addKey(own.index, key.subarray(end + 1))
       const at = user * users.arena.words
       users.arena.u32[at + USER.FLAGS] |= USER_FLAG.EVICTED
       this.state.evictedUsers++
-      users.arena.f64[(at >> 1) + USER.DUE] = times.getFloat64(0, true)
-      users.arena.f64[(at >> 1) + USER.ENDS] = times.getFloat64(8, true)
+      users.arena.f64[(at >> 1) + USER.DUE] = this.times[0]
+      users.arena.f64[(at >> 1) + USER.ENDS] = this.times[1]
       users.queue(own.timers, user)
     }
   }

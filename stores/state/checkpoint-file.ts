@@ -91,6 +91,13 @@ export function isFinished(file: ReadFile, epoch: number): boolean {
   return crc32(bytes.subarray(8)) === bytes.readUInt32LE(4) && bytes.readDoubleLE(16) === at && bytes.readDoubleLE(24) === epoch
 }
 
+/** Entries of a finished file. */
+export function entriesOf(file: ReadFile): number {
+  const bytes = Buffer.alloc(FOOTER_BYTES)
+  file.readSync(bytes, file.size - FOOTER_BYTES)
+  return bytes.readDoubleLE(8)
+}
+
 export function readHeader(file: ReadFile, path: string): { header: FileHeader; end: number } {
   const head = Buffer.alloc(HEADER_HEAD_BYTES)
   if (file.readSync(head, 0) < head.length || head.readUInt32LE(0) !== HEADER_MAGIC) throw stateCorrupt(path, 'its header cannot be read')
@@ -102,9 +109,15 @@ export function readHeader(file: ReadFile, path: string): { header: FileHeader; 
   return { header: JSON.parse(text.toString()) as FileHeader, end: head.length + length }
 }
 
+export const keyOf = ({ part, keyAt, keyEnd }: Entry): Buffer => part.subarray(keyAt, keyEnd)
+export const indexOf = ({ part, keyEnd, indexEnd }: Entry): Buffer => part.subarray(keyEnd, indexEnd)
+
 export interface Entry {
-  key: Buffer
-  index: Buffer
+  /** Its index part: the key is part[keyAt … keyEnd), the index value what follows until indexEnd. */
+  part: Buffer
+  keyAt: number
+  keyEnd: number
+  indexEnd: number
   /** Position of the value in the file. */
   position: number
   /** Of the value, without its checksum; NO_VALUE: deleted. */
@@ -128,13 +141,12 @@ export function* readEntries(file: ReadFile, path: string): Iterable<Entry> {
       throw stateCorrupt(path, `the slice at byte ${at} has a wrong checksum`)
     let position = at + SLICE_HEAD_BYTES
     for (let pos = 0; pos < length; ) {
-      const keyEnd = pos + ENTRY_HEAD_BYTES + part.readUInt16LE(pos)
+      const keyAt = pos + ENTRY_HEAD_BYTES
+      const keyEnd = keyAt + part.readUInt16LE(pos)
       const indexEnd = keyEnd + part.readUInt32LE(pos + 2)
       const valueLength = part.readUInt32LE(pos + 6)
-      const isDeleted = valueLength === NO_VALUE
-      const key = part.subarray(pos + ENTRY_HEAD_BYTES, keyEnd)
-      yield { key, index: part.subarray(keyEnd, indexEnd), position, length: valueLength }
-      if (!isDeleted) position += valueLength + CRC_BYTES
+      yield { part, keyAt, keyEnd, indexEnd, position, length: valueLength }
+      if (valueLength !== NO_VALUE) position += valueLength + CRC_BYTES
       pos = indexEnd
     }
     at = from + length

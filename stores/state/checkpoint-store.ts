@@ -18,7 +18,10 @@ import {
   checkpointEpoch,
   checkpointName,
   type Entry,
+  entriesOf,
+  indexOf,
   isFinished,
+  keyOf,
   readEntries,
   readHeader,
   stateCorrupt,
@@ -83,7 +86,9 @@ class CheckpointStore implements StateStore {
   /** Needed by nobody once the open checkpoint has finished; then by nobody. */
   private leaving: FinishedFile[] = []
   private gone: FinishedFile[] = []
-  private readonly table = new PlaceTable()
+  private table = new PlaceTable()
+  /** It is, by the first who asks: at a start all are asked for once, and one pass is enough. */
+  private isFilled = false
   /** Of the open checkpoint, or of the last one until all is moved. */
   private changes: Changes | undefined
   private open: CheckpointWriter | undefined
@@ -112,9 +117,8 @@ class CheckpointStore implements StateStore {
         const path = this.path(epoch)
         // A killed process may have left it in the page cache only: nobody may act on it before it is durable.
         await files.sync(path)
-        const finished = this.add(epoch, file)
+        this.add(epoch, file)
         found.delete(epoch)
-        for (const { key, position, length } of readEntries(file, path)) this.place(key, finished, position, length)
       }
       for (const epoch of found.keys()) await files.remove(this.path(epoch))
     } catch (error) {
@@ -126,21 +130,27 @@ class CheckpointStore implements StateStore {
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
+    if (!this.isFilled) this.fill()
     const entry = this.table.find(key)
     return entry === 0 ? undefined : this.read(this.placeOf(entry), this.table.hash(entry))
   }
 
   *entries(): Iterable<[key: Uint8Array, index: Uint8Array]> {
+    if (!this.isFilled) {
+      yield* this.filling()
+      return
+    }
     for (const { number, file, path } of [...this.finished.values()])
-      for (const { key, index, position, length } of readEntries(file, path)) {
-        const entry = length === NO_VALUE ? 0 : this.table.find(key)
+      for (const found of readEntries(file, path)) {
+        const entry = found.length === NO_VALUE ? 0 : this.table.find(found.part, found.keyAt, found.keyEnd)
         if (entry === 0) continue
         const place = this.placeOf(entry)
-        if (place.file === number && place.position === position) yield [key, index]
+        if (place.file === number && place.position === found.position) yield [keyOf(found), indexOf(found)]
       }
   }
 
   begin(header: CheckpointHeader): OpenCheckpoint {
+    if (!this.isFilled) this.fill()
     if (this.open) throw new Error('A checkpoint is open already.')
     if (this.header && header.epoch <= this.header.epoch) {
       throw new Error(`A checkpoint of epoch ${header.epoch} cannot follow one of epoch ${this.header.epoch}.`)
@@ -245,13 +255,14 @@ class CheckpointStore implements StateStore {
   }
 
   /** Puts an entry of a file into the open checkpoint if it is in force; returns how many bytes that counts as. */
-  private take(file: number, { key, index, position, length }: Entry): number {
+  private take(file: number, found: Entry): number {
     const { table } = this
+    const { position, length } = found
     // A deletion has the position of what follows it.
-    const entry = length === NO_VALUE ? 0 : table.find(key)
+    const entry = length === NO_VALUE ? 0 : table.find(found.part, found.keyAt, found.keyEnd)
     if (entry === 0) return PASSED_BYTES
     if (table.file(entry) !== file || table.position(entry) !== position) return PASSED_BYTES
-    return this.open!.add(key, this.read({ file, position, length }, table.hash(entry)), index)
+    return this.open!.add(keyOf(found), this.read({ file, position, length }, table.hash(entry)), indexOf(found))
   }
 
   /** Counts some of the finished changes; true while more are left. */
@@ -280,15 +291,42 @@ class CheckpointStore implements StateStore {
     file.bytes += length + ENTRY_BYTES
   }
 
-  /** At a start: what a file says of a key is newer than what the files before it said. */
-  private place(key: Uint8Array, file: FinishedFile, position: number, length: number): void {
-    const { table } = this
-    const { size } = table
-    const entry = table.take(key)
-    const isNew = table.size > size
-    this.count(file, length, isNew ? 0 : table.file(entry), isNew ? NO_VALUE : table.length(entry))
-    if (length === NO_VALUE) table.remove(entry)
-    else table.set(entry, file.number, position, length)
+  private fill(): void {
+    const entries = this.filling()
+    while (!entries.next().done);
+  }
+
+  /** Fills the table, and gives what it puts there: newest first, so that what a file says of a key that is there already is not in force. */
+  private *filling(): Generator<[key: Uint8Array, index: Uint8Array], void> {
+    let written = 0
+    for (const { file } of this.finished.values()) written += entriesOf(file)
+    // About half of what the files hold is in force.
+    const table = new PlaceTable(written / 2)
+    const inForce = new Map<FinishedFile, { entries: number; bytes: number }>()
+    const deleted: number[] = []
+    for (const finished of [...this.finished.values()].reverse()) {
+      const { number, file, path } = finished
+      const own = { entries: 0, bytes: 0 }
+      inForce.set(finished, own)
+      for (const found of [...readEntries(file, path)].reverse()) {
+        const { size } = table
+        const entry = table.take(found.part, found.keyAt, found.keyEnd)
+        if (table.size === size) continue
+        table.set(entry, number, found.position, found.length)
+        if (found.length === NO_VALUE) deleted.push(entry)
+        else {
+          own.entries++
+          own.bytes += found.length + ENTRY_BYTES
+          yield [keyOf(found), indexOf(found)]
+        }
+      }
+    }
+    // Somebody else may have been sooner, who asked for a key meanwhile.
+    if (this.isFilled) return
+    for (const entry of deleted) table.remove(entry)
+    for (const [file, own] of inForce) Object.assign(file, own)
+    this.table = table
+    this.isFilled = true
   }
 
   private placeOf(entry: number): Place {

@@ -21,19 +21,24 @@ export class PlaceTable {
   size = 0
   private readonly memory = new GrowingMemory()
   private u32 = new Uint32Array(this.memory.atLeast(1 << 16))
-  private readonly chains = new Chains(WORDS, 0, NEXT)
+  private readonly chains: Chains
   private top = 1
   private readonly free = new WordList()
 
-  /** The entry of a key, 0 where it has none. */
-  find(key: Uint8Array): number {
-    hash128(key, 0, key.length)
+  /** `expected`: about so many keys will come. */
+  constructor(expected = 0) {
+    this.chains = new Chains(WORDS, 0, NEXT, expected)
+  }
+
+  /** The entry of the key bytes[from … to), 0 where it has none. */
+  find(bytes: Uint8Array, from = 0, to = bytes.length): number {
+    hash128(bytes, from, to - from)
     return this.found()
   }
 
   /** The same; it gets one without a place where it has none. */
-  take(key: Uint8Array): number {
-    hash128(key, 0, key.length)
+  take(bytes: Uint8Array, from = 0, to = bytes.length): number {
+    hash128(bytes, from, to - from)
     const known = this.found()
     if (known !== 0) return known
     const entry = this.free.length > 0 ? this.free.pop() : this.top++
