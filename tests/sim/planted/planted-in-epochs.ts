@@ -134,7 +134,7 @@ export const plantedInEpochs: readonly PlantedBug[] = [
           }
       },
     }),
-    seed: 23,
+    seed: 11,
     as: 'published-epochs-restore',
   },
   {

@@ -126,8 +126,8 @@ export const plantedInOwnership: readonly PlantedBug[] = [
             state.sessions.u32[session * state.sessions.words + S.FLAGS] &= ~SESSION_FLAG.STALE
         }),
     }),
-    seed: 11,
-    as: 'other-code-refused',
+    seed: 36,
+    as: 'the-answer',
   },
   {
     rule: 34,

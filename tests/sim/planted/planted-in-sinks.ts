@@ -35,7 +35,7 @@ export const plantedInSinks: readonly PlantedBug[] = [
       let attempts = 0
       return { target: writing((sealed, token) => sealed.write(`${token}:${++attempts}`)) }
     },
-    seed: 1,
+    seed: 3,
     as: 'each-row-once',
   },
   {

@@ -67,7 +67,7 @@ export const plantedOnKafka: readonly PlantedBug[] = [
           return found
         }),
     }),
-    seed: 1,
-    as: 'each-row-once',
+    seed: 2,
+    as: 'published-epochs-restore',
   },
 ]
