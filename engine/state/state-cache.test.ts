@@ -67,6 +67,33 @@ test('a request for snapshots while a checkpoint is open leaves in it the timers
   expect(again.cache.loads).toBe(0)
 })
 
+test('a checkpoint is due four times as soon where most of what changed was loaded for it', async () => {
+  const users = 10
+  const event = (n: number) => ({
+    orgId: 'o',
+    productId: 'p',
+    userId: `u${n % users}`,
+    eventId: `${n}`,
+    type: 'click' as const,
+    ts: 1e12 + n,
+  })
+  const events = Array.from({ length: 3 * users }, (_, n) => event(n))
+  const run = new EngineRun(clickstream(settings).pipeline, events, new MemoryStore())
+  const shares: number[] = []
+  for (let epoch = 1; epoch <= 3; epoch++) {
+    const plan = { epoch, from: (epoch - 1) * users, to: epoch * users, inputs: {} }
+    run.compute(plan)
+    shares.push((run.cache.dirtyShare(1 << 20) * (1 << 20)) / run.computer.state.bytesUsed)
+    run.begin(plan)
+    while (!(await run.cache.slice(1 << 20)));
+    await run.cache.finish()
+    // The second epoch finds all in memory, the third none.
+    if (epoch === 2) run.cache.evict(0)
+  }
+  expect(run.cache.loads).toBe(users)
+  expect(shares).toEqual([2, 2, 8])
+})
+
 test('symbols are swept where they have doubled since the last sweep, of all such products in one walk', async () => {
   // Four strings of each: more than are left alone.
   const used = 17_000

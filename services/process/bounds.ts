@@ -32,7 +32,7 @@ export const BOUNDS: readonly Bound[] = [
     name: 'keyed state in memory',
     bytes: ({ engine }) => engine.cacheBytes,
     reason:
-      'engine.cacheBytes, of which a task takes 3 GiB at most, and what one epoch adds: when half of it is dirty a checkpoint begins, past all of it clean keys go, or reading waits for the checkpoint',
+      'engine.cacheBytes, of which a task takes 3 GiB at most, and what one epoch adds: when half of it is dirty (an eighth, where most of that was loaded to be changed) a checkpoint begins, past all of it clean keys go, or reading waits for the checkpoint',
     present: ({ tasks }) => tasks.reduce((sum, { stateBytes }) => sum + stateBytes, 0),
     reachedBy: [OWN, 'keyed state: past its bound reading waits for the checkpoint, which lets it go'],
   },
