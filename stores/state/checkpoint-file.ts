@@ -124,31 +124,44 @@ export interface Entry {
   length: number
 }
 
-/** All entries of a finished file, in the order in which they were written; each index part's checksum is verified first. Bytes are the caller's.
- *  Errors: STATE_CORRUPT. */
-export function* readEntries(file: ReadFile, path: string): Iterable<Entry> {
+/** All entries of a finished file, in the order in which they were written or the other way round, slice by slice; each index part's checksum is
+ *  verified first. Bytes are the caller's. Errors: STATE_CORRUPT. */
+export function* readEntries(file: ReadFile, path: string, order: 'first first' | 'last first' = 'first first'): Iterable<Entry> {
+  const slices = slicesOf(file, path)
+  if (order === 'first first') for (const slice of slices) yield* entriesOfSlice(file, path, slice)
+  else for (const slice of slices.reverse()) yield* [...entriesOfSlice(file, path, slice)].reverse()
+}
+
+/** Where the slices begin. */
+function slicesOf(file: ReadFile, path: string): number[] {
   const end = file.size - FOOTER_BYTES
   const head = Buffer.alloc(SLICE_HEAD_BYTES)
+  const slices: number[] = []
   for (let at = readHeader(file, path).end; at < end; ) {
+    slices.push(at)
     file.readSync(head, at)
-    const values = head.readUInt32LE(8)
-    const length = head.readUInt32LE(12)
-    const from = at + SLICE_HEAD_BYTES + values
-    if (head.readUInt32LE(0) !== SLICE_MAGIC || from + length > end) throw stateCorrupt(path, `no slice begins at byte ${at}`)
-    const part = Buffer.allocUnsafe(length)
-    file.readSync(part, from)
-    if (crc32(part, crc32(head.subarray(8))) !== head.readUInt32LE(4))
-      throw stateCorrupt(path, `the slice at byte ${at} has a wrong checksum`)
-    let position = at + SLICE_HEAD_BYTES
-    for (let pos = 0; pos < length; ) {
-      const keyAt = pos + ENTRY_HEAD_BYTES
-      const keyEnd = keyAt + part.readUInt16LE(pos)
-      const indexEnd = keyEnd + part.readUInt32LE(pos + 2)
-      const valueLength = part.readUInt32LE(pos + 6)
-      yield { part, keyAt, keyEnd, indexEnd, position, length: valueLength }
-      if (valueLength !== NO_VALUE) position += valueLength + CRC_BYTES
-      pos = indexEnd
-    }
-    at = from + length
+    at += SLICE_HEAD_BYTES + head.readUInt32LE(8) + head.readUInt32LE(12)
+    if (head.readUInt32LE(0) !== SLICE_MAGIC || at > end) throw stateCorrupt(path, `no slice begins at byte ${slices.at(-1)}`)
+  }
+  return slices
+}
+
+function* entriesOfSlice(file: ReadFile, path: string, at: number): Generator<Entry> {
+  const head = Buffer.alloc(SLICE_HEAD_BYTES)
+  file.readSync(head, at)
+  const length = head.readUInt32LE(12)
+  const part = Buffer.allocUnsafe(length)
+  file.readSync(part, at + SLICE_HEAD_BYTES + head.readUInt32LE(8))
+  if (crc32(part, crc32(head.subarray(8))) !== head.readUInt32LE(4))
+    throw stateCorrupt(path, `the slice at byte ${at} has a wrong checksum`)
+  let position = at + SLICE_HEAD_BYTES
+  for (let pos = 0; pos < length; ) {
+    const keyAt = pos + ENTRY_HEAD_BYTES
+    const keyEnd = keyAt + part.readUInt16LE(pos)
+    const indexEnd = keyEnd + part.readUInt32LE(pos + 2)
+    const valueLength = part.readUInt32LE(pos + 6)
+    yield { part, keyAt, keyEnd, indexEnd, position, length: valueLength }
+    if (valueLength !== NO_VALUE) position += valueLength + CRC_BYTES
+    pos = indexEnd
   }
 }

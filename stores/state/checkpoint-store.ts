@@ -145,7 +145,8 @@ class CheckpointStore implements StateStore {
         const entry = found.length === NO_VALUE ? 0 : this.table.find(found.part, found.keyAt, found.keyEnd)
         if (entry === 0) continue
         const place = this.placeOf(entry)
-        if (place.file === number && place.position === found.position) yield [keyOf(found), indexOf(found)]
+        const isThere = place.length !== NO_VALUE && place.file === number && place.position === found.position
+        if (isThere) yield [keyOf(found), indexOf(found)]
       }
   }
 
@@ -269,14 +270,11 @@ class CheckpointStore implements StateStore {
   private settle(): boolean {
     const { changes } = this
     if (!changes?.isFinished) return false
-    if (this.settleChanges(changes)) return true
+    const file = this.finished.get(changes.file)!
+    const moved = (length: number, fileBefore: number, lengthBefore: number) => this.count(file, length, fileBefore, lengthBefore)
+    if (changes.settle(STEP_CHANGES, moved)) return true
     this.changes = undefined
     return false
-  }
-
-  private settleChanges(changes: Changes): boolean {
-    const file = this.finished.get(changes.file)!
-    return changes.settle(STEP_CHANGES, (length, fileBefore, lengthBefore) => this.count(file, length, fileBefore, lengthBefore))
   }
 
   /** A value in a file is in force instead of one before; each may be none. */
@@ -308,7 +306,7 @@ class CheckpointStore implements StateStore {
       const { number, file, path } = finished
       const own = { entries: 0, bytes: 0 }
       inForce.set(finished, own)
-      for (const found of [...readEntries(file, path)].reverse()) {
+      for (const found of readEntries(file, path, 'last first')) {
         const { size } = table
         const entry = table.take(found.part, found.keyAt, found.keyEnd)
         if (table.size === size) continue
