@@ -1,10 +1,13 @@
 // A YAML file as a list of given values, each with its line. Owns the file's syntax; which keys and values are right is load.ts's.
-import { type Alias, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
+import { createRequire } from 'node:module'
+import type { Alias, Node } from 'yaml'
 import { ConfigError } from './config-error.ts'
 import type { Given } from './load.ts'
 
 /** `name` is what errors and origins call the file. Throws ConfigError where the text is no YAML of nested keys. */
 export function readConfigFile(text: string, name: string): Given[] {
+  // Loaded by who has a file.
+  const { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } = createRequire(import.meta.url)('yaml') as typeof import('yaml')
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
   const place = (offset: number) => `${name}:${lines.linePos(offset).line}`

@@ -2,19 +2,54 @@
 //
 // A leaf says in `unit` what its number counts: ms and bytes may also be written as '30m' and '128MB'. A leaf with `comesWith` is known, so that
 // files and environments of deployments can already name it, but this version does not act on it (embedded-only.ts).
-import Type, { type Static } from 'typebox'
-
+// Plain objects, because every command begins with them: a schema library took longer to load than all else of ours.
 const MINUTE_MS = 60_000
 const DAY_MS = 86_400_000
 const MB = 1 << 20
 const GB = 1 << 30
 
-const ms = (minimum: number, maximum: number, description: string) => Type.Integer({ unit: 'ms', minimum, maximum, description })
-const bytes = (minimum: number, maximum: number, description: string) => Type.Integer({ unit: 'bytes', minimum, maximum, description })
-const weight = (description: string) => Type.Number({ minimum: 0, maximum: 1_000, description })
-const count = (minimum: number, maximum: number, description: string) => Type.Integer({ minimum, maximum, description })
-const texts = (description: string) => Type.Array(Type.String({ minLength: 1 }), { description })
-const group = <T extends Record<string, Type.TSchema>>(description: string, settings: T) => Type.Object(settings, { description })
+export interface Limits {
+  readonly description: string
+  readonly unit?: 'ms' | 'bytes'
+  readonly minimum?: number
+  readonly maximum?: number
+  /** Of a string or of a list's items, in characters. */
+  readonly minLength?: number
+  /** The feature that makes it work; absent where this version acts on it. */
+  readonly comesWith?: string
+  /** Never printed. */
+  readonly secret?: true
+  /** A path of the file system: made absolute. */
+  readonly isPath?: true
+}
+
+/** A setting with values of type T. */
+export interface Leaf<T> extends Limits {
+  readonly kind: 'integer' | 'number' | 'boolean' | 'string' | 'choice' | 'list'
+  readonly choices?: readonly T[]
+}
+
+/** Settings under a name. */
+export interface Group<T extends Nodes = Nodes> {
+  readonly description: string
+  readonly settings: T
+}
+
+export type Nodes = { readonly [name: string]: Leaf<unknown> | Group }
+
+type Value<T> = T extends Group<infer N> ? Values<N> : T extends Leaf<infer V> ? V : never
+type Values<N extends Nodes> = { readonly [K in keyof N]: Value<N[K]> }
+
+const integer = (limits: Limits): Leaf<number> => ({ kind: 'integer', ...limits })
+const ms = (minimum: number, maximum: number, description: string) => integer({ unit: 'ms', minimum, maximum, description })
+const bytes = (minimum: number, maximum: number, description: string) => integer({ unit: 'bytes', minimum, maximum, description })
+const count = (minimum: number, maximum: number, description: string) => integer({ minimum, maximum, description })
+const weight = (description: string): Leaf<number> => ({ kind: 'number', minimum: 0, maximum: 1_000, description })
+const flag = (description: string): Leaf<boolean> => ({ kind: 'boolean', description })
+const text = (limits: Limits): Leaf<string> => ({ kind: 'string', ...limits })
+const texts = (limits: Limits): Leaf<readonly string[]> => ({ kind: 'list', minLength: 1, ...limits })
+const choice = <const T extends string>(choices: readonly T[], limits: Limits): Leaf<T> => ({ kind: 'choice', choices, ...limits })
+const group = <T extends Nodes>(description: string, settings: T): Group<T> => ({ description, settings })
 
 const weights = (description: string) =>
   group(description, {
@@ -28,12 +63,12 @@ const weights = (description: string) =>
   })
 
 export const configSchema = group('Packmill', {
-  data: Type.String({
+  data: text({
     minLength: 1,
-    path: true,
+    isPath: true,
     description: 'folder of everything that is kept: log, checkpoints, state, analytics; one process at a time owns it',
   }),
-  logLevel: Type.Enum(['silent', 'error', 'warn', 'info', 'debug'], { description: 'what is logged' }),
+  logLevel: choice(['silent', 'error', 'warn', 'info', 'debug'], { description: 'what is logged' }),
   clickstream: group('what sessions and incidents are (docs/events.md)', {
     gapMs: ms(1, 7 * DAY_MS, 'a session ends where the next event is further away than this'),
     allowedDisorderMs: ms(0, 7 * DAY_MS, 'the watermark trails the largest event time by this much'),
@@ -43,20 +78,20 @@ export const configSchema = group('Packmill', {
     sessionMaxMs: ms(MINUTE_MS, 31 * DAY_MS, 'a longer session is cut'),
     sessionEventsMax: count(2, 1_000_000, 'a session of more events is cut'),
     rage: group('rage clicks', {
-      profile: Type.Enum(['default', 'datadog', 'posthog', 'amplitude', 'mixpanel', 'openreplay', 'sentry'], {
+      profile: choice(['default', 'datadog', 'posthog', 'amplitude', 'mixpanel', 'openreplay', 'sentry'], {
         description: 'whose definition counts; the named ones bring their own numbers. Of a folder with state: packmill upgrade rebuild',
       }),
       clicks: count(2, 16, 'default profile: clicks on one element that make a burst. Of a folder with state: packmill upgrade rebuild'),
       withinMs: ms(1, MINUTE_MS, 'default profile: the time that they must fall into'),
       ignore: group('elements that people click fast without anger', {
-        kinds: texts('kinds of elements: what an element begins with, such as input'),
-        texts: texts('words in an element, such as next'),
+        kinds: texts({ description: 'kinds of elements: what an element begins with, such as input' }),
+        texts: texts({ description: 'words in an element, such as next' }),
       }),
     }),
     backtrackMs: ms(1, 60 * MINUTE_MS, 'screens A, B, A within this time are a backtrack'),
     abandonMs: ms(1, 7 * DAY_MS, 'a task that is not completed this long after its start is abandoned'),
     deadClicks: group('clicks that nothing follows', {
-      enabled: Type.Boolean({ description: 'whether they are looked for. Of a folder with state: packmill upgrade rebuild' }),
+      enabled: flag('whether they are looked for. Of a folder with state: packmill upgrade rebuild'),
       withinMs: ms(1, MINUTE_MS, 'an event this long after a click shows that it was not dead'),
     }),
     scores: group('what one of each signal weighs in the scores of a session; 0 = nothing', {
@@ -95,7 +130,7 @@ export const configSchema = group('Packmill', {
   sink: group('from topics into tables', {
     intervalMs: ms(1, MINUTE_MS, 'rows wait at most this long for others before they are inserted'),
     batchBytes: bytes(64 << 10, 1024 * MB, 'the largest insert'),
-    fsync: Type.Boolean({ description: 'the analytics store flushes an insert to the disk before it counts as done' }),
+    fsync: flag('the analytics store flushes an insert to the disk before it counts as done'),
   }),
   analytics: group('the analytics store', {
     memoryBytes: bytes(256 * MB, 1024 * GB, 'what the embedded engine may hold in memory'),
@@ -104,29 +139,29 @@ export const configSchema = group('Packmill', {
       events: count(1, 36_500, 'events_raw'),
       facts: count(1, 36_500, 'fact_sessions and fact_incidents'),
     }),
-    url: Type.String({ comesWith: 'ClickHouse over HTTP', description: 'a ClickHouse server; empty = the embedded engine' }),
+    url: text({ comesWith: 'ClickHouse over HTTP', description: 'a ClickHouse server; empty = the embedded engine' }),
   }),
   kafka: group('brokers in place of the embedded log', {
-    brokers: Type.Array(Type.String({ minLength: 1 }), {
+    brokers: texts({
       description: 'host:port, …; empty = the embedded log',
     }),
-    topicPrefix: Type.String({ description: 'stands before the names of the topics that hold events and results' }),
-    replication: Type.Integer({
+    topicPrefix: text({ description: 'stands before the names of the topics that hold events and results' }),
+    replication: integer({
       minimum: 0,
       maximum: 100,
       description: 'replicas of topics that Packmill makes; 0 = as the broker does',
     }),
-    transactionMs: Type.Integer({
+    transactionMs: integer({
       unit: 'ms',
       minimum: 1_000,
       maximum: 15 * MINUTE_MS,
       description: 'an owner that says nothing for so long has its open transaction aborted: longer than any pause of the process',
     }),
-    groupInstanceId: Type.String({
+    groupInstanceId: text({
       description:
         'the name of this process among those that share the partitions: it keeps them over a stop, and has them again if it is back within the session timeout; empty = a stop gives them to the others until it is back (the data folder’s own name is used)',
     }),
-    sessionTimeoutMs: Type.Integer({
+    sessionTimeoutMs: integer({
       unit: 'ms',
       minimum: 6_000,
       maximum: 30 * MINUTE_MS,
@@ -137,55 +172,48 @@ export const configSchema = group('Packmill', {
       MINUTE_MS,
       'on Kafka, in place of engine.epochMs: each epoch of a partition is a transaction, and brokers that have too many are slower with each',
     ),
-    drainMs: Type.Integer({
+    drainMs: integer({
       unit: 'ms',
       minimum: 100,
       maximum: 5 * MINUTE_MS,
       description: 'a partition that goes to another process may commit what is open for so long; then it goes without that',
     }),
-    sinks: Type.Boolean({
-      description:
-        'the tables in the data folder are filled, with all partitions; false = this process only computes, and has nothing to query',
-    }),
+    sinks: flag(
+      'the tables in the data folder are filled, with all partitions; false = this process only computes, and has nothing to query',
+    ),
     tls: group('encryption', {
-      enabled: Type.Boolean({ description: 'whether brokers are talked to over TLS' }),
-      ca: Type.String({
-        path: true,
+      enabled: flag('whether brokers are talked to over TLS'),
+      ca: text({
+        isPath: true,
         description: 'file (PEM) of who vouches for the brokers; empty = whom this machine trusts',
       }),
-      cert: Type.String({
-        path: true,
+      cert: text({
+        isPath: true,
         description: 'file (PEM) with a certificate of this client, where brokers ask for one',
       }),
-      key: Type.String({ path: true, description: 'file (PEM) with the key of that certificate' }),
+      key: text({ isPath: true, description: 'file (PEM) with the key of that certificate' }),
     }),
     sasl: group('who this client is', {
-      mechanism: Type.Enum(['none', 'plain', 'scram-sha-256', 'scram-sha-512'], {
+      mechanism: choice(['none', 'plain', 'scram-sha-256', 'scram-sha-512'], {
         description: 'how it says so; plain shows the password to whoever listens, unless over TLS',
       }),
-      username: Type.String({ description: 'its name' }),
-      password: Type.String({ secret: true, description: 'its password' }),
+      username: text({ description: 'its name' }),
+      password: text({ secret: true, description: 'its password' }),
     }),
   }),
   http: group('events over HTTP', {
     port: count(0, 65_535, 'where `packmill up` takes events, on this machine only; 0 = any free port'),
-    apiKeys: Type.Array(Type.String({ minLength: 1 }), {
+    apiKeys: texts({
       secret: true,
       comesWith: 'keys for HTTP',
       description: 'keys that may send events',
     }),
   }),
-  service: Type.Enum(['all', 'ingest', 'process'], {
+  service: choice(['all', 'ingest', 'process'], {
     comesWith: 'running parts of it alone',
     description: 'which part of the program this process is',
   }),
 })
 
-type DeepReadonly<T> = T extends readonly (infer U)[]
-  ? readonly U[]
-  : T extends object
-    ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
-    : T
-
 /** The resolved configuration. Sizes are in bytes, times in ms, `data` is an absolute path. */
-export type Config = DeepReadonly<Static<typeof configSchema>>
+export type Config = Value<typeof configSchema>
