@@ -11,7 +11,10 @@ export default defineConfig({
     pool: 'forks',
     sequence: { sequencer: LongestFirst },
     maxWorkers: 3,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // Tests of whole processes take a quarter of this; a machine that does something else too must not fail one.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    // Node loads the sources as it does elsewhere: what Vite makes of them takes a tenth longer to run. No test needs a mock of a module.
+    experimental: { viteModuleRunner: false, nodeLoader: false },
   },
 })

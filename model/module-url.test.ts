@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { pathToFileURL } from 'node:url'
 import { expect, test } from 'vitest'
 import { siblingModule } from './module-url.ts'
 
@@ -11,5 +12,5 @@ test.each([
 })
 
 test('it finds a file of the sources', () => {
-  expect(existsSync(siblingModule(import.meta.url, './module-url'))).toBe(true)
+  expect(existsSync(siblingModule(pathToFileURL(import.meta.filename).href, './module-url'))).toBe(true)
 })
