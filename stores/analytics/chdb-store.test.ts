@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { getPriority, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createClient } from '@clickhouse/client'
 import { createChdbConnection } from 'chdb/connection'
@@ -8,6 +8,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { openChdbStore } from './chdb-store.ts'
 import { chdbTestOptions } from './chdb-test-options.fake.ts'
 import type { AnalyticsStore, TableSchema } from './contract.ts'
+import { MERGE_NICE } from './merge-threads.ts'
 import { migrationFiles, runMigrations } from './migrator.ts'
 import { EVENTS_DLQ, EVENTS_LATE, EVENTS_RAW, FACT_INCIDENTS, FACT_SESSIONS, TILE_TABLES } from './tables.ts'
 
@@ -35,6 +36,15 @@ test('migrations are applied once, and again changes nothing', async () => {
   expect(steps).toEqual([])
   expect((await store.query('SELECT name FROM _migrations ORDER BY name')).length).toBe(5)
   expect(store.identity).toMatch(/^[0-9a-f-]{36}$/)
+})
+
+test.runIf(process.platform === 'linux')('its merges leave a core to whoever waits for an answer', () => {
+  const merging = readdirSync('/proc/self/task').filter(
+    (thread) => readFileSync(`/proc/self/task/${thread}/comm`, 'utf8') === 'MergeMutate\n',
+  )
+  expect(merging.length).toBeGreaterThan(0)
+  for (const thread of merging) expect(getPriority(Number(thread))).toBe(MERGE_NICE)
+  expect(getPriority()).toBe(0)
 })
 
 test('queries are read-only, bind their parameters and come back as rows or as text', async () => {

@@ -12,6 +12,7 @@ import { createChdbConnection } from 'chdb/connection'
 import { AnalyticsError } from './analytics-error.ts'
 import type { AnalyticsStore, OffsetRange, StagedBlock, TableSchema } from './contract.ts'
 import { makeDeclaredTable } from './declared-table.ts'
+import { yieldMerges } from './merge-threads.ts'
 import { type MigrationTarget, migrationFiles, runMigrations, storeIdentity } from './migrator.ts'
 import { listParts, missingParts } from './part-list.ts'
 import { pinEngine } from './pin-engine.ts'
@@ -291,6 +292,7 @@ export async function openChdbStore(options: ChdbOptions): Promise<AnalyticsStor
       await runMigrations(target, migrationFiles(), onStep)
       await applyTableSettings(target, options)
       identity = await storeIdentity(target)
+      yieldMerges()
     },
     close: async () => {
       await listParts(partList, (sql) => rowsOf(sinkReader, sql))

@@ -1,0 +1,32 @@
+// What the engine does when it has time, merging parts, does not keep others from a core: whoever waits for a lane's commit, or for a query.
+import { readdirSync, readFileSync } from 'node:fs'
+import { setPriority } from 'node:os'
+
+/** The threads of this process. Linux only. */
+const TASKS = '/proc/self/task'
+/** What the engine calls them. */
+const MERGING = 'MergeMutate'
+/** Of a core that others want too they still get about a tenth: parts become no more than the engine bears, which slows inserts down then. */
+export const MERGE_NICE = 10
+
+/** Lowers the priority of the threads that merge, once the tables are open. Returns how many there are; none elsewhere than on Linux. */
+export function yieldMerges(): number {
+  let found = 0
+  for (const thread of tasks())
+    try {
+      if (readFileSync(`${TASKS}/${thread}/comm`, 'utf8').trim() !== MERGING) continue
+      setPriority(Number(thread), MERGE_NICE)
+      found++
+    } catch {
+      // It has ended meanwhile.
+    }
+  return found
+}
+
+function tasks(): string[] {
+  try {
+    return readdirSync(TASKS)
+  } catch {
+    return []
+  }
+}
