@@ -3,6 +3,7 @@
 // A program is a module of bench/harness that calls `answer`; it is given its order as JSON and gives back JSON.
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
+import { exitNow } from '../../services/process/exit-now.ts'
 import { LANE_LIMITS } from '../../services/process/lane-limits.ts'
 
 /** The heap of a lane's thread, for every program alike. The young generation consists of three semi-spaces. */
@@ -29,7 +30,8 @@ export function inChild<Order, Answer>(program: string, order: Order): Promise<A
     child.on('error', reject)
     child.on('close', (code, signal) => {
       process.off('exit', kill)
-      if (code === 0) resolve(JSON.parse(out) as Answer)
+      // Whole: however the process ended after it.
+      if (out.endsWith('\n')) resolve(JSON.parse(out) as Answer)
       else reject(new Error(`${program} ended with ${signal ?? code}:\n${error}${out}`))
     })
   })
@@ -38,7 +40,8 @@ export function inChild<Order, Answer>(program: string, order: Order): Promise<A
 /** For the program: does what it was asked for, says the answer and ends, whatever is still open. */
 export async function answer<Order, Answer>(work: (order: Order) => Promise<Answer>): Promise<void> {
   const result = await work(JSON.parse(process.argv[2]) as Order)
-  process.stdout.write(JSON.stringify(result), () => process.exit(0))
+  // Not process.exit, which ends the threads one by one: one that is within the engine may bring the process down with it.
+  process.stdout.write(`${JSON.stringify(result)}\n`, () => exitNow('SIGKILL'))
 }
 
 /** CPU seconds of all threads of this process (collector, compiler, file system included), and seconds of the clock. */
