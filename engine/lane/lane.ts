@@ -139,20 +139,17 @@ export class Lane {
 
   /** True while there is more of it to do. */
   private async tend(task: PartitionTask): Promise<boolean> {
-    const tendedMs = this.options.clock.now()
+    const { clock, onResumed } = this.options
+    const beganMs = this.checkpointing.get(task) ?? clock.now()
     const finished = task.checkpoints
     const isBusy = await this.guard(task, () => task.tend())
-    this.clockCheckpoint(task, tendedMs, finished)
-    if (this.committing.has(task) && !task.isCheckpointing) this.resumed(task)
-    return isBusy === true
-  }
-
-  /** After the task was tended from tendedMs on, when it had finished so many checkpoints. */
-  private clockCheckpoint(task: PartitionTask, tendedMs: number, finished: number): void {
-    const beganMs = this.checkpointing.get(task) ?? tendedMs
-    if (task.checkpoints > finished) task.checkpointMs += this.options.clock.now() - beganMs
+    if (task.checkpoints > finished) task.checkpointMs += clock.now() - beganMs
     if (task.isCheckpointing) this.checkpointing.set(task, beganMs)
-    else this.checkpointing.delete(task)
+    else {
+      this.checkpointing.delete(task)
+      if (this.committing.delete(task) && this.waiting.delete(task)) onResumed?.(task.partition)
+    }
+    return isBusy === true
   }
 
   private get suspects(): PartitionTask[] {
@@ -235,12 +232,6 @@ export class Lane {
 
   private hasCommitted(task: PartitionTask): void {
     if (this.waiting.has(task) && this.active.has(task)) this.committing.add(task)
-  }
-
-  private resumed(task: PartitionTask): void {
-    this.committing.delete(task)
-    this.waiting.delete(task)
-    this.options.onResumed?.(task.partition)
   }
 
   private async retry(): Promise<void> {

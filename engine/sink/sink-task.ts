@@ -417,10 +417,6 @@ export class SinkTask {
     })
   }
 
-  private get isHurried(): boolean {
-    return this.stopping.signal.aborted || this.waiting.length > 0
-  }
-
   /** Until something was committed; or, once, until somebody begins to wait. */
   private async idle(): Promise<void> {
     if (this.stopping.signal.aborted) return
@@ -434,7 +430,7 @@ export class SinkTask {
     const { clock, settings } = this.options
     // A clock that was set back makes no longer pause of it.
     const leftMs = Math.min(settings.intervalMs, this.writtenAtMs + settings.intervalMs - clock.now())
-    if (leftMs <= 0 || this.isHurried) return
+    if (leftMs <= 0 || this.stopping.signal.aborted || this.waiting.length > 0) return
     this.interrupt = new AbortController()
     await clock.sleep(leftMs, this.interrupt.signal)
   }

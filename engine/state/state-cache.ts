@@ -5,6 +5,7 @@
 // 2. A user stays dirty until a checkpoint that holds it has finished; an aborted one gives its list back (protocol 13).
 // 3. Only clean users are evicted: what they had is in a finished checkpoint (protocol 14).
 // 4. A user without sessions is written as deleted in the same unit (protocol 12).
+import { hash32 } from '../../model/hash.ts'
 import { utf8Text } from '../../model/utf8.ts'
 import type { Actor } from '../actor/actor.ts'
 import { named } from '../errors.ts'
@@ -81,12 +82,16 @@ export class StateCache {
   /** Brings actors and the directory of users back from the newest finished checkpoint. `actor` finds or makes one. */
   restore(actor: (org: string, product: string) => Actor): void {
     const { users } = this.state
-    const known = new Map<string, Actor>()
+    const byHash = new Map<number, Actor>()
     for (const [key, value] of this.store.entries()) {
-      const end = key.indexOf(0, key.indexOf(0) + 1)
-      const name = utf8Text(key.subarray(1, end < 0 ? key.length : end))
-      const own = known.get(name) ?? actor(...(name.split('\0') as [string, string]))
-      known.set(name, own)
+      let end = 1
+      for (let names = 0; end < key.length && (key[end] !== 0 || ++names < 2); ) end++
+      const hash = hash32(key, 1, end - 1)
+      let own = byHash.get(hash)
+      if (own === undefined || !isOf(own, key, end)) {
+        own = actor(...(utf8Text(key.subarray(1, end)).split('\0') as [string, string]))
+        byHash.set(hash, own)
+      }
       if (key[0] === ACTOR_SPACE) {
         const { maxMs, watermark, lastRowMs, counters } = JSON.parse(utf8Text(value)) as SavedActor
         own.maxMs = maxMs ?? Number.NEGATIVE_INFINITY
@@ -96,7 +101,8 @@ export class StateCache {
         continue
       }
       for (let i = 0; i < 16; i++) this.timesBytes[i] = value[i]
-      const user = users.addKey(own.index, key.subarray(end + 1))
+      const length = key.length - end - 3
+      const user = users.add(own.index, key[end + 1], key, end + 3, length, hash32(key, end + 3, length))
       const at = user * users.arena.words
       users.arena.u32[at + USER.FLAGS] |= USER_FLAG.EVICTED
       this.state.evictedUsers++
@@ -306,6 +312,13 @@ export class StateCache {
     key.set(own, 1 + actor.prefix.length)
     return key
   }
+}
+
+/** Whether the key is one of the actor's: its names are key[1 … end). */
+function isOf({ prefix }: Actor, key: Uint8Array, end: number): boolean {
+  if (prefix.length !== end) return false
+  for (let i = 1; i < end; i++) if (prefix[i - 1] !== key[i]) return false
+  return true
 }
 
 const finite = (value: number) => (Number.isFinite(value) ? value : null)
