@@ -13,7 +13,7 @@ const FLAGS = [
   '--expose-gc',
 ]
 
-/** Errors: what the program wrote to stderr, where it did not end with 0. */
+/** Errors: what the program wrote, where that is no whole answer. */
 export function inChild<Order, Answer>(program: string, order: Order): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const file = join(import.meta.dirname, `${program}.ts`)
@@ -31,10 +31,19 @@ export function inChild<Order, Answer>(program: string, order: Order): Promise<A
     child.on('close', (code, signal) => {
       process.off('exit', kill)
       // Whole: however the process ended after it.
-      if (out.endsWith('\n')) resolve(JSON.parse(out) as Answer)
+      const whole = out.endsWith('\n') ? parsed(out) : undefined
+      if (whole !== undefined) resolve(whole as Answer)
       else reject(new Error(`${program} ended with ${signal ?? code}:\n${error}${out}`))
     })
   })
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 /** For the program: does what it was asked for, says the answer and ends, whatever is still open. */

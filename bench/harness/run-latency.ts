@@ -43,6 +43,10 @@ await answer(async ({ folder, shape, rate, patterns, warmUpSeconds, seconds }: L
   await live.settle()
   const filledSeconds = (performance.now() - started) / 1000
   const reader = await live.read(INCIDENTS, 'rage_click')
+  // A sink writes each partition's rows in the order of their offsets: what is there already is not asked for again, which would be the dearest of all queries.
+  const seen = await Promise.all(
+    Array.from({ length: shape.partitions }, async (_, partition) => (await live.log.bounds({ topic: INCIDENTS, partition })).end - 1),
+  )
   const fromMs = preciseNow() + 500
   // Event time goes on where the crowd's ended.
   const shiftMs = Math.floor(crowdEndMs(shape) - fromMs)
@@ -55,10 +59,6 @@ await answer(async ({ folder, shape, rate, patterns, warmUpSeconds, seconds }: L
     seed: 2,
   })
   const rows: { dueMs: number; seenMs: number }[] = []
-  // A sink writes each partition's rows in the order of their offsets: what is there already is not asked for again, which would be the dearest of all queries.
-  const seen = await Promise.all(
-    Array.from({ length: shape.partitions }, async (_, partition) => (await live.log.bounds({ topic: INCIDENTS, partition })).end - 1),
-  )
   let polling = true
   const polled = (async () => {
     while (polling) {

@@ -17,7 +17,7 @@ const CLIENT_CERT = 'client.pem'
 const CLIENT_KEY = 'client-key.pem'
 /** A small heap: tests share the machine with it. */
 const HEAP = ['-Xms96m', '-Xmx384m', '-XX:+UseSerialGC']
-/** A broker that lives for a few minutes does not earn back what the better of the two compilers takes. */
+/** For who started one and ends it: in the few minutes of a test the better of the two compilers does not earn back what it takes. */
 const BRIEF = '-XX:TieredStopAtLevel=1'
 const START_MS = 60_000
 

@@ -18,7 +18,7 @@ export function yieldMerges(): number {
       setPriority(Number(thread), MERGE_NICE)
       found++
     } catch {
-      // It has ended meanwhile.
+      // It has ended meanwhile, or the system lets nobody change it.
     }
   return found
 }

@@ -306,8 +306,8 @@ describe.each(Object.entries(cases))('%s', (name, list) => {
 
   test('the end of the session ends a burst, and a chain that is waiting for its end', () => {
     const [first] = list.find(([, , bursts]) => bursts.length > 0)!.slice(1) as [Click[]]
-    for (const of of ['operator', 'evaluator'] as const)
-      expect(burstsOf(first, options, of, true).every((burst) => burst.length === 3)).toBe(true)
+    for (const who of ['operator', 'evaluator'] as const)
+      expect(burstsOf(first, options, who, true).every((burst) => burst.length === 3)).toBe(true)
     if (name === 'openreplay') expect(burstsOf(every(100, 3), options, 'operator', true)).toEqual([[0, 200, 3]])
   })
 })
