@@ -1,5 +1,5 @@
 // Forks, not threads: chdb is a native addon that is loaded once per process and not unloaded.
-// Three workers: files with a broker or a process mostly wait. The limit of 10 minutes for the whole run holds on two cores.
+// Three workers: files with a broker or a process mostly wait. All of it takes some 2,200 seconds of CPU: 16 minutes on two slow cores.
 import { defineConfig } from 'vitest/config'
 import { LongestFirst } from './tests/longest-first.ts'
 
@@ -11,7 +11,7 @@ export default defineConfig({
     pool: 'forks',
     sequence: { sequencer: LongestFirst },
     maxWorkers: 3,
-    // Tests of whole processes take a quarter of this; a machine that does something else too must not fail one.
+    // Some tests start a dozen processes one after the other; a machine that does something else too must not fail one.
     testTimeout: 120_000,
     hookTimeout: 120_000,
     // Node loads the sources as it does elsewhere: what Vite makes of them takes a tenth longer to run. No test needs a mock of a module.

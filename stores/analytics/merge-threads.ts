@@ -9,18 +9,14 @@ const MERGING = 'MergeMutate'
 /** Of a core that others want too they still get about a tenth: parts become no more than the engine bears, which slows inserts down then. */
 export const MERGE_NICE = 10
 
-/** Lowers the priority of the threads that merge, once the tables are open. Returns how many there are; none elsewhere than on Linux. */
-export function yieldMerges(): number {
-  let found = 0
+/** Lowers the priority of the threads that merge, once the tables are open. Nothing elsewhere than on Linux. */
+export function yieldMerges(): void {
   for (const thread of tasks())
     try {
-      if (readFileSync(`${TASKS}/${thread}/comm`, 'utf8').trim() !== MERGING) continue
-      setPriority(Number(thread), MERGE_NICE)
-      found++
+      if (readFileSync(`${TASKS}/${thread}/comm`, 'utf8').trim() === MERGING) setPriority(Number(thread), MERGE_NICE)
     } catch {
       // It has ended meanwhile, or the system lets nobody change it.
     }
-  return found
 }
 
 function tasks(): string[] {
