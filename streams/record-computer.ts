@@ -106,6 +106,10 @@ export class RecordComputer implements Computer {
     return this.checkpoints.bytesUsed
   }
 
+  isFull(cacheBytes: number): boolean {
+    return this.stateBytes > cacheBytes
+  }
+
   get stats(): ComputerStats {
     const { count: users, bytesUsed: stateBytes, loads, evictions } = this.checkpoints
     return { ...this.counters(), users, stateBytes, restarts: this.restarts, loads, evictions, fallbackRows: 0 }

@@ -107,8 +107,17 @@ export class RecordState implements Checkpoints {
   }
 
   dirtyShare(cacheBytes: number): number {
-    const all = this.entries.size + this.waiting.size
-    return all === 0 ? 0 : (2 * this.bytesUsed * (this.dirty.length + this.dirtyPending.size)) / all / cacheBytes
+    return (2 * this.bytesOf(this.dirty.length + this.dirtyPending.size)) / cacheBytes
+  }
+
+  heldShare(cacheBytes: number): number {
+    const { dirty, dirtyPending, open } = this
+    return this.bytesOf(dirty.length + dirtyPending.size + (open === undefined ? 0 : open.entries.length + open.pending.size)) / cacheBytes
+  }
+
+  /** What so many of the entries take, on average. */
+  private bytesOf(count: number): number {
+    return (this.bytesUsed * count) / Math.max(1, this.entries.size + this.waiting.size)
   }
 
   get openEpoch(): number | undefined {

@@ -43,6 +43,8 @@ export interface Checkpoints {
   readonly openEpoch: number | undefined
   /** What has changed since the last checkpoint began, of what may have before the next one begins: from 1 on it is time. */
   dirtyShare(cacheBytes: number): number
+  /** What cannot leave memory before the open checkpoint has finished, of cacheBytes, about. */
+  heldShare(cacheBytes: number): number
   begin(header: CheckpointHeader): void
   slice(maxBytes: number): Promise<boolean>
   finish(): Promise<void>
@@ -62,6 +64,8 @@ export interface Computer {
   readonly watermark: number
   /** Bytes of state in memory. */
   readonly stateBytes: number
+  /** Nothing more finds room in so many bytes. */
+  isFull(cacheBytes: number): boolean
   /** Rows loaded. */
   readonly rows: number
   /** Whether state of this layout can be read. Throws an EngineError that names what is unknown, where it knows better. */

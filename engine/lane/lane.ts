@@ -52,8 +52,8 @@ export class Lane {
   /** Of these, the ones that have nothing left to commit, or have committed: they go on once no checkpoint is unfinished either. */
   private readonly committing = new Set<PartitionTask>()
   private readonly stopped = new Set<PartitionTask>()
-  /** Since when the checkpoints that are under way are so. */
-  private readonly checkpointing = new Map<PartitionTask, number>()
+  /** Since when the checkpoints that are under way are so, and how many had finished then. */
+  private readonly checkpointing = new Map<PartitionTask, { beganMs: number; finished: number }>()
   private drains: Drain[] = []
   private stopping = false
   private wake = new AbortController()
@@ -140,11 +140,13 @@ export class Lane {
   /** True while there is more of it to do. */
   private async tend(task: PartitionTask): Promise<boolean> {
     const { clock, onResumed } = this.options
-    const beganMs = this.checkpointing.get(task) ?? clock.now()
-    const finished = task.checkpoints
-    const isBusy = await this.guard(task, () => task.tend())
-    if (task.checkpoints > finished) task.checkpointMs += clock.now() - beganMs
-    if (task.isCheckpointing) this.checkpointing.set(task, beganMs)
+    let open = this.checkpointing.get(task) ?? { beganMs: clock.now(), finished: task.checkpoints }
+    const isBusy = await this.guard(task, () => task.tend(false))
+    if (task.checkpoints > open.finished) {
+      task.checkpointMs += clock.now() - open.beganMs
+      open = { beganMs: clock.now(), finished: task.checkpoints }
+    }
+    if (task.isCheckpointing) this.checkpointing.set(task, open)
     else {
       this.checkpointing.delete(task)
       if (this.committing.delete(task) && this.waiting.delete(task)) onResumed?.(task.partition)

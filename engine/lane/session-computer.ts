@@ -57,7 +57,11 @@ class SessionComputer implements Computer {
   }
 
   get stateBytes(): number {
-    return this.epochs.state.bytesUsed
+    return this.epochs.state.bytesUsed()
+  }
+
+  isFull(cacheBytes: number): boolean {
+    return this.epochs.state.bytesUsed(32) > cacheBytes
   }
 
   get rows(): number {

@@ -83,6 +83,9 @@ export class PartitionTask {
   /** What the last epoch took, of what it might. */
   private fullness = 0
   private listWritten = false
+  /** What is under way of the open checkpoint, until it is on the disk or with a broker. Never rejects. */
+  private writing: Promise<void> | undefined
+  private failure: unknown
   private release: { receiptsThrough: number; inputBefore: number } | undefined
   /** What the last checkpoint that began needs of the input, and all after it. */
   neededFrom = 0
@@ -243,8 +246,9 @@ export class PartitionTask {
     if (this.hasFound) this.rowsMax = Math.min(ROWS_MAX, this.rowsMax * 2)
   }
 
-  /** Between two epochs: begins, continues or finishes a checkpoint, evicts, and keeps the state store in order. True while there is more of it to do. */
-  async tend(): Promise<boolean> {
+  /** Between two epochs: begins, continues or finishes a checkpoint, evicts, and keeps the state store in order. True while there is more of it to do.
+   *  `waits`: for what it began of a checkpoint to be written; else only where reading waits for that, too. Rejects also with what failed since the last call. */
+  async tend(waits = true): Promise<boolean> {
     if (!this.options.exactlyOnce) return false
     const { cacheBytes, checkpointBytes, partition, checkpointDue } = this.options
     // Who has waited reads on, also where the checkpoint finishes in this call: nothing else may be left to wake its lane.
@@ -255,17 +259,36 @@ export class PartitionTask {
         this.beginCheckpoint()
     }
     if (this.computer.checkpoints.openEpoch !== undefined) {
-      // From three quarters of the cache on larger and larger: what changes can leave only when it is finished.
-      const share = hasWaited || checkpointDue === 'now' ? 1 : Math.max(this.fullness, (4 * this.computer.stateBytes) / cacheBytes - 3)
-      this.listWritten ||= await this.computer.checkpoints.slice(Math.max(SLICE_LEAST_BYTES, SLICE_BYTES * Math.min(1, share)))
-      if (this.listWritten && this.committed >= this.computer.checkpoints.openEpoch) await this.finishCheckpoint()
+      // Larger and larger from where three quarters of the cache wait for its end.
+      const share = hasWaited || checkpointDue === 'now' ? 1 : Math.max(this.fullness, 4 * this.computer.checkpoints.heldShare(cacheBytes) - 3)
+      this.writing ??= this.write(Math.max(SLICE_LEAST_BYTES, SLICE_BYTES * Math.min(1, share))).finally(() => {
+        this.writing = undefined
+      })
+      if (waits || hasWaited) await this.writing
     }
+    this.throwFailure()
     // Beyond the bound who is clean is looked for among all.
     const { stateBytes } = this.computer
     const wanted = cacheBytes - (cacheBytes >> 4)
     if (stateBytes > wanted) this.computer.checkpoints.evict(wanted, stateBytes > cacheBytes ? undefined : EVICT_LOOKS)
-    const more = await this.store.maintain()
+    const more = this.writing === undefined && (await this.store.maintain())
     return more || hasWaited || this.computer.checkpoints.openEpoch !== undefined
+  }
+
+  /** The next slice of the open checkpoint, or its end. */
+  private async write(bytes: number): Promise<void> {
+    try {
+      this.listWritten ||= await this.computer.checkpoints.slice(bytes)
+      if (this.listWritten && this.committed >= (this.computer.checkpoints.openEpoch as number)) await this.finishCheckpoint()
+    } catch (error) {
+      this.failure = error
+    }
+  }
+
+  private throwFailure(): void {
+    const { failure } = this
+    this.failure = undefined
+    if (failure !== undefined) throw failure
   }
 
   /** Processes ended after it was claimed, without a commit since: one of its rows may end this one. */
@@ -282,9 +305,9 @@ export class PartitionTask {
     return this.computer.checkpoints.openEpoch !== undefined
   }
 
-  /** A checkpoint begins when half of the cache is dirty; when all of it is, reading waits for the checkpoint (protocol 14). */
+  /** A checkpoint begins when half of the cache is dirty or more; when all of it is, reading waits for the checkpoint (protocol 14). */
   get mustWait(): boolean {
-    return this.computer.stateBytes > this.options.cacheBytes && this.computer.checkpoints.openEpoch !== undefined
+    return this.computer.checkpoints.openEpoch !== undefined && this.computer.isFull(this.options.cacheBytes)
   }
 
   /** When an idle actor's timers would be due by processing time alone. */
@@ -294,6 +317,8 @@ export class PartitionTask {
 
   /** All epochs are committed: a checkpoint of the last one, the claim released. */
   async stop(): Promise<void> {
+    await this.writing
+    this.throwFailure()
     if (this.options.exactlyOnce) {
       if (this.computer.checkpoints.openEpoch !== undefined) await this.computer.checkpoints.abort()
       if (this.hasOnlyPassed) await this.commit((await this.next(undefined, { pass: true }))!)
@@ -310,6 +335,7 @@ export class PartitionTask {
 
   /** It cannot go on, and its process lives: no row is suspected for that. */
   async leave(): Promise<void> {
+    await this.writing
     this.reader?.close()
     await this.claim?.release().catch(() => undefined)
   }
@@ -317,6 +343,8 @@ export class PartitionTask {
   /** Drops the task's memory after a failure; `recover` starts again. */
   async abandon(): Promise<void> {
     this.reader?.close()
+    await this.writing
+    this.failure = undefined
     await this.computer?.checkpoints.abort().catch(() => undefined)
   }
 

@@ -98,9 +98,9 @@ export class Arena<Side = undefined> {
     sides[index] = value
   }
 
-  /** Less than an eighth lies free, and that is not much. */
-  get isTight(): boolean {
-    return (this.free.length + this.inFreeChains + SPARE) * 8 < this.top
+  /** Less than one of so many parts lies free, and that is not much. */
+  isTight(parts: number): boolean {
+    return (this.free.length + this.inFreeChains + SPARE) * parts < this.top
   }
 
   /** A zeroed record that a rollback takes back. May replace the views. Errors, here and wherever records are taken: STATE_FULL. */

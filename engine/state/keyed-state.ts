@@ -122,6 +122,8 @@ export class KeyedState {
   generation = 2
   /** A checkpoint is open: of the generation before. */
   isSaving = false
+  /** Dirty users that are not in the open checkpoint. */
+  fresh = 0
   /** Brings an evicted user's sessions back. Set by the state cache. */
   load: (user: number) => void = () => undefined
   /** Leaves the user's present state to the open checkpoint. Set while one is open. */
@@ -148,15 +150,16 @@ export class KeyedState {
     }))
   }
 
-  /** What records take; where an arena is about to grow, what all of them hold: memory that lies free in another is of no use to it. */
-  get bytesUsed(): number {
+  /** What records take; where an arena is about to grow, as less than one of so many parts of it lies free, what all of them hold: memory that lies
+   *  free in another is of no use to it. */
+  bytesUsed(parts = 8): number {
     let used = 0
     let held = 0
     let isTight = false
     for (const arena of this.arenas) {
       used += arena.bytesUsed
       held += arena.bytesHeld
-      isTight ||= arena.isTight
+      isTight ||= arena.isTight(parts)
     }
     return isTight ? held : used
   }
@@ -192,7 +195,10 @@ export class KeyedState {
   markDirty(user: number): void {
     const { u32, words } = this.users.arena
     const at = user * words
-    if (u32[at + USER.CHANGED] !== this.generation) this.dirty.push(user)
+    if (u32[at + USER.CHANGED] !== this.generation) {
+      this.dirty.push(user)
+      if (this.isSaving && !this.isUnsaved(user)) this.fresh++
+    }
     if (u32[at + USER.FLAGS] & USER_FLAG.EVICTED) this.evictedUsers--
     u32[at + USER.CHANGED] = this.generation
     u32[at + USER.FLAGS] &= ~(USER_FLAG.WRITTEN | USER_FLAG.EVICTED)

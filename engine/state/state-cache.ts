@@ -56,6 +56,8 @@ export class StateCache {
   private readonly timesBytes = new Uint8Array(this.times.buffer)
   loads = 0
   private loadsBefore = 0
+  /** Of those that changed while the last checkpoint was open, how many it did not have, for each that it had; 1 at most. */
+  private freshShare = 1
   evictions = 0
 
   constructor(state: KeyedState, store: StateStore, actors: readonly Actor[], correctionMs: number) {
@@ -73,10 +75,22 @@ export class StateCache {
   }
 
   dirtyShare(cacheBytes: number): number {
-    const { users, evictedUsers, dirty, bytesUsed } = this.state
-    // Where most of them were loaded to be changed, waiting saves few writes, and after a crash all that came meanwhile is computed again.
-    const most = cacheBytes / ((this.loads - this.loadsBefore) * 2 > dirty.length ? 8 : 2)
-    return (bytesUsed * dirty.length) / Math.max(1, users.count - evictedUsers) / most
+    const { dirty } = this.state
+    // What comes while it is written must find room; what changes again has it. Where most of them were loaded to be changed, waiting saves few writes, and
+    // after a crash all that came meanwhile is computed again.
+    const parts = (this.loads - this.loadsBefore) * 2 > dirty.length ? 8 : 1.5 + this.freshShare / 2
+    return (parts * this.bytesOf(dirty.length)) / cacheBytes
+  }
+
+  heldShare(cacheBytes: number): number {
+    const { list } = this.open ?? {}
+    return this.bytesOf(list === undefined ? this.state.dirty.length : list.length + this.state.fresh) / cacheBytes
+  }
+
+  /** What so many of the users in memory take, on average. */
+  private bytesOf(count: number): number {
+    const { state } = this
+    return (state.bytesUsed() * count) / Math.max(1, state.users.count - state.evictedUsers)
   }
 
   /** Brings actors and the directory of users back from the newest finished checkpoint. `actor` finds or makes one. */
@@ -187,7 +201,7 @@ export class StateCache {
     const { state } = this
     const { arena } = state.users
     if (this.allDirty) return
-    let isFull = state.bytesUsed > maxBytes
+    let isFull = state.bytesUsed() > maxBytes
     for (let round = 0; round < 2 && isFull; round++) {
       for (let seen = 0; seen < arena.last && isFull; seen++) {
         if (looks-- <= 0) return
@@ -202,7 +216,7 @@ export class StateCache {
         arena.u32[at + USER.FLAGS] |= USER_FLAG.EVICTED
         state.evictedUsers++
         this.evictions++
-        isFull = state.bytesUsed > maxBytes
+        isFull = state.bytesUsed() > maxBytes
       }
     }
     this.allDirty = isFull
@@ -254,6 +268,8 @@ export class StateCache {
     const { state } = this
     for (const { sessions } of open.frozen.values()) for (const copy of sessions) state.sessions.release(copy)
     state.isSaving = this.allDirty = false
+    this.freshShare = Math.min(1, state.fresh / Math.max(1, open.list.length))
+    state.fresh = 0
     state.freeze = () => undefined
     state.isFrozen = () => false
     for (const arena of state.arenas) arena.unhold()

@@ -27,4 +27,6 @@ export interface Files {
   list(folder: string): string[]
   exists(path: string): boolean
   remove(path: string): Promise<void>
+  /** The same of a large file that nobody has open: its name goes at once, its bytes bit by bit. */
+  discard(path: string): Promise<void>
 }

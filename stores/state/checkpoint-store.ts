@@ -85,7 +85,8 @@ class CheckpointStore implements StateStore {
   private readonly finished = new Map<number, FinishedFile>()
   /** Needed by nobody once the open checkpoint has finished; then by nobody. */
   private leaving: FinishedFile[] = []
-  private gone: FinishedFile[] = []
+  private readonly gone: FinishedFile[] = []
+  private removing: Promise<void> | undefined
   private table = new PlaceTable()
   /** It is, by the first who asks: at a start all are asked for once, and one pass is enough. */
   private isFilled = false
@@ -192,18 +193,15 @@ class CheckpointStore implements StateStore {
 
   async maintain(): Promise<boolean> {
     if (this.settle()) return true
-    const file = this.gone.shift()
-    if (file === undefined) return false
-    file.file.close()
-    // What cannot be removed now, the next start removes: nobody reads it any more.
-    await this.options.files.remove(file.path).catch(() => undefined)
-    return this.gone.length > 0
+    if (this.gone.length > 0) this.removing ??= this.removeGone()
+    return false
   }
 
   async close(): Promise<void> {
     await this.open?.abort()
     for (const { file } of [...this.finished.values(), ...this.leaving.splice(0), ...this.gone.splice(0)]) file.close()
     this.finished.clear()
+    await this.removing
   }
 
   /** Files that end here (5), and what is taken along of the oldest that stay (7, 8). */
@@ -231,6 +229,15 @@ class CheckpointStore implements StateStore {
     if (this.finished.size > filesMax || (all > 2 * inForce + slackBytes && this.finished.size > 1)) this.oldest ??= from(first)
     // Each file is passed within filesMax checkpoints of its being one too many.
     this.owed = tooMany / filesMax
+  }
+
+  /** Beside what its task does: that of a large file takes its time. What cannot be removed now, the next start removes: nobody reads it any more. */
+  private async removeGone(): Promise<void> {
+    for (let file = this.gone.shift(); file !== undefined; file = this.gone.shift()) {
+      file.file.close()
+      await this.options.files.discard(file.path).catch(() => undefined)
+    }
+    this.removing = undefined
   }
 
   private takeAlong(bytes: number): void {

@@ -178,7 +178,7 @@ function decoded(stored: Uint8Array) {
   const symbols = new Symbols()
   const codec = new UserCodec(state)
   const user = state.users.addKey(0, Buffer.from('u:user'))
-  const before = state.bytesUsed
+  const before = state.bytesUsed()
   return {
     symbols,
     codec,
@@ -187,7 +187,7 @@ function decoded(stored: Uint8Array) {
       return state.listSessions(user, [])
     },
     grownBy: () =>
-      state.bytesUsed - before + Object.values(symbols).reduce((sum, own) => sum + (ArrayBuffer.isView(own) ? own.byteLength : 0), 0),
+      state.bytesUsed() - before + Object.values(symbols).reduce((sum, own) => sum + (ArrayBuffer.isView(own) ? own.byteLength : 0), 0),
   }
 }
 

@@ -191,6 +191,10 @@ export class SimFiles implements Files {
     await this.step(`removed ${path}`)
   }
 
+  discard(path: string): Promise<void> {
+    return this.remove(path)
+  }
+
   private async syncFile(path: string, file: DiskFile): Promise<void> {
     const length = file.length
     await this.step(`sync ${path}`)
