@@ -37,27 +37,31 @@ async function produced(world: TaskWorld, events: readonly WireEvent[] = log.eve
 
 const lastOf = (receipts: readonly Receipt[]) => receipts.at(-1)!
 
-test('a checkpoint is written in slices as large as epochs and cache are full, in large ones where somebody waits for it', async () => {
-  const events = Array.from({ length: 4000 }, (_, i) => ({ ...log.events[0], eventId: `event-${i}`, userId: `user-${i}` }))
-  const slices = async (options: OneTaskOptions) => {
+test('a checkpoint is written in small slices, in larger ones as more input comes and the cache is full, in large ones where somebody waits for it', async () => {
+  const events = (round: number) =>
+    Array.from({ length: 4000 }, (_, i) => ({ ...log.events[0], eventId: `event-${round}-${i}`, userId: `user-${i}` }))
+  const slices = async (options: OneTaskOptions, more = 0) => {
     const process = await new TaskWorld().open()
-    await process.produce(events)
-    const task = await process.recovered({ settings, checkpointBytes: 1 << 30, checkpointDue: 'soon', ...options })
+    await process.produce(events(0))
+    const task = await process.recovered({ settings, checkpointBytes: 1 << 30, checkpointDue: 'soon', epochBytes: 1 << 30, ...options })
     await task.commit((await task.next(undefined))!)
     for (let tended = 1; ; tended++) {
       await task.tend()
       if (task.checkpoints > 0) return tended
+      if (tended > more) continue
+      await process.produce(events(tended))
+      await task.commit((await task.next(undefined))!)
     }
   }
-  const caughtUp = { epochBytes: 1 << 30 }
-  const most = await slices(caughtUp)
+  const most = await slices({})
   expect(most).toBeGreaterThan(4)
-  expect(await slices({ ...caughtUp, cacheBytes: 4_000_000 })).toBeLessThan(most)
-  const some = await slices({ epochBytes: 1 << 21 })
-  expect(some).toBeGreaterThan(1)
+  expect(await slices({ cacheBytes: 4_000_000 })).toBeLessThan(most)
+  expect(await slices({ checkpointDue: 'now' })).toBe(3)
+  const bytes = 4000 * JSON.stringify(events(0)[0]).length
+  expect(await slices({ checkpointBytes: bytes })).toBe(most)
+  const some = await slices({ checkpointBytes: bytes }, 1)
   expect(some).toBeLessThan(most)
-  expect(await slices({ ...caughtUp, checkpointDue: 'now' })).toBe(3)
-  expect(await slices({ epochBytes: 1 << 16 })).toBe(3)
+  expect(await slices({ checkpointBytes: 0.4 * bytes }, 1)).toBeLessThan(some)
 })
 
 describe('A task that is killed', () => {

@@ -40,10 +40,10 @@ const HUNT_ROWS = 1 << 16
 const CLAIMS_MAX = 7
 /** Threads that a lone row has ended, of which the watcher knows, after which it is a dead letter. */
 const LONE_ENDS_MAX = 2
-/** A checkpoint's slice after an epoch that took all it may; after others in proportion, so that a checkpoint takes as much input, whatever the rate … */
-export const SLICE_BYTES = 1 << 20
-/** … but so much at least. Commits wait for a slice, and for the disk or broker that takes it. */
+/** A checkpoint's slice at first: the epochs that come meanwhile wait until it is encoded … */
 const SLICE_LEAST_BYTES = 1 << 18
+/** … and at most, where the checkpoint has become urgent. */
+export const SLICE_BYTES = 1 << 20
 /** Users, of which clean ones leave before the cache is full: all at once they would take a tenth of a second. */
 const EVICT_LOOKS = 1 << 12
 /** Of the bounds at which a checkpoint begins, a little less for each partition: those of the same load do not begin theirs at once, which nobody else's commits would bear. */
@@ -80,8 +80,6 @@ export class PartitionTask {
   committed = 0
   private committedTo = 0
   private bytesSinceCheckpoint = 0
-  /** What the last epoch took, of what it might. */
-  private fullness = 0
   private listWritten = false
   /** What is under way of the open checkpoint, until it is on the disk or with a broker. Never rejects. */
   private writing: Promise<void> | undefined
@@ -190,7 +188,6 @@ export class PartitionTask {
     const isAsked = Object.keys(asked).length > 0
     const read = isAsked ? nothing : await this.reader.read(this.passed, most)
     const { end } = await this.log.bounds({ topic: options.stage.topic, partition: this.partition })
-    this.fullness = Math.min(1, sizeOf(read.blocks) / most)
     const mustRecord = this.accepted !== undefined || (options.checkpointDue !== undefined && this.hasOnlyPassed)
     if (read.blocks.length === 0) this.passed = read.next
     const idleDue = live !== undefined && this.passed >= end && this.computer.nextIdleMs() <= live.nowMs
@@ -259,8 +256,9 @@ export class PartitionTask {
         this.beginCheckpoint()
     }
     if (this.computer.checkpoints.openEpoch !== undefined) {
-      // Larger and larger from where three quarters of the cache wait for its end.
-      const share = hasWaited || checkpointDue === 'now' ? 1 : Math.max(this.fullness, 4 * this.computer.checkpoints.heldShare(cacheBytes) - 3)
+      // The more urgent the more input has come since it began, which a crash would have computed again, and where three quarters of the cache wait for its end.
+      const held = 4 * this.computer.checkpoints.heldShare(cacheBytes) - 3
+      const share = hasWaited || checkpointDue === 'now' ? 1 : Math.max(this.bytesSinceCheckpoint / checkpointBytes / 2, held)
       this.writing ??= this.write(Math.max(SLICE_LEAST_BYTES, SLICE_BYTES * Math.min(1, share))).finally(() => {
         this.writing = undefined
       })
