@@ -4,10 +4,10 @@
 import { type EventBatch, FIELD, FIELD_COUNT } from '../../model/batch.ts'
 import { type Piece, piece } from '../../model/json-writer.ts'
 import { sameBytes, viewOf } from '../../model/same-bytes.ts'
+import { Symbols } from '../../model/symbols.ts'
 import { TimerHeap } from '../../model/timer-heap.ts'
 import { utf8Text } from '../../model/utf8.ts'
 import { WordList } from '../../model/word-list.ts'
-import { Symbols } from '../state/symbols.ts'
 
 /** Events by what became of them: accepted = open + closed + duplicates + late + deadLettered + filtered, at every epoch. */
 export interface Counters {

@@ -209,12 +209,17 @@ export class SessionWindow {
   private append(session: number, { batch, routed }: Turn, row: number): void {
     const { state } = this
     state.touchSession(session)
-    const { kept } = state
-    const at = session * state.sessions.words
-    const { u32, f64 } = state.sessions
+    state.kept.write(this.behind(session, batch.ts[row]), batch, row, routed.symbols)
+    this.counted(session, batch, row)
+  }
+
+  /** A place behind a session's events, in another chunk where the last one is full, for an event of this time. */
+  private behind(session: number, ts: number): number {
+    const { kept, sessions } = this.state
+    const { u32, f64 } = sessions
+    const at = session * sessions.words
     const count = u32[at + S.COUNT]
-    const slot = count % CHUNK_EVENTS
-    if (slot === 0) {
+    if (count % CHUNK_EVENTS === 0) {
       const next = kept.arena.allocDirty()
       if (count === 0) u32[at + S.HEAD] = u32[at + S.FOLD_CHUNK] = next
       else {
@@ -223,10 +228,9 @@ export class SessionWindow {
       }
       u32[at + S.TAIL] = next
     }
-    kept.write(kept.at(u32[at + S.TAIL], slot), batch, row, routed.symbols)
-    if (count === 0) f64[(at >> 1) + S.FIRST] = batch.ts[row]
-    f64[(at >> 1) + S.LAST] = batch.ts[row]
-    this.counted(session, batch, row)
+    if (count === 0) f64[(at >> 1) + S.FIRST] = ts
+    f64[(at >> 1) + S.LAST] = ts
+    return kept.at(u32[at + S.TAIL], count % CHUNK_EVENTS)
   }
 
   /** What a session knows of a row besides its place. */
@@ -321,21 +325,8 @@ export class SessionWindow {
   private appendKept(session: number, place: number): void {
     const { kept, sessions } = this.state
     const at = session * sessions.words
-    const count = sessions.u32[at + S.COUNT]
-    const slot = count % CHUNK_EVENTS
-    let chunk = sessions.u32[at + S.TAIL]
-    if (slot === 0) {
-      const next = kept.arena.allocDirty()
-      if (count === 0) sessions.u32[at + S.HEAD] = sessions.u32[at + S.FOLD_CHUNK] = next
-      else kept.link(chunk, next)
-      chunk = next
-      sessions.u32[at + S.TAIL] = chunk
-    }
-    kept.copy(place, kept.at(chunk, slot))
-    sessions.u32[at + S.COUNT] = count + 1
-    const ts = kept.time(place)
-    if (count === 0) sessions.f64[(at >> 1) + S.FIRST] = ts
-    sessions.f64[(at >> 1) + S.LAST] = ts
+    kept.copy(place, this.behind(session, kept.time(place)))
+    sessions.u32[at + S.COUNT]++
     const word = kept.idWord(place, 0)
     sessions.u32[at + S.BLOOM + ((word >>> 5) & 3)] |= 1 << (word & 31)
   }

@@ -5,64 +5,27 @@ import { type DeadLetterRow, TOPICS } from '../../model/rows.ts'
 import { backtracks } from '../../operators/backtracks.ts'
 import type { Fold } from '../../operators/contract.ts'
 import { MemoryStore } from '../../streams/memory-store.ts'
-import { compareIncidents, compareSessions } from '../../tests/oracle/compare.ts'
 import { settings as defaults } from '../../tests/oracle/in-memory.ts'
 import { nasty } from '../../tests/oracle/nasty.ts'
-import { expected } from '../../tests/sim/expected.ts'
-import { ask, type OneTaskOptions, RAW, run, TASK, type TaskProcess, TaskWorld } from '../../tests/sim/one-task.ts'
+import {
+  ask,
+  blocks,
+  differences,
+  type OneTaskOptions,
+  produced,
+  RAW,
+  run,
+  TASK,
+  type TaskProcess,
+  TaskWorld,
+} from '../../tests/sim/one-task.ts'
 import type { SessionPipeline } from '../topology/topology.ts'
 import type { Receipt } from './receipt.ts'
 
 const log = nasty(8, 200)
 const settings = { ...defaults, ...log.settings, snapshotMs: 5000 }
 
-/** What the topics differ in from the evaluator's answer for the raw records and the receipts. */
-async function differences(world: TaskWorld, process: TaskProcess): Promise<string[]> {
-  const records = (await process.records(TOPICS.raw)).map((record, offset) => ({ offset, record: JSON.stringify(record) }))
-  const answer = expected([{ records, receipts: world.observed.of(TASK) }], settings)
-  return [
-    ...compareSessions(await process.records(TOPICS.sessions), answer.sessions, { allVersions: true }),
-    ...compareIncidents(await process.records(TOPICS.incidents), answer.incidents, { allVersions: true }),
-  ]
-}
-
-const blocks = (events: readonly WireEvent[], rows: number) =>
-  Array.from({ length: Math.ceil(events.length / rows) }, (_, n) => events.slice(n * rows, (n + 1) * rows))
-
-async function produced(world: TaskWorld, events: readonly WireEvent[] = log.events): Promise<TaskProcess> {
-  const process = await world.open()
-  for (const block of blocks(events, 7)) await process.produce(block)
-  return process
-}
-
 const lastOf = (receipts: readonly Receipt[]) => receipts.at(-1)!
-
-test('a checkpoint is written in small slices, in larger ones as more input comes and the cache is full, in large ones where somebody waits for it', async () => {
-  const events = (round: number) =>
-    Array.from({ length: 4000 }, (_, i) => ({ ...log.events[0], eventId: `event-${round}-${i}`, userId: `user-${i}` }))
-  const slices = async (options: OneTaskOptions, more = 0) => {
-    const process = await new TaskWorld().open()
-    await process.produce(events(0))
-    const task = await process.recovered({ settings, checkpointBytes: 1 << 30, checkpointDue: 'soon', epochBytes: 1 << 30, ...options })
-    await task.commit((await task.next(undefined))!)
-    for (let tended = 1; ; tended++) {
-      await task.tend()
-      if (task.checkpoints > 0) return tended
-      if (tended > more) continue
-      await process.produce(events(tended))
-      await task.commit((await task.next(undefined))!)
-    }
-  }
-  const most = await slices({})
-  expect(most).toBeGreaterThan(4)
-  expect(await slices({ cacheBytes: 4_000_000 })).toBeLessThan(most)
-  expect(await slices({ checkpointDue: 'now' })).toBe(3)
-  const bytes = 4000 * JSON.stringify(events(0)[0]).length
-  expect(await slices({ checkpointBytes: bytes })).toBe(most)
-  const some = await slices({ checkpointBytes: bytes }, 1)
-  expect(some).toBeLessThan(most)
-  expect(await slices({ checkpointBytes: 0.4 * bytes }, 1)).toBeLessThan(some)
-})
 
 describe('A task that is killed', () => {
   const variants: Record<string, OneTaskOptions> = {
@@ -73,7 +36,7 @@ describe('A task that is killed', () => {
   }
   test.each(Object.entries(variants))('after each commit, %s, leaves the evaluator’s answer, each version once', async (_, options) => {
     const world = new TaskWorld()
-    let process = await produced(world)
+    let process = await produced(world, log.events)
     let recomputed = 0
     for (;;) {
       const task = await process.recovered({ ...options, settings })
@@ -86,12 +49,12 @@ describe('A task that is killed', () => {
     expect(world.observed.of(TASK).length).toBeGreaterThan(15)
     if (options.checkpointBytes === 1) expect(recomputed).toBeLessThan(world.observed.of(TASK).length)
     else expect(recomputed).toBeGreaterThan(world.observed.of(TASK).length)
-    expect(await differences(world, process)).toEqual([])
+    expect(await differences(world, process, settings)).toEqual([])
   })
 
   test('with an epoch computed and not committed computes it again', async () => {
     const world = new TaskWorld()
-    let process = await produced(world)
+    let process = await produced(world, log.events)
     let task = await process.recovered({ settings })
     for (;;) {
       if (!(await task.next(undefined))) break
@@ -100,12 +63,12 @@ describe('A task that is killed', () => {
       await run(task, { epochs: 1 })
     }
     await ask(task, { snapshots: true })
-    expect(await differences(world, process)).toEqual([])
+    expect(await differences(world, process, settings)).toEqual([])
   })
 
   test('while its checkpoint is open goes on from the one before', async () => {
     const world = new TaskWorld()
-    let process = await produced(world)
+    let process = await produced(world, log.events)
     let task = await process.recovered({ settings, checkpointBytes: 1 })
     await run(task, { epochs: 3 })
     const epoch = (await task.next(undefined))!
@@ -121,7 +84,7 @@ describe('A task that is killed', () => {
 describe('A task that was stopped', () => {
   test('goes on without computing anything again, with other code', async () => {
     const world = new TaskWorld()
-    let process = await produced(world)
+    let process = await produced(world, log.events)
     let task = await process.recovered({ settings })
     await run(task, { epochs: 9 })
     await task.stop()
@@ -131,7 +94,7 @@ describe('A task that was stopped', () => {
     expect(process.recomputed).toBe(0)
     await run(task)
     await ask(task, { snapshots: true })
-    expect(await differences(world, process)).toEqual([])
+    expect(await differences(world, process, settings)).toEqual([])
   })
 })
 
@@ -149,7 +112,7 @@ describe('A task refuses to go on', () => {
 
   test('with REPLAY_DIVERGED where an operator is no function of its events: the epoch, the first topic, the choices', async () => {
     const world = new TaskWorld()
-    let process = await produced(world)
+    let process = await produced(world, log.events)
     await run(await process.recovered({ settings, pipeline: counting(0) }))
     const before = await process.records(TOPICS.incidents)
     process = await world.open()
@@ -163,7 +126,7 @@ describe('A task refuses to go on', () => {
 
   test('with UPGRADE_DIVERGED where other code computes epochs since the checkpoint otherwise; where it computes the same it goes on', async () => {
     const world = new TaskWorld()
-    let process = await produced(world)
+    let process = await produced(world, log.events)
     await run(await process.recovered({ settings }), { epochs: 9 })
     process = await world.open()
     const other = { ...settings, rage: { ...settings.rage, clicks: 2 } }
@@ -175,12 +138,12 @@ describe('A task refuses to go on', () => {
     expect(process.recomputed).toBe(9)
     await run(task)
     await ask(task, { snapshots: true })
-    expect(await differences(world, process)).toEqual([])
+    expect(await differences(world, process, settings)).toEqual([])
   })
 
   test('until a person accepts what was published from an epoch on: that is recorded, and asked for no more after a checkpoint', async () => {
     const world = new TaskWorld()
-    let process = await produced(world)
+    let process = await produced(world, log.events)
     await run(await process.recovered({ settings }), { epochs: 20 })
     const other = { settings: { ...settings, rage: { ...settings.rage, clicks: 2 } }, code: 'v2' }
     process = await world.open()
@@ -233,7 +196,7 @@ describe('A task refuses to go on', () => {
 
   test('with STATE_CORRUPT where a user’s state is of another format, and blames no row for it', async () => {
     const world = new TaskWorld()
-    const process = await produced(world)
+    const process = await produced(world, log.events)
     const store = new MemoryStore()
     const first = await process.recovered({ settings, store })
     await run(first, { epochs: 10 })
@@ -251,12 +214,12 @@ describe('A task refuses to go on', () => {
 
   test('with CHECKPOINT_AHEAD where the log has lost what the checkpoint is of', async () => {
     const world = new TaskWorld()
-    let process = await produced(world)
+    let process = await produced(world, log.events)
     const task = await process.recovered({ settings })
     await run(task)
     await task.stop()
     world.loseLog()
-    process = await produced(world)
+    process = await produced(world, log.events)
     // The observed receipts are of the lost log.
     const ahead = (await process.task({ settings }, process.other)).recover(0)
     await expect(ahead).rejects.toMatchObject({ code: 'CHECKPOINT_AHEAD', retryable: false })
@@ -265,7 +228,7 @@ describe('A task refuses to go on', () => {
 
   test('with REPLAY_IMPOSSIBLE where the state is lost and the log no longer reaches back', async () => {
     const world = new TaskWorld()
-    let process = await produced(world)
+    let process = await produced(world, log.events)
     const task = await process.recovered({ settings, checkpointBytes: 3000 })
     await run(task)
     for (const topic of Object.values(TOPICS)) if (topic !== TOPICS.raw) await process.main.need('all', { topic, partition: 0 }, Infinity)
@@ -280,7 +243,7 @@ describe('A task refuses to go on', () => {
 
   test('with FENCED where another has claimed it, and leaves nothing', async () => {
     const world = new TaskWorld()
-    const process = await produced(world)
+    const process = await produced(world, log.events)
     const task = await process.recovered({ settings })
     await run(task, { epochs: 2 })
     const epoch = (await task.next(undefined))!
@@ -291,7 +254,7 @@ describe('A task refuses to go on', () => {
 
   test('with FENCED and no false alarm where it is claimed while it recovers', async () => {
     const world = new TaskWorld()
-    let process = await produced(world)
+    let process = await produced(world, log.events)
     await run(await process.recovered({ settings, pipeline: counting(0) }))
     process = await world.open()
     const task = await process.task({ settings, pipeline: counting(1000) })
@@ -301,7 +264,7 @@ describe('A task refuses to go on', () => {
 
 test('a recovery tells how many epochs it computes again, from 0 on', async () => {
   const world = new TaskWorld()
-  let process = await produced(world)
+  let process = await produced(world, log.events)
   await run(await process.recovered({ settings }), { epochs: 3 })
   process = await world.open()
   const told: number[][] = []
@@ -312,7 +275,7 @@ test('a recovery tells how many epochs it computes again, from 0 on', async () =
 describe('Rows that kill the process', () => {
   /** The process dies whenever it computes the row. */
   async function killedBy(world: TaskWorld, eventId: string): Promise<{ kills: number; process: TaskProcess }> {
-    let process = await produced(world)
+    let process = await produced(world, log.events)
     for (let kills = 0; ; kills++) {
       const task = await process.recovered({ settings })
       for (;;) {
@@ -338,12 +301,12 @@ describe('Rows that kill the process', () => {
       { code: 'PROCESS_KILLED', partition: 0, offset: dead[0], record: JSON.stringify(log.events[dead[0]]) },
     ])
     await ask(await process.recovered({ settings }), { snapshots: true })
-    expect(await differences(world, process)).toEqual([])
+    expect(await differences(world, process, settings)).toEqual([])
   })
 
   test('are not suspected where processes were killed that had nothing to read', async () => {
     const world = new TaskWorld()
-    let process = await produced(world)
+    let process = await produced(world, log.events)
     await run(await process.recovered({ settings }))
     for (let kills = 0; kills < 10; kills++) {
       process = await world.open()
@@ -360,7 +323,7 @@ describe('Rows that kill the process', () => {
 
   test('are not suspected where the process lived on: commits that fail, as on a full disk, drop no row, then or in the next process', async () => {
     const world = new TaskWorld()
-    let process = await produced(world)
+    let process = await produced(world, log.events)
     let task = await process.recovered({ settings })
     for (let failures = 0; failures < 20; failures++) {
       const epoch = (await task.next(undefined))!
@@ -377,7 +340,7 @@ describe('Rows that kill the process', () => {
     await run(task)
     expect(lastOf(world.observed.of(TASK)).counters.deadLettered).toBe(0)
     await ask(task, { snapshots: true })
-    expect(await differences(world, process)).toEqual([])
+    expect(await differences(world, process, settings)).toEqual([])
   })
 })
 

@@ -103,14 +103,12 @@ export class SinkTask {
       await Promise.all(starts.map((start, partition) => log.need(this.consumer, { topic, partition }, start)))
     }
     this.record.done.forEach((position, partition) => {
-      if (position >= starts[partition]) return
-      throw new EngineError(
-        'SINK_INPUT_GONE',
-        `${sink} has not written ${topic}/${partition} from offset ${position}, and the log begins at ${starts[partition]}`,
-        'Restore the data folder from a copy, or move it away and import again.',
-      )
-    })
-    this.record.done.forEach((position, partition) => {
+      if (position < starts[partition])
+        throw new EngineError(
+          'SINK_INPUT_GONE',
+          `${sink} has not written ${topic}/${partition} from offset ${position}, and the log begins at ${starts[partition]}`,
+          'Restore the data folder from a copy, or move it away and import again.',
+        )
       // What comes next would get the offsets of what is lost, and never be written.
       if (position <= (bounds[partition]?.decided ?? bounds[partition]?.end ?? position)) return
       throw new EngineError(

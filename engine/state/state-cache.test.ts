@@ -1,12 +1,12 @@
 // The state cache by hand. (That what it writes and leaves is whole is tests/laws/resume.test.ts and the simulator's.)
 import { expect, test, vi } from 'vitest'
 import { viewOf } from '../../model/same-bytes.ts'
+import type { Symbols } from '../../model/symbols.ts'
 import { MemoryStore } from '../../streams/memory-store.ts'
 import { EngineRun } from '../../tests/laws/engine-run.ts'
 import { settings } from '../../tests/oracle/in-memory.ts'
 import { clickstream } from '../../topologies/clickstream.ts'
 import { sessionStage } from '../lane/session-computer.ts'
-import type { Symbols } from './symbols.ts'
 import { USER } from './users.ts'
 
 const USERS = 40

@@ -5,6 +5,7 @@
 //   [format and layout, sessions, symbols] · per session: record, content, each event · per symbol: symbol, length, bytes · side values
 // A side value is 0 for none; or 1, numbers of incidents and of retracted ids, and these: version, texts.
 import { hash32 } from '../../model/hash.ts'
+import type { Symbols } from '../../model/symbols.ts'
 import { grown, WordList } from '../../model/word-list.ts'
 import { type WordView, WordViews } from '../../model/word-views.ts'
 import { EngineError } from '../errors.ts'
@@ -12,7 +13,6 @@ import { shorten } from './arena.ts'
 import { CHUNK_EVENTS } from './kept.ts'
 import { type KeyedState, type Published, S, SESSION_FLAG, type SessionSide } from './keyed-state.ts'
 import { Layouts, STATE_FORMAT } from './layouts.ts'
-import type { Symbols } from './symbols.ts'
 import { USER } from './users.ts'
 
 const HEAD_WORDS = 3

@@ -32,7 +32,7 @@ export const BOUNDS: readonly Bound[] = [
     name: 'keyed state in memory',
     bytes: ({ engine }) => engine.cacheBytes,
     reason:
-      'engine.cacheBytes, of which a task takes 3 GiB at most, and what one epoch adds: when half of it is dirty (an eighth, where most of that was loaded to be changed) a checkpoint begins, past all of it clean keys go, or reading waits for the checkpoint',
+      'engine.cacheBytes, of which a task takes 3 GiB at most, and what one epoch adds: when half to two thirds of it are dirty (by how much of what changes during a checkpoint is in it already; an eighth, where most was loaded to be changed) a checkpoint begins, past all of it clean keys go, or reading waits for the checkpoint',
     present: ({ tasks }) => tasks.reduce((sum, { stateBytes }) => sum + stateBytes, 0),
     reachedBy: [OWN, 'keyed state: past its bound reading waits for the checkpoint, which lets it go'],
   },
@@ -53,8 +53,8 @@ export const BOUNDS: readonly Bound[] = [
     bytes: () => SLICE_BYTES,
     reason: 'what is encoded of a checkpoint before the disk or a broker has taken it: commits wait for no more',
     reachedBy: [
-      'engine/lane/task.test.ts',
-      'a checkpoint is written in slices as large as epochs and cache are full, in large ones where somebody waits for it',
+      'engine/lane/checkpoints.test.ts',
+      'a checkpoint is written in small slices, in larger ones as more input comes and the cache is full, in large ones where somebody waits for it',
     ],
   },
   {

@@ -2,10 +2,10 @@
 
 import { KeyedState, S, SESSION_FLAG } from '../../engine/state/keyed-state.ts'
 import type { RecordAccessor, RecordLayout } from '../../engine/state/record.ts'
-import { Symbols } from '../../engine/state/symbols.ts'
 import { UserCodec } from '../../engine/state/user-codec.ts'
 import type { Topology } from '../../engine/topology/topology.ts'
 import { EVENT_TYPES } from '../../model/event.ts'
+import { Symbols } from '../../model/symbols.ts'
 
 /** Of a snapshot its times and its count are kept, and behind them a hash of the whole (engine/actor/publisher.ts). */
 const SNAPSHOT_HASH_BYTES = 16

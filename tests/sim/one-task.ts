@@ -16,7 +16,9 @@ import { prepareLog } from '../../stores/log/prepare-log.ts'
 import { localWaits } from '../../stores/log/shared-log.ts'
 import { openCheckpointStore } from '../../stores/state/checkpoint-store.ts'
 import { type ClickstreamSettings, clickstream } from '../../topologies/clickstream.ts'
+import { compareIncidents, compareSessions } from '../oracle/compare.ts'
 import { settings as defaults } from '../oracle/in-memory.ts'
+import { expected } from './expected.ts'
 import { Observed, observedLog } from './observed-log.ts'
 import { SimDisk, SimFiles } from './sim-files.ts'
 
@@ -147,4 +149,24 @@ export async function ask(task: PartitionTask, asked: { snapshots?: true; close?
   await task.commit(epoch)
   await task.tend()
   return epoch.receipt
+}
+
+export const blocks = (events: readonly WireEvent[], rows: number) =>
+  Array.from({ length: Math.ceil(events.length / rows) }, (_, n) => events.slice(n * rows, (n + 1) * rows))
+
+/** A process of the world, and the events in its log, seven to a block. */
+export async function produced(world: TaskWorld, events: readonly WireEvent[]): Promise<TaskProcess> {
+  const process = await world.open()
+  for (const block of blocks(events, 7)) await process.produce(block)
+  return process
+}
+
+/** What the topics differ in from the evaluator's answer for the raw records and the receipts. */
+export async function differences(world: TaskWorld, process: TaskProcess, settings: ClickstreamSettings): Promise<string[]> {
+  const records = (await process.records(TOPICS.raw)).map((record, offset) => ({ offset, record: JSON.stringify(record) }))
+  const answer = expected([{ records, receipts: world.observed.of(TASK) }], settings)
+  return [
+    ...compareSessions(await process.records(TOPICS.sessions), answer.sessions, { allVersions: true }),
+    ...compareIncidents(await process.records(TOPICS.incidents), answer.incidents, { allVersions: true }),
+  ]
 }

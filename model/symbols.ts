@@ -2,9 +2,9 @@
 //
 // Symbols owns the bytes. A symbol lives as long as some record of the actor may refer to it: the owner marks what is in use
 // and calls sweep when the table has grown past its bound. Symbols never leave the actor: outputs and stored state carry the strings.
-import { sameBytes, viewOf } from '../../model/same-bytes.ts'
-import { utf8Text } from '../../model/utf8.ts'
-import { grown } from '../../model/word-list.ts'
+import { sameBytes, viewOf } from './same-bytes.ts'
+import { utf8Text } from './utf8.ts'
+import { grown } from './word-list.ts'
 
 /** A power of two: searches shift by it. */
 const SLOT_WORDS = 4
