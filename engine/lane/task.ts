@@ -247,6 +247,7 @@ export class PartitionTask {
    *  `waits`: for what it began of a checkpoint to be written; else only where reading waits for that, too. Rejects also with what failed since the last call. */
   async tend(waits = true): Promise<boolean> {
     if (!this.options.exactlyOnce) return false
+    this.throwFailure()
     const { cacheBytes, checkpointBytes, partition, checkpointDue } = this.options
     // Who has waited reads on, also where the checkpoint finishes in this call: nothing else may be left to wake its lane.
     const hasWaited = this.mustWait
@@ -263,8 +264,8 @@ export class PartitionTask {
         this.writing = undefined
       })
       if (waits || hasWaited) await this.writing
+      this.throwFailure()
     }
-    this.throwFailure()
     // Beyond the bound who is clean is looked for among all.
     const { stateBytes } = this.computer
     const wanted = cacheBytes - (cacheBytes >> 4)

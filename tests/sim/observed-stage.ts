@@ -80,15 +80,12 @@ function dieWhileEvicting(checkpoints: StateCache, { state }: EpochComputer, wat
     const death = watch.dieInEviction()
     if (!death) return evict(maxBytes, most)
     const before = checkpoints.evictions
-    const { get } = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(state), 'bytesUsed')!
+    const bytesUsed = state.bytesUsed.bind(state)
     let looks = 0
-    Object.defineProperty(state, 'bytesUsed', {
-      configurable: true,
-      get() {
-        if (++looks > death.afterLooks && checkpoints.evictions > before) death.die()
-        return get!.call(state) as number
-      },
-    })
+    state.bytesUsed = () => {
+      if (++looks > death.afterLooks && checkpoints.evictions > before) death.die()
+      return bytesUsed()
+    }
     evict(maxBytes, most)
     Reflect.deleteProperty(state, 'bytesUsed')
   }
