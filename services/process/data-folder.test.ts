@@ -39,6 +39,10 @@ describe('a folder whose log is on Kafka', () => {
     dataFolder(folder, 4, { kafka })
     const advice = expect.stringContaining('packmill topology replay clickstream --from earliest --lineage NAME --set log.partitions=8')
     expect(() => dataFolder(folder, 8, { kafka })).toThrow(expect.objectContaining({ code: 'PARTITIONS_FIXED', advice }))
+    // A start whose topic was grown says the same: one that sent here would be sent back.
+    expect(() => dataFolder(folder, 8, { kafka })).toThrow(
+      expect.objectContaining({ advice: expect.stringMatching(/^Leave log\.partitions at 4 for this folder: /) }),
+    )
   })
 })
 

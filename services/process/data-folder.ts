@@ -109,7 +109,7 @@ export function dataFolder(folder: string, partitions: number, { topology, kafka
       topology !== undefined && kafka
         ? `Set log.partitions to ${meta.partitions}: a key's records must stay in one partition. In another number they are computed in topics of another kafka.topicPrefix, and in another folder (--data).`
         : kafka
-          ? `Set log.partitions to ${meta.partitions}: a user's events must stay in one partition. In more they are computed anew, in new topics: packmill topology replay clickstream --from earliest --lineage NAME --set log.partitions=${partitions}`
+          ? `Leave log.partitions at ${meta.partitions} for this folder: a user's events must stay in one partition. In another number, also where somebody has grown events.raw, all is computed anew, in new topics: packmill topology replay clickstream --from earliest --lineage NAME --set log.partitions=${partitions}`
           : topology !== undefined
             ? `Set log.partitions to ${meta.partitions}, or choose a new folder with --data and give it the input again: a key's records must stay in one partition.`
             : `Set log.partitions to ${meta.partitions}: a user's events must stay in one partition. In another number they are computed anew, in a folder of their own: packmill topology replay clickstream --from earliest --lineage NAME --set log.partitions=${partitions}`,

@@ -55,7 +55,7 @@ export interface KafkaUse {
   topics: readonly { topic: string; partitions: number }[]
   /** What its tasks are called by. */
   stages: readonly [StageName, ...StageName[]]
-  /** What is to be done for another number of partitions, where records lie by the old one. */
+  /** What is to be done where a topic has another number of partitions and holds records; stands behind `Set log.partitions to …`. */
   otherPartitions: string
 }
 
@@ -64,7 +64,7 @@ export const productUse = (topology: string, partitions: number): KafkaUse => ({
   partitions,
   topics: Object.values(TOPICS).map((topic) => ({ topic, partitions: partitionsOf(topic, partitions) })),
   stages: [productStage(topology)],
-  otherPartitions: `For another number all is computed anew, in new topics: packmill topology replay ${topology} --from earliest --lineage NAME --set log.partitions=${partitions}`,
+  otherPartitions: `That is for a data folder that is made now. Where topics and folders were made with ${partitions}, and somebody has grown this topic since, leave log.partitions at ${partitions}: no topic gets smaller again, so all is computed anew, in new topics with N partitions, from all that is in this one: packmill topology replay ${topology} --from earliest --lineage NAME --set log.partitions=N`,
 })
 
 /**

@@ -32,10 +32,9 @@ export interface Replayable {
 
 /** Errors: DATA_LOCKED where a process is at work in the folder; those of the log. */
 export function replayable(data: string, config: Config): Promise<Replayable> {
-  const { partitions } = folderMeta(data)
   return withSource(data, config, async (log) => {
     const found: Replayable = { completeFromMs: undefined, newestMs: undefined, records: 0 }
-    for (let partition = 0; partition < partitions; partition++) {
+    for (let partition = 0; partition < log.partitions; partition++) {
       const at = { topic: TOPICS.raw, partition }
       const { start, end } = await log.bounds(at)
       found.records += end - start

@@ -2,9 +2,13 @@
 // (protocol 33). The folder that is read is locked, and its log brought in order as at any start; nothing of it is given up or changed.
 //
 // Progress is in the receipts of the new folder: a rebuild that was broken off goes on where it stopped, each record once.
+//
+// On Kafka somebody may have grown events.raw since the folder was made: a product's later records may then lie in another partition than those of before.
+// These are copied first: an event that came behind later ones would be late.
 import type { Config } from '../../config/index.ts'
 import type { LogReceipt, OutputBlock, ReadResult, TopicPartition } from '../../engine/log/contract.ts'
 import { Door } from '../../model/door.ts'
+import { kafkaPartition } from '../../model/hash.ts'
 import { TOPICS } from '../../model/rows.ts'
 import { SLACK } from '../../model/scan-plain.ts'
 import { folderMeta } from './data-folder.ts'
@@ -34,20 +38,57 @@ export async function rebuild(
   onProgress?: (records: number) => void,
   sinceMs = Number.NEGATIVE_INFINITY,
 ): Promise<RebuildResult> {
-  const { partitions } = folderMeta(from)
+  const { partitions: known } = folderMeta(from)
   return withSource(from, target.config, async (log) => {
     const result: RebuildResult = { records: 0, before: 0, missing: 0 }
-    const raw = Array.from({ length: partitions }, (_, partition) => ({ topic: target.topic, partition }))
     const { topic, partitions: wanted } = target
-    const placed = partitions === wanted ? undefined : new Door({ partitions: wanted })
-    for (const at of raw)
-      await copy(log, at, (lines) => place(lines, { ...at, topic }, placed, wanted), target, result, sinceMs, onProgress)
+    const placed = known === wanted && log.partitions === wanted ? undefined : new Door({ partitions: wanted })
+    const parts = rawParts(topic, known, log.partitions, (lines, at) => place(lines, at, placed, wanted))
     // The last partition of late events is the door's own: nothing computes them again.
-    const late = { topic: TOPICS.late, partition: partitions }
+    const late = { topic: TOPICS.late, partition: known }
     const keep = ({ count, bytes }: Lines): OutputBlock[] => [{ topic: TOPICS.late, partition: wanted, count, bytes }]
-    await copy(log, late, keep, target, result, sinceMs, onProgress)
+    parts.push({ at: late, name: `${late.topic}.${late.partition}`, outputsOf: keep })
+    for (const part of parts) await copy(log, part, target, result, sinceMs, onProgress)
     return result
   })
+}
+
+/** What is copied from one partition. */
+interface Part {
+  at: TopicPartition
+  /** Of its receipts. */
+  name: string
+  /** Which records; default: all. */
+  takes?: (line: string) => boolean
+  /** The partition is read once more. */
+  isAgain?: boolean
+  outputsOf(lines: Lines): OutputBlock[]
+}
+
+/** Of all partitions that there are; where those are more than were `known`, a product's records of before come before those in its new partition. */
+function rawParts(topic: string, known: number, all: number, outputsOf: (lines: Lines, at: TopicPartition) => OutputBlock[]): Part[] {
+  const parts = Array.from({ length: all }, (_, partition): Part => {
+    const at = { topic, partition }
+    return { at, name: `${topic}.${partition}`, outputsOf: (lines) => outputsOf(lines, at) }
+  })
+  if (all <= known) return parts
+  const isMoved = (line: string, { partition }: TopicPartition) => (partitionOf(line, known) ?? partition) !== partition
+  const before = parts.slice(0, known)
+  return [
+    ...before.map((part): Part => ({ ...part, takes: (line) => !isMoved(line, part.at) })),
+    ...before.map((part): Part => ({ ...part, name: `moved.${part.name}`, takes: (line) => isMoved(line, part.at), isAgain: true })),
+    ...parts.slice(known),
+  ]
+}
+
+/** Where Kafka's default partitioner puts an event; undefined for what is none. */
+function partitionOf(line: string, partitions: number): number | undefined {
+  try {
+    const { orgId, productId } = JSON.parse(line) as { orgId: string; productId: string }
+    return kafkaPartition(Buffer.from(`${orgId}:${productId}`), partitions)
+  } catch {
+    return undefined
+  }
 }
 
 /** Records, each ended by a newline. */
@@ -58,26 +99,25 @@ interface Lines {
 
 async function copy(
   from: Source,
-  at: TopicPartition,
-  outputsOf: (lines: Lines) => OutputBlock[],
+  { at, name, takes, isAgain = false, outputsOf }: Part,
   { log, lineage, patienceMs = 0, ...patience }: ImportTarget,
   result: RebuildResult,
   sinceMs: number,
   onProgress: ((records: number) => void) | undefined,
 ): Promise<void> {
   const { start, end } = await from.bounds(at)
-  const claim = await patientClaim<RebuildReceipt>(log, `rebuild.${lineage}.${at.topic}.${at.partition}`, { ...patience, patienceMs })
+  const claim = await patientClaim<RebuildReceipt>(log, `rebuild.${lineage}.${name}`, { ...patience, patienceMs })
   const reader = from.reader(at)
   let { epoch, copied = 0 } = claim.last ?? { epoch: 0 }
   let next = Math.max(start, claim.last?.to ?? 0, sinceMs > 0 ? (from.since?.(at, sinceMs) ?? 0) : 0)
-  result.missing += start
+  if (!isAgain) result.missing += start
   result.before += copied
   try {
     while (next < end && !patience.signal?.aborted) {
       const read = await reader.read(next, READ_BYTES)
       if (read.blocks.length === 0) break
       // Whole blocks, from the beginning on: a receipt never ends in one.
-      const lines = linesSince(read, sinceMs)
+      const lines = linesOf(read, sinceMs, takes)
       const count = lines.reduce((sum, { count }) => sum + count, 0)
       epoch++
       copied += count
@@ -101,13 +141,13 @@ interface RebuildReceipt extends LogReceipt {
   copied?: number
 }
 
-/** The records of each block that were received then or later; copies. */
-function linesSince({ bytes, blocks }: ReadResult, sinceMs: number): Lines[] {
+/** The records of each block that were received then or later, and are to be taken; copies. */
+function linesOf({ bytes, blocks }: ReadResult, sinceMs: number, takes?: (line: string) => boolean): Lines[] {
   return blocks.flatMap(({ pos, length, count }) => {
     const all = new Uint8Array(bytes.subarray(pos, pos + length))
-    if (sinceMs === Number.NEGATIVE_INFINITY) return [{ count, bytes: all }]
+    if (sinceMs === Number.NEGATIVE_INFINITY && !takes) return [{ count, bytes: all }]
     const lines = Buffer.from(all.buffer).toString().trimEnd().split('\n')
-    const kept = lines.filter((line) => (receivedAt(line) ?? Number.POSITIVE_INFINITY) >= sinceMs)
+    const kept = lines.filter((line) => takes?.(line) !== false && (receivedAt(line) ?? Number.POSITIVE_INFINITY) >= sinceMs)
     if (kept.length === count) return [{ count, bytes: all }]
     return kept.length === 0 ? [] : [{ count: kept.length, bytes: Buffer.from(`${kept.join('\n')}\n`) }]
   })

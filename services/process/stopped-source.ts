@@ -3,24 +3,36 @@
 import type { Config } from '../../config/index.ts'
 import { EngineError } from '../../engine/errors.ts'
 import type { Log, TopicPartition } from '../../engine/log/contract.ts'
+import { TOPICS } from '../../model/rows.ts'
 import { type FolderMeta, folderMeta, LOG_INSIDE_ADVICE } from './data-folder.ts'
 import { withStoppedLog } from './stopped-log.ts'
 
-/** A log to copy from, and where to begin to look for what was appended since a time, where it knows. */
+/** A log to copy from. */
 export interface Source extends Pick<Log, 'bounds' | 'reader'> {
+  /** Of events.raw: the folder's count, or on Kafka the topic's, which somebody may have grown since the folder was made. */
+  partitions: number
+  /** Where to begin to look for what was appended since a time, where it knows. */
   since?(at: TopicPartition, ms: number): number
 }
 
 /** `from`: a data folder. Errors: DATA_LOCKED where the log is in it and a process is at work; DATA_LOG; those of the log; what `work` rejects with. */
 export async function withSource<T>(from: string, config: Config, work: (log: Source) => Promise<T>): Promise<T> {
   const meta = folderMeta(from)
-  if (!isOnKafka(from, meta, config)) return withStoppedLog(from, work)
+  if (!isOnKafka(from, meta, config))
+    return withStoppedLog(from, (log) =>
+      work({
+        partitions: meta.partitions,
+        bounds: (at) => log.bounds(at),
+        reader: (at) => log.reader(at),
+        since: (at, ms) => log.since(at, ms),
+      }),
+    )
   const [{ kafkaLogOptions }, { openKafkaLog }] = await Promise.all([import('./kafka-setup.ts'), import('../../stores/kafka/kafka-log.ts')])
   const log = await openKafkaLog(kafkaLogOptions(config, meta.lineage)!)
   try {
     // Behind the last record there may be markers of transactions.
     const bounds = async (at: TopicPartition) => ({ start: (await log.bounds(at)).start, end: await log.endOfRecords(at) })
-    return await work({ bounds, reader: (at) => log.reader(at) })
+    return await work({ partitions: await log.partitions(TOPICS.raw), bounds, reader: (at) => log.reader(at) })
   } finally {
     await log.close()
   }

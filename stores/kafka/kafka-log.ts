@@ -189,6 +189,11 @@ export class KafkaLog implements Log {
     return reader
   }
 
+  /** How many a topic of data has now. Errors: KAFKA_TOPIC_MISSING. */
+  partitions(topic: string): Promise<number> {
+    return this.cluster.partitions(this.names.data({ topic, partition: 0 }).topic)
+  }
+
   async bounds(at: TopicPartition): Promise<Bounds> {
     const named = this.names.data(at)
     const bounds = await this.cluster.bounds(named)

@@ -1,0 +1,134 @@
+// packmill topology replay on Kafka: it has all that producers have put into the topic, in whichever partitions that has by now.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import kafkajs from 'kafkajs'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { packmill } from '../../cli/packmill-process.fake.ts'
+import { defaults, loadConfig } from '../../config/index.ts'
+import type { WireEvent } from '../../model/event.ts'
+import { kafkaPartition } from '../../model/hash.ts'
+import { TOPICS } from '../../model/rows.ts'
+import { openEmbedded } from '../../services/process/embedded.ts'
+import { trafficEvents } from '../../services/traffic/traffic.ts'
+import { kafkaClient } from '../../stores/kafka/kafka-client.ts'
+import { openKafkaLog } from '../../stores/kafka/kafka-log.ts'
+import { type KafkaWorld, kafkaWorld, textsOf } from '../../stores/kafka/kafka-world.fake.ts'
+import { makeTopic } from '../../stores/kafka/make-topic.ts'
+import { kafkaServer } from '../kafka-server.ts'
+import { compareSessions } from '../oracle/compare.ts'
+import { evaluate } from '../oracle/evaluate.ts'
+import { sessionsSql } from '../oracle/tiles.ts'
+
+const server = await kafkaServer()
+const PARTITIONS = 2
+/** No multiple of it: what was in partition 1 may go on in partition 0, which is read first. */
+const GROWN = 3
+const partitionOf = ({ orgId, productId }: WireEvent, partitions: number) =>
+  kafkaPartition(Buffer.from(`${orgId}:${productId}`), partitions)
+
+describe.runIf(server)('packmill topology replay on Kafka', { timeout: 120_000 }, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'packmill-kafka-replay-'))
+  // More than a day of a few: what comes behind much later ones is late.
+  const events = [...trafficEvents({ events: 4_000, orgs: 12, users: 60, seed: 5 })].map((event) => ({
+    ...event,
+    receivedAt: event.ts as number,
+  }))
+  const HALF = events.length / 2
+  let world: KafkaWorld
+  beforeAll(async () => {
+    world = await kafkaWorld(server!.broker)
+    writeFileSync(join(folder, 'nothing.jsonl'), '')
+  })
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  /** Topics and a data folder of its own, with these events in the topic. */
+  async function deployment(name: string, first: readonly WireEvent[]) {
+    const prefix = `${world.options.namespace}-${name}.`
+    const data = join(folder, name)
+    const sets = [`kafka.brokers=${server!.broker}`, `kafka.topicPrefix=${prefix}`, 'engine.lanes=1', `log.partitions=${PARTITIONS}`]
+    const configOf = (of: string, ...more: string[]) => loadConfig({ set: [...sets, ...more], data: of, environment: {}, folder }).config
+    /** `more`: settings. */
+    const cli = (args: string[], more: string[] = [], of = data) =>
+      packmill(folder, [...args, '--data', of, ...[...sets, ...more].flatMap((set) => ['--set', set])])
+    const own = {
+      ...{ prefix, data, configOf, cli },
+      replay: (lineage: string, from = 'earliest', more: string[] = [], of = data) =>
+        cli(['topology', 'replay', 'clickstream', '--from', from, '--lineage', lineage, '--json'], more, of),
+      async produce(chosen: readonly WireEvent[]): Promise<void> {
+        const producer = kafkaClient(world.options.connection).producer({ createPartitioner: kafkajs.Partitioners.DefaultPartitioner })
+        await producer.connect()
+        const messages = chosen.map((event) => ({ key: `${event.orgId}:${event.productId}`, value: JSON.stringify(event) }))
+        await producer.send({ topic: `${prefix}${TOPICS.raw}`, messages })
+        await producer.disconnect()
+      },
+      /** What a reader of committed records finds, by partition. */
+      async rawOf(lineage: string, partitions: number): Promise<WireEvent[][]> {
+        const log = await openKafkaLog({ ...world.options, topicPrefix: `${prefix}${lineage}.` })
+        try {
+          const all = Array.from({ length: partitions }, (_, partition) => textsOf(log, { topic: TOPICS.raw, partition }))
+          return (await Promise.all(all)).map((lines) => lines.map((line) => JSON.parse(line) as WireEvent))
+        } finally {
+          await log.close()
+        }
+      },
+      /** Differences of the lineage's sessions, all closed, from what these events make. */
+      async differences(lineage: string, of: readonly WireEvent[], ...more: string[]): Promise<string[]> {
+        const { sessions } = evaluate(
+          of.map((event, offset) => ({ partition: 0, offset, event })),
+          { ...defaults.clickstream, closeAll: true },
+        )
+        expect(sessions.size).toBeGreaterThan(10)
+        const config = configOf(join(data, 'lineages', lineage), ...more)
+        const embedded = await openEmbedded({ config, version: 'test', live: false, onNotice: () => undefined })
+        try {
+          await embedded.settle({ snapshots: false, close: true })
+          return compareSessions(await embedded.query<never>(sessionsSql), sessions)
+        } finally {
+          await embedded.stop()
+        }
+      },
+      makeRaw: (of: string) =>
+        world.withAdmin((admin) => makeTopic(admin, { topic: `${of}${TOPICS.raw}`, partitions: PARTITIONS, replication: 1 })),
+    }
+    await own.makeRaw(prefix)
+    await own.produce(first)
+    const begun = cli(['import', 'nothing.jsonl'])
+    expect(begun.code, begun.err).toBe(0)
+    return own
+  }
+
+  test('of a topic that was grown: the start says so, and the replay has what lies in the new partitions, behind what came before it', async () => {
+    const { prefix, cli, replay, produce, rawOf, differences } = await deployment('grown', events.slice(0, HALF))
+    await world.withAdmin((admin) => admin.createPartitions({ topicPartitions: [{ topic: `${prefix}${TOPICS.raw}`, count: GROWN }] }))
+    await produce(events.slice(HALF))
+    const places = events.map((event) => [partitionOf(event, PARTITIONS), partitionOf(event, GROWN)])
+    expect(places.some(([was, is]) => is > was)).toBe(true)
+    expect(places.some(([was, is]) => is < was)).toBe(true)
+
+    const replayIt = 'packmill topology replay clickstream --from earliest --lineage NAME --set log.partitions='
+    const refused = cli(['sql', 'SELECT 1'])
+    expect(refused.err).toMatch(/^KAFKA_TOPIC_WRONG: the topic \S+events\.raw has 3 partitions; it must have 2 /)
+    expect(refused.err).toContain('leave log.partitions at 2')
+    expect(refused.err).toContain(`${replayIt}N`)
+    const other = cli(['sql', 'SELECT 1'], [`log.partitions=${GROWN}`])
+    expect(other.err).toMatch(/^PARTITIONS_FIXED: .*\n {2}Leave log\.partitions at 2 for this folder: /)
+    expect(other.err).toContain(`${replayIt}${GROWN}`)
+
+    const more = [`log.partitions=${GROWN}`]
+    const done = replay('wide', 'earliest', more)
+    expect(done.code, done.err).toBe(0)
+    expect(JSON.parse(done.out)).toMatchObject({ partitions: GROWN, records: events.length, before: 0 })
+    const copied = await rawOf('wide', GROWN)
+    expect(
+      copied
+        .flat()
+        .map(({ eventId }) => eventId)
+        .sort(),
+    ).toEqual(events.map(({ eventId }) => eventId).sort())
+    for (const [partition, own] of copied.entries())
+      expect(own.map((event) => partitionOf(event, GROWN)).filter((is) => is !== partition)).toEqual([])
+    expect(JSON.parse(replay('wide', 'earliest', more).out)).toMatchObject({ records: 0, before: events.length })
+    expect(await differences('wide', events, ...more)).toEqual([])
+  })
+})
