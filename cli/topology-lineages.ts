@@ -88,7 +88,7 @@ async function runReplay(_name: string, options: ReplayOptions): Promise<void> {
   if (topology !== undefined) throw new OwnTopologyError(topology)
   const partitions = origins.get('log.partitions') === 'default' ? own : config.log.partitions
   const { lineage, from: sinceMs } = options
-  const found = await advised(replayable(config.data, config))
+  const found = await advised(replayable(config.data, config, lineage))
   const data = beginLineage(config.data, { name: lineage, sinceMs, partitions, settings: config.clickstream }, found)
   const stopping = interrupt((name) => console.error(`${name}: finishing what is under way (again: stop at once)`))
   const folder = await openFolder({ ...config, data, log: { ...config.log, partitions } }, { alone: true, stopping })

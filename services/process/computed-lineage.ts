@@ -36,6 +36,12 @@ export function newestComputed(lineage: string, stage: StageName, topics: Iterab
   return newest
 }
 
+/** Those of the topics that are a lineage's beside the live one, by name: what somebody else calls so that begins alike is not. `names`: of what comes in with it. */
+export function topicsOf(lineage: string, topics: readonly string[], names: Names): string[] {
+  const data = new Set(Object.values(TOPICS).map((topic) => names.data({ topic, partition: 0 }).topic))
+  return topics.filter((topic) => data.has(topic) || isOf(lineage, names.ownOf(topic)?.lineage ?? ''))
+}
+
 /** The topic of the receipts of its tasks. */
 export const receiptsOf = (computed: string, stage: StageName, names: Names): string =>
   names.receipts(`${stageOf(computed, stage)}.0`).topic

@@ -24,7 +24,7 @@ import { kafkaClient, RETRY } from '../../stores/kafka/kafka-client.ts'
 import { KafkaError, kafkaError } from '../../stores/kafka/kafka-error.ts'
 import { type KafkaLogOptions, openKafkaLog } from '../../stores/kafka/kafka-log.ts'
 import { Names, type OwnedBy } from '../../stores/kafka/names.ts'
-import { isOf, newestComputed, nextComputed, productStage, stageOf } from './computed-lineage.ts'
+import { isOf, newestComputed, nextComputed, productStage, stageOf, topicsOf } from './computed-lineage.ts'
 import { computedIn, type FolderMeta, folderMeta, refuseOtherLog, writeMeta } from './data-folder.ts'
 import { bytesBelow, computedParts, goOnWith } from './forget-computed.ts'
 import { kafkaLogOptions } from './kafka-setup.ts'
@@ -167,7 +167,7 @@ async function found<T>(
       await refuseMembers(admin, names.members(stageOf(computed ?? computedIn(meta), productStage(topology))))
       return await work({
         ...{ meta, log, names, admin, computed: computed ?? computedIn(meta) },
-        ...(what === 'live' ? liveTopics(topics, topology, meta, names) : lineageTopics(topics, meta, names)),
+        ...(what === 'live' ? liveTopics(topics, topology, meta, names) : { emptied: [], deleted: topicsOf(meta.lineage, topics, names) }),
         groups: groups
           .map(({ groupId }) => groupId)
           .filter((group) => isOwned(names.groupOf(group), topology, meta))
@@ -203,12 +203,6 @@ function liveTopics(topics: readonly string[], topology: string, meta: FolderMet
 /** Other topologies on these brokers, somebody's own, have the same lineage. */
 const isOwned = (own: OwnedBy | undefined, topology: string, { lineage }: FolderMeta) =>
   own !== undefined && isOf(lineage, own.lineage) && (own.kind !== 'task' || own.of === topology)
-
-/** All of it, by name: what somebody else calls so that begins alike is not touched. */
-function lineageTopics(topics: readonly string[], { lineage }: FolderMeta, names: Names): Pick<Found, 'emptied' | 'deleted'> {
-  const data = new Set(Object.values(TOPICS).map((topic) => names.data({ topic, partition: 0 }).topic))
-  return { emptied: [], deleted: topics.filter((topic) => data.has(topic) || isOf(lineage, names.ownOf(topic)?.lineage ?? '')) }
-}
 
 async function sized({ admin, emptied, deleted }: Found): Promise<KafkaResetPlan['topics']> {
   const sizes: KafkaResetPlan['topics'] = []

@@ -13,6 +13,9 @@ import { definitionsOf, otherDefinitions } from './definitions.ts'
 import { receivedAt } from './received-at.ts'
 import { withSource } from './stopped-source.ts'
 
+/** In words of what is in the way; there may be one for each file that was imported. */
+const TOPICS_SHOWN = 3
+
 export const lineageFolder = (data: string, name: string): string => join(data, 'lineages', name)
 
 /** Those that were made in the folder, by name. */
@@ -28,12 +31,15 @@ export interface Replayable {
   /** When the newest record was received; undefined: there is none. */
   newestMs: number | undefined
   records: number
+  /** On Kafka: the topics that the lineage has already. */
+  topics?: readonly string[]
 }
 
-/** Errors: DATA_LOCKED where a process is at work in the folder; those of the log. */
-export function replayable(data: string, config: Config): Promise<Replayable> {
+/** `lineage`: that it is asked for. Errors: DATA_LOCKED where a process is at work in the folder; those of the log. */
+export function replayable(data: string, config: Config, lineage?: string): Promise<Replayable> {
   return withSource(data, config, async (log) => {
-    const found: Replayable = { completeFromMs: undefined, newestMs: undefined, records: 0 }
+    const topics = lineage === undefined ? undefined : await log.topicsOf?.(lineage)
+    const found: Replayable = { completeFromMs: undefined, newestMs: undefined, records: 0, ...(topics && { topics }) }
     for (let partition = 0; partition < log.partitions; partition++) {
       const at = { topic: TOPICS.raw, partition }
       const { start, end } = await log.bounds(at)
@@ -72,7 +78,7 @@ async function timesAt(log: Pick<Log, 'reader'>, at: TopicPartition, offset: num
 export function beginLineage(
   data: string,
   asked: { name: string; sinceMs: number; partitions: number; settings: ClickstreamSettings },
-  { completeFromMs, newestMs, records }: Replayable,
+  { completeFromMs, newestMs, records, topics = [] }: Replayable,
 ): string {
   const { name, sinceMs, partitions } = asked
   const settings = definitionsOf(asked.settings)
@@ -98,6 +104,14 @@ export function beginLineage(
       `${name} is what a reset of ${name.replace(/-\d+$/, '')} may call what is computed anew`,
       'Choose a name that does not end in - and a number.',
     )
+  const { kafka } = folderMeta(data)
+  // On brokers two folders may choose one name: what is there would be taken for a part of this one, or be live output of somebody else.
+  if (topics.length > 0)
+    throw new EngineError(
+      'LINEAGE_EXISTS',
+      `${data} has no lineage ${name}, and the brokers have ${topics.length === 1 ? 'a topic' : `${topics.length} topics`} of that name: ${topics.slice(0, TOPICS_SHOWN).join(', ')}${topics.length > TOPICS_SHOWN ? ' …' : ''}`,
+      `Choose another name. Where it is a replay of another data folder, go on with it there, or delete it there first: packmill topology reset clickstream --lineage ${name}. Those of a deployment whose kafka.topicPrefix is ${kafka?.topicPrefix ?? ''}${name}. are its live topics. Where all that had them is gone, delete them (kafka-topics --delete).`,
+    )
   // Events of foreign producers may not say when they were received: they are in every replay.
   if (records === 0 || (newestMs !== undefined && sinceMs > newestMs))
     throw new EngineError(
@@ -112,7 +126,6 @@ export function beginLineage(
       `Say --from ${instant(completeFromMs)}, or --from earliest for whatever there is.`,
     )
   mkdirSync(folder, { recursive: true })
-  const { kafka } = folderMeta(data)
   writeMeta(folder, {
     ...{ format: FOLDER_FORMAT, partitions, lineage: name, settings },
     ...(kafka && { kafka: newMember(kafka) }),

@@ -4,6 +4,7 @@ import type { Config } from '../../config/index.ts'
 import { EngineError } from '../../engine/errors.ts'
 import type { Log, TopicPartition } from '../../engine/log/contract.ts'
 import { TOPICS } from '../../model/rows.ts'
+import { topicsOf } from './computed-lineage.ts'
 import { type FolderMeta, folderMeta, LOG_INSIDE_ADVICE } from './data-folder.ts'
 import { withStoppedLog } from './stopped-log.ts'
 
@@ -11,6 +12,8 @@ import { withStoppedLog } from './stopped-log.ts'
 export interface Source extends Pick<Log, 'bounds' | 'reader'> {
   /** Of events.raw: the folder's count, or on Kafka the topic's, which somebody may have grown since the folder was made. */
   partitions: number
+  /** On Kafka: the topics that there are of a lineage beside the live one. */
+  topicsOf?(lineage: string): Promise<string[]>
   /** Where to begin to look for what was appended since a time, where it knows. */
   since?(at: TopicPartition, ms: number): number
 }
@@ -27,12 +30,20 @@ export async function withSource<T>(from: string, config: Config, work: (log: So
         since: (at, ms) => log.since(at, ms),
       }),
     )
-  const [{ kafkaLogOptions }, { openKafkaLog }] = await Promise.all([import('./kafka-setup.ts'), import('../../stores/kafka/kafka-log.ts')])
+  const [{ kafkaLogOptions }, { openKafkaLog }, { Names }] = await Promise.all([
+    import('./kafka-setup.ts'),
+    import('../../stores/kafka/kafka-log.ts'),
+    import('../../stores/kafka/names.ts'),
+  ])
   const log = await openKafkaLog(kafkaLogOptions(config, meta.lineage)!)
   try {
     // Behind the last record there may be markers of transactions.
     const bounds = async (at: TopicPartition) => ({ start: (await log.bounds(at)).start, end: await log.endOfRecords(at) })
-    return await work({ partitions: await log.partitions(TOPICS.raw), bounds, reader: (at) => log.reader(at) })
+    return await work({
+      partitions: await log.partitions(TOPICS.raw),
+      topicsOf: async (lineage) => topicsOf(lineage, await log.topics(), new Names(kafkaLogOptions(config, lineage)!)),
+      ...{ bounds, reader: (at) => log.reader(at) },
+    })
   } finally {
     await log.close()
   }

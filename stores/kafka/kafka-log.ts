@@ -194,6 +194,15 @@ export class KafkaLog implements Log {
     return this.cluster.partitions(this.names.data({ topic, partition: 0 }).topic)
   }
 
+  /** All that this user may know of on these brokers, as they name them. */
+  async topics(): Promise<string[]> {
+    try {
+      return await (await this.admin()).listTopics()
+    } catch (error) {
+      throw kafkaError(error, 'looking at the topics')
+    }
+  }
+
   async bounds(at: TopicPartition): Promise<Bounds> {
     const named = this.names.data(at)
     const bounds = await this.cluster.bounds(named)

@@ -1,5 +1,6 @@
-// packmill topology replay on Kafka: it has all that producers have put into the topic, in whichever partitions that has by now.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+// packmill topology replay on Kafka: it has all that producers have put into the topic, in whichever partitions that has by now, and what was asked for of it; and
+// it goes into no topic that is somebody else's.
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import kafkajs from 'kafkajs'
@@ -9,7 +10,9 @@ import { defaults, loadConfig } from '../../config/index.ts'
 import type { WireEvent } from '../../model/event.ts'
 import { kafkaPartition } from '../../model/hash.ts'
 import { TOPICS } from '../../model/rows.ts'
+import { dataFolder, folderMeta } from '../../services/process/data-folder.ts'
 import { openEmbedded } from '../../services/process/embedded.ts'
+import { beginLineage, replayable } from '../../services/process/lineages.ts'
 import { trafficEvents } from '../../services/traffic/traffic.ts'
 import { kafkaClient } from '../../stores/kafka/kafka-client.ts'
 import { openKafkaLog } from '../../stores/kafka/kafka-log.ts'
@@ -88,6 +91,7 @@ describe.runIf(server)('packmill topology replay on Kafka', { timeout: 120_000 }
           await embedded.stop()
         }
       },
+      topics: () => world.withAdmin(async (admin) => (await admin.listTopics()).filter((topic) => topic.startsWith(prefix)).sort()),
       makeRaw: (of: string) =>
         world.withAdmin((admin) => makeTopic(admin, { topic: `${of}${TOPICS.raw}`, partitions: PARTITIONS, replication: 1 })),
     }
@@ -130,5 +134,43 @@ describe.runIf(server)('packmill topology replay on Kafka', { timeout: 120_000 }
       expect(own.map((event) => partitionOf(event, GROWN)).filter((is) => is !== partition)).toEqual([])
     expect(JSON.parse(replay('wide', 'earliest', more).out)).toMatchObject({ records: 0, before: events.length })
     expect(await differences('wide', events, ...more)).toEqual([])
+  })
+
+  test('under a name that is taken on the brokers it is refused, be that of another deployment or of another folder; in its own folder it goes on', async () => {
+    const few = events.slice(0, 200)
+    const { data, prefix, configOf, replay, rawOf, topics, makeRaw } = await deployment('named', few)
+    // What another deployment, whose kafka.topicPrefix is '<prefix>wide.', takes live.
+    await makeRaw(`${prefix}wide.`)
+    const before = await topics()
+    const live = replay('wide')
+    expect(live.code).toBe(1)
+    expect(live.err).toContain(
+      `has no lineage wide, and the brokers have a topic of that name: ${prefix}wide.${TOPICS.raw}\n  Choose another name. `,
+    )
+    expect(live.err).toMatch(/^LINEAGE_EXISTS: /)
+    expect(await topics()).toEqual(before)
+    expect(existsSync(join(data, 'lineages', 'wide'))).toBe(false)
+
+    expect(JSON.parse(replay('again').out)).toMatchObject({ records: few.length, before: 0 })
+    // Another process of the same deployment, which has its own folder.
+    const other = join(folder, 'named-other')
+    dataFolder(other, PARTITIONS, { kafka: { cluster: folderMeta(data).kafka!.cluster, topicPrefix: prefix } })
+    const since = new Date(few[100].receivedAt).toISOString()
+    for (const from of ['earliest', since])
+      expect(replay('again', from, [], other)).toMatchObject({
+        code: 1,
+        err: expect.stringMatching(
+          /^LINEAGE_EXISTS: .* topics of that name: .* …\n {2}.*packmill topology reset clickstream --lineage again\. /,
+        ),
+      })
+    expect(existsSync(join(other, 'lineages', 'again'))).toBe(false)
+    expect(JSON.parse(replay('again').out)).toMatchObject({ records: 0, before: few.length })
+
+    // Broken off when some of its topics were made.
+    const asked = { name: 'off', sinceMs: Number.NEGATIVE_INFINITY, partitions: PARTITIONS, settings: configOf(data).clickstream }
+    beginLineage(data, asked, await replayable(data, configOf(data), 'off'))
+    await makeRaw(`${prefix}off.`)
+    expect(JSON.parse(replay('off').out)).toMatchObject({ records: few.length, before: 0 })
+    expect((await rawOf('off', PARTITIONS)).flat()).toHaveLength(few.length)
   })
 })
