@@ -1,6 +1,6 @@
 // The command line as its users meet it: a process, what it prints, its exit code.
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
@@ -197,6 +197,17 @@ describe('exit codes', () => {
 })
 
 describe('config', () => {
+  test('what is set of brokers where none is named is refused before anything is made, and shown all the same', () => {
+    const lost = ['--set', 'kafka.tls.ca=/none', '--set', 'kafka.sasl.username=u']
+    const { code, out, err } = packmill(['up', '--data', 'lost', ...lost])
+    expect([code, out]).toEqual([1, ''])
+    expect(err).toMatch(
+      /^CONFIG_INVALID: kafka\.tls\.ca \(--set\) is set, but kafka\.brokers is not: .*\n {2}Set kafka\.brokers \(KAFKA_BROKERS\), or unset this\. .*\n$/,
+    )
+    expect(existsSync(join(folder, 'lost'))).toBe(false)
+    expect(packmill(['config', ...lost]).code).toBe(0)
+  })
+
   test('prints value and source of every setting, as a table and as JSON', () => {
     writeFileSync(join(folder, 'packmill.yaml'), '# ours\nclickstream:\n  gapMs: 5m\n')
     const environment = { PACKMILL_ENGINE_LANES: '2', API_KEYS: 'hunter2' }

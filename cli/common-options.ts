@@ -39,7 +39,9 @@ export async function resolveConfig(options: DataOptions, { showOnly = false, is
   const loaded = loadConfig({ file: options.config, set: options.set, data: options.data })
   if (!showOnly) {
     requireEmbedded(loaded)
-    if (kafkaSettings(loaded) && isEmbedded) throw new KafkaNotHereError(loaded)
+    // What is set of brokers is for other commands then.
+    if (!isEmbedded) kafkaSettings(loaded)
+    else if (loaded.config.kafka.brokers.length > 0) throw new KafkaNotHereError(loaded)
   }
   return loaded
 }

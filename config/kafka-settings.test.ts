@@ -24,6 +24,35 @@ test('no broker: no Kafka', () => {
   expect(settings()).toBeUndefined()
 })
 
+test.each([
+  ['kafka.tls.enabled', 'true'],
+  ['kafka.tls.ca', '/none'],
+  ['kafka.tls.cert', 'ca.pem'],
+  ['kafka.tls.key', 'key.pem'],
+  ['kafka.sasl.mechanism', 'plain'],
+  ['kafka.sasl.username', 'u'],
+  ['kafka.sasl.password', 'p4ss'],
+  ['kafka.groupInstanceId', 'packmill-1'],
+])('%s without a broker is refused: events would go into the data folder', (path, value) => {
+  const refused = expect.objectContaining({
+    code: 'CONFIG_INVALID',
+    message: `${path} (--set) is set, but kafka.brokers is not: the log would be in the data folder, and no broker would see an event`,
+    advice: expect.stringContaining('Set kafka.brokers (KAFKA_BROKERS), or unset this.'),
+  })
+  expect(() => settings(`${path}=${value}`)).toThrow(refused)
+  // As an empty variable, or a list without an entry, leaves them.
+  writeFileSync(join(folder, 'lost.yaml'), JSON.stringify({ kafka: { brokers: [] } }))
+  expect(() => kafkaSettings(loadConfig({ environment: {}, folder, file: 'lost.yaml', set: [`${path}=${value}`] }))).toThrow(refused)
+  // Who leaves the brokers out of one command on purpose has the rest from a file.
+  expect(settings(`${path}=${value}`, 'kafka.brokers=')).toBeUndefined()
+})
+
+test('what deployments with and without brokers may share is no reason to refuse, nor what is set to its default', () => {
+  const shared = ['kafka.topicPrefix=acme.', 'kafka.replication=3', 'kafka.epochMs=20', 'kafka.sinks=false', 'kafka.sessionTimeoutMs=30s']
+  expect(settings(...shared)).toBeUndefined()
+  expect(settings('kafka.tls.enabled=false', 'kafka.tls.ca=', 'kafka.sasl.mechanism=none', 'kafka.groupInstanceId=')).toBeUndefined()
+})
+
 test('brokers alone', () => {
   expect(settings('kafka.brokers=a:9092, 10.0.0.1:1,[::1]:65535')).toEqual({ brokers: ['a:9092', '10.0.0.1:1', '[::1]:65535'] })
 })

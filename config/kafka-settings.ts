@@ -1,7 +1,9 @@
 // What it takes to talk to the brokers, from the settings under `kafka`: checked as a whole, files read. The log's own options are the caller's.
 import { readFileSync } from 'node:fs'
 import { ConfigError } from './config-error.ts'
+import { defaults } from './defaults.ts'
 import type { LoadedConfig } from './load.ts'
+import { type Setting, settings, valueAt } from './settings.ts'
 
 export interface KafkaSettings {
   readonly brokers: readonly string[]
@@ -19,6 +21,9 @@ const INSTANCE_ID = /^[a-zA-Z0-9._-]{0,249}$/
 /** Of 249 characters that a topic’s name may have this leaves 149 to what stands behind it. */
 const TOPIC_PREFIX = /^[a-zA-Z0-9._-]{0,100}$/
 
+/** Whoever sets these means to talk to brokers. Others, such as a prefix, may stand in a file that deployments with and without brokers share. */
+const OF_BROKERS = /^kafka\.(tls\.|sasl\.|groupInstanceId$)/
+
 /** Throws ConfigError for what does not fit together, or cannot be read. Undefined where no broker is named: the log is embedded then. */
 export function kafkaSettings({
   config,
@@ -28,7 +33,20 @@ export function kafkaSettings({
   const refuse = (path: string, wrong: string, instead: string): never => {
     throw new ConfigError(`kafka.${path} (${origins.get(`kafka.${path}`)}) ${wrong}`, instead)
   }
-  if (brokers.length === 0) return undefined
+  if (brokers.length === 0) {
+    const isGiven = ({ path }: Setting) =>
+      (origins.get(path) ?? 'default') !== 'default' && valueAt(config, path) !== valueAt(defaults, path)
+    // Who says so in the command itself has not lost them.
+    const given =
+      origins.get('kafka.brokers') === '--set' ? undefined : settings.find((setting) => OF_BROKERS.test(setting.path) && isGiven(setting))
+    if (given)
+      refuse(
+        given.path.replace('kafka.', ''),
+        'is set, but kafka.brokers is not: the log would be in the data folder, and no broker would see an event',
+        'Set kafka.brokers (KAFKA_BROKERS), or unset this. Where a command is to work without brokers all the same, give it --set kafka.brokers=',
+      )
+    return undefined
+  }
   for (const broker of brokers) {
     const port = Number(BROKER.exec(broker)?.[2])
     if (!(port >= 1 && port <= PORT_MAX))

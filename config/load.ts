@@ -9,7 +9,7 @@ import { defaults } from './defaults.ts'
 import { parseValue, type SettingValue } from './parse-value.ts'
 import { readConfigFile } from './read-config-file.ts'
 import type { Config } from './schema.ts'
-import { type Setting, settings } from './settings.ts'
+import { type Setting, settings, valueAt } from './settings.ts'
 import { suggest } from './suggest.ts'
 
 export interface LoadOptions {
@@ -153,10 +153,6 @@ function unknownKey({ path, value, origin }: Given): ConfigError {
 function wrongValue(setting: Setting, value: unknown, origin: string, allowed: string): ConfigError {
   const shown = setting.secret ? 'a value' : shownValue(value)
   return new ConfigError(`${setting.path} (${origin}) is ${shown}; it must be ${allowed}`)
-}
-
-function valueAt(config: object, path: string): unknown {
-  return path.split('.').reduce<unknown>((node, name) => (node as Record<string, unknown>)[name], config)
 }
 
 function assemble(values: ReadonlyMap<string, SettingValue>): Config {

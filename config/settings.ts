@@ -23,3 +23,7 @@ function flatten(node: Leaf<unknown> | Group, path: readonly string[]): Setting[
 
 /** In the order of the schema. */
 export const settings: readonly Setting[] = flatten(configSchema, [])
+
+/** Of a configuration. */
+export const valueAt = (config: object, path: string): unknown =>
+  path.split('.').reduce<unknown>((node, name) => (node as Record<string, unknown>)[name], config)
