@@ -97,11 +97,13 @@ async function runReplay(_name: string, options: ReplayOptions): Promise<void> {
     const result = await stopping.race(advised(folder.rebuild!(config.data, (records) => shown.update(records), sinceMs)))
     shown.finish(result.records)
     await settle(folder, { snapshots: true, close: false, stopping })
-    const { records, before } = result
-    if (options.json) console.log(JSON.stringify({ lineage, data, partitions, records, before }, null, 2))
+    const { records, before, undated } = result
+    if (options.json) console.log(JSON.stringify({ lineage, data, partitions, records, before, ...(undated > 0 && { undated }) }, null, 2))
     else {
       const earlier = before > 0 ? `, ${formatCount(before)} by an earlier run` : ''
       console.log(`${formatCount(records)} events computed anew as lineage ${lineage}${earlier}. Use it with --data ${data}`)
+      if (undated > 0)
+        console.log(`${formatCount(undated)} of them do not say when they were received (receivedAt): such events are in every replay.`)
       if (Number.isFinite(sinceMs)) console.log('Sessions that had begun before that time are in it from their first event since then on.')
     }
   } finally {

@@ -157,7 +157,11 @@ async function runRebuild(options: UpgradeOptions & { into: string }): Promise<v
         ? ` ${formatCount(missing)} older ones are not in the old log any more (log.retentionMs): the new folder is without them.`
         : ''
     const earlier = before > 0 ? `, ${formatCount(before)} by an earlier run` : ''
-    done(options, { into, ...result }, `${formatCount(records)} events computed anew in ${into}${earlier}.${lost} Use it with --data.`)
+    done(
+      options,
+      { into, records, before, missing },
+      `${formatCount(records)} events computed anew in ${into}${earlier}.${lost} Use it with --data.`,
+    )
   } finally {
     await folder.stop(stopping.signal.aborted ? 'at once' : undefined)
   }

@@ -24,6 +24,8 @@ export interface RebuildResult {
   before: number
   /** Records that the old log no longer has: retention deleted them. */
   missing: number
+  /** Where a time was given: those in the new folder that do not say when they were received, and so are in it; by this run and earlier ones. */
+  undated: number
 }
 
 const READ_BYTES = 4 << 20
@@ -40,7 +42,7 @@ export async function rebuild(
 ): Promise<RebuildResult> {
   const { partitions: known } = folderMeta(from)
   return withSource(from, target.config, async (log) => {
-    const result: RebuildResult = { records: 0, before: 0, missing: 0 }
+    const result: RebuildResult = { records: 0, before: 0, missing: 0, undated: 0 }
     const { topic, partitions: wanted } = target
     const placed = known === wanted && log.partitions === wanted ? undefined : new Door({ partitions: wanted })
     const parts = rawParts(topic, known, log.partitions, (lines, at) => place(lines, at, placed, wanted))
@@ -95,6 +97,8 @@ function partitionOf(line: string, partitions: number): number | undefined {
 interface Lines {
   count: number
   bytes: Uint8Array
+  /** Of those chosen by time: such as say none. */
+  undated: number
 }
 
 async function copy(
@@ -108,10 +112,11 @@ async function copy(
   const { start, end } = await from.bounds(at)
   const claim = await patientClaim<RebuildReceipt>(log, `rebuild.${lineage}.${name}`, { ...patience, patienceMs })
   const reader = from.reader(at)
-  let { epoch, copied = 0 } = claim.last ?? { epoch: 0 }
+  let { epoch, copied = 0, undated = 0 } = claim.last ?? { epoch: 0 }
   let next = Math.max(start, claim.last?.to ?? 0, sinceMs > 0 ? (from.since?.(at, sinceMs) ?? 0) : 0)
   if (!isAgain) result.missing += start
   result.before += copied
+  result.undated += undated
   try {
     while (next < end && !patience.signal?.aborted) {
       const read = await reader.read(next, READ_BYTES)
@@ -119,14 +124,17 @@ async function copy(
       // Whole blocks, from the beginning on: a receipt never ends in one.
       const lines = linesOf(read, sinceMs, takes)
       const count = lines.reduce((sum, { count }) => sum + count, 0)
+      const without = lines.reduce((sum, { undated }) => sum + undated, 0)
       epoch++
       copied += count
+      undated += without
       await claim.commit({
         outputs: lines.flatMap(outputsOf),
-        receipt: { epoch, to: read.next, copied },
+        receipt: { epoch, to: read.next, copied, ...(undated > 0 && { undated }) },
         release: { receiptsThrough: epoch - 1, inputBefore: 0 },
       })
       result.records += count
+      result.undated += without
       next = read.next
       onProgress?.(result.records)
     }
@@ -139,17 +147,27 @@ async function copy(
 interface RebuildReceipt extends LogReceipt {
   /** Records, by all runs. */
   copied?: number
+  /** Of these. */
+  undated?: number
 }
 
 /** The records of each block that were received then or later, and are to be taken; copies. */
 function linesOf({ bytes, blocks }: ReadResult, sinceMs: number, takes?: (line: string) => boolean): Lines[] {
   return blocks.flatMap(({ pos, length, count }) => {
     const all = new Uint8Array(bytes.subarray(pos, pos + length))
-    if (sinceMs === Number.NEGATIVE_INFINITY && !takes) return [{ count, bytes: all }]
-    const lines = Buffer.from(all.buffer).toString().trimEnd().split('\n')
-    const kept = lines.filter((line) => takes?.(line) !== false && (receivedAt(line) ?? Number.POSITIVE_INFINITY) >= sinceMs)
-    if (kept.length === count) return [{ count, bytes: all }]
-    return kept.length === 0 ? [] : [{ count: kept.length, bytes: Buffer.from(`${kept.join('\n')}\n`) }]
+    const isAll = sinceMs === Number.NEGATIVE_INFINITY
+    if (isAll && !takes) return [{ count, bytes: all, undated: 0 }]
+    let undated = 0
+    const isTaken = (line: string) => {
+      if (takes?.(line) === false) return false
+      if (isAll) return true
+      const at = receivedAt(line)
+      if (at === undefined) undated++
+      return at === undefined || at >= sinceMs
+    }
+    const kept = Buffer.from(all.buffer).toString().trimEnd().split('\n').filter(isTaken)
+    if (kept.length === count) return [{ count, bytes: all, undated }]
+    return kept.length === 0 ? [] : [{ count: kept.length, bytes: Buffer.from(`${kept.join('\n')}\n`), undated }]
   })
 }
 

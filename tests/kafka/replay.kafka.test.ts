@@ -173,4 +173,25 @@ describe.runIf(server)('packmill topology replay on Kafka', { timeout: 120_000 }
     expect(JSON.parse(replay('off').out)).toMatchObject({ records: few.length, before: 0 })
     expect((await rawOf('off', PARTITIONS)).flat()).toHaveLength(few.length)
   })
+
+  test('from a time: what was received then or later, and what does not say when, which is counted', async () => {
+    const UNDATED = 7
+    const some = events.slice(0, 1_000).map(({ receivedAt, ...event }, i) => (i % UNDATED === 0 ? event : { ...event, receivedAt }))
+    const fromMs = events[600].receivedAt
+    const { cli, replay, rawOf, differences } = await deployment('since', some)
+    const kept = some.filter((event) => !('receivedAt' in event) || (event.receivedAt as number) >= fromMs)
+    const undated = kept.filter((event) => !('receivedAt' in event)).length
+    expect(undated).toBeGreaterThan(50)
+    expect(kept.length).toBeLessThan(some.length - 400)
+    const from = new Date(fromMs).toISOString()
+    const done = replay('later', from)
+    expect(done.code, done.err).toBe(0)
+    expect(JSON.parse(done.out)).toMatchObject({ records: kept.length, before: 0, undated })
+    const ids = (of: readonly WireEvent[]) => of.map(({ eventId }) => eventId).sort()
+    expect(ids((await rawOf('later', PARTITIONS)).flat())).toEqual(ids(kept))
+    expect(await differences('later', kept)).toEqual([])
+    const again = cli(['topology', 'replay', 'clickstream', '--from', from, '--lineage', 'later'])
+    expect(again.out).toContain(`as lineage later, ${kept.length} by an earlier run.`)
+    expect(again.out).toContain(`\n${undated} of them do not say when they were received (receivedAt): such events are in every replay.\n`)
+  })
 })
