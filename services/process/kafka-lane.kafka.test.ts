@@ -5,13 +5,18 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { openProxy } from '../../dev/kafka/proxy.ts'
 import { sessionStage } from '../../engine/lane/session-computer.ts'
+import type { WireEvent } from '../../model/event.ts'
 import { TOPICS } from '../../model/rows.ts'
 import { ensureTopics } from '../../stores/kafka/ensure-topics.ts'
 import { openKafkaLog } from '../../stores/kafka/kafka-log.ts'
-import { block, kafkaWorld } from '../../stores/kafka/kafka-world.fake.ts'
+import { block, kafkaWorld, linesOf, textsOf } from '../../stores/kafka/kafka-world.fake.ts'
 import { retentionDefaults } from '../../stores/log/retention.ts'
+import { flipValue } from '../../stores/state/flip-value.fake.ts'
 import { kafkaServer } from '../../tests/kafka-server.ts'
+import { compareIncidents, compareSessions } from '../../tests/oracle/compare.ts'
+import { evaluate } from '../../tests/oracle/evaluate.ts'
 import { settings } from '../../tests/oracle/in-memory.ts'
+import { nasty } from '../../tests/oracle/nasty.ts'
 import { clickstream } from '../../topologies/clickstream.ts'
 import { KafkaLane } from './kafka-lane.ts'
 import { LaneBeat } from './lane-beat.ts'
@@ -120,5 +125,73 @@ describe.runIf(server?.proxied)('A lane on Kafka', () => {
     // Half of nothing has passed, too.
     expect(atOnce.overdue[0]).toEqual([0, 'CHECKPOINT_OVERDUE'])
     expect(await checkpointsAt(retentionDefaults.others.ms)).toEqual({ checkpoints: 0, overdue: [] })
+  }, 120_000)
+
+  it('one bit that has turned in the cache of its state stops nothing: the partition takes that from the changelog, and every answer is right', async () => {
+    const { events, settings: own } = nasty(5, 400)
+    const topology = { ...settings, ...own }
+    const world = await kafkaWorld(server!.broker)
+    const data = Object.values(TOPICS).flatMap((topic) => (topic === TOPICS.raw ? [] : [{ topic, partitions: 1 }]))
+    const stages = [{ name: NAME, partitions: 1 }]
+    await ensureTopics({ ...world.options, topics: data, stages, retentionMs: 1000, retentionBytes: 1 << 20, replication: 1 })
+    const folder = mkdtempSync(join(tmpdir(), 'packmill-kafka-lane-'))
+    const setup = {
+      ...{ folder, lineage: 'main', code: 'v1', partitions: [0], stages: 1, live: false, exactlyOnce: true },
+      ...{ kafka: { log: world.options, partitions: 1 }, epochMs: 1, epochBytes: 1 << 14, checkpointBytes: 1 << 30 },
+      ...{ cacheBytes: 1 << 20, retention: retentionDefaults },
+    }
+    const heard: unknown[] = []
+    const laneOf = () =>
+      new KafkaLane({
+        ...{ setup, stage: sessionStage(clickstream(topology)), folder: 'clickstream' },
+        beatOf: () => new LaneBeat(LaneBeat.buffer(1)).of(0, 'nobody'),
+        onRestoring: () => undefined,
+        onRecovering: () => undefined,
+        onStopped: (_, error) => heard.push(['stopped', error]),
+        onWaiting: (_, error) => heard.push(['waiting', (error as { code: string }).code]),
+        onResumed: () => heard.push('resumed'),
+        onOverdue: () => undefined,
+      })
+    const straight = await openKafkaLog(world.options)
+    let lane = laneOf()
+    try {
+      const claim = await straight.claim('test')
+      const at = { topic: TOPICS.raw, partition: 0 }
+      const produce = (part: readonly object[]) => claim.commit({ outputs: [block(at, ...part.map((event) => JSON.stringify(event)))] })
+      const half = events.length / 2
+      lane.run()
+      await lane.take(0)
+      await produce(events.slice(0, half))
+      await lane.drain([[0, half]], { snapshots: false, close: false })
+      await lane.stop()
+      expect(heard).toEqual([])
+      const USER = 0x75
+      expect(flipValue(join(folder, 'state', 'main', 'clickstream-0'), (key) => key[0] === USER)).toBeDefined()
+      lane = laneOf()
+      lane.run()
+      await lane.take(0)
+      expect(heard).toEqual([])
+      await produce(events.slice(half))
+      // Closing loads every user whose session is open.
+      const { end } = await straight.bounds(at)
+      await lane.drain([[0, end]], { snapshots: false, close: true })
+      await lane.stop()
+      expect(heard).toEqual([['waiting', 'KAFKA_STATE_CACHE_DAMAGED'], 'resumed'])
+      const rowsOf = async (topic: string) => (await textsOf(straight, { topic, partition: 0 })).map((line) => JSON.parse(line) as never)
+      const records = (await linesOf(straight, at)).map(([offset, line]) => ({
+        partition: 0,
+        offset,
+        event: JSON.parse(line) as WireEvent,
+      }))
+      expect(records).toHaveLength(events.length)
+      const { sessions, incidents } = evaluate(records, { ...topology, closeAll: true })
+      expect(sessions.size).toBeGreaterThan(5)
+      expect(compareSessions(await rowsOf(TOPICS.sessions), sessions, { allVersions: true })).toEqual([])
+      expect(compareIncidents(await rowsOf(TOPICS.incidents), incidents, { allVersions: true })).toEqual([])
+    } finally {
+      await lane.stop().catch(() => undefined)
+      await straight.close()
+      rmSync(folder, { recursive: true, force: true })
+    }
   }, 120_000)
 })

@@ -5,6 +5,7 @@
 //   drop:  cut off from the brokers → close
 // 1. What is asked of one partition is done in the order in which it was asked.
 // 2. The checkpoint before the end is why a partition that is left stands still for what came within a second, and not for all since the last checkpoint.
+//    A task that failed by what may pass recovers with the same state: one whose cache has gone bad is made anew before the claim.
 // 3. A broker that cannot be reached is waited for; what cannot pass stops that partition, and says so. Of one that was dropped nobody hears any more.
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -287,7 +288,7 @@ export class KafkaLane {
       throw error
     }
     const acceptFrom = accept === 'all' ? 0 : accept?.find(([one]) => one === partition)?.[1]
-    const view = taskView(log, { topic: stage.topic, partition })
+    const view = taskView(log, { topic: stage.topic, partition }, () => store.mend())
     const bounds = {
       ...{ epochBytes, checkpointBytes, cacheBytes: taskCacheBytes(setup.cacheBytes, setup.partitions.length, setup.stages) },
       get checkpointDue() {

@@ -7,6 +7,8 @@ const CODES = {
   KAFKA_UNAVAILABLE: { retryable: true },
   /** The coordinator ended this owner's transaction (its timeout), though nobody else has claimed the name. */
   KAFKA_TRANSACTION_LOST: { retryable: true },
+  /** The local copy of a state has gone bad; what it is a copy of has not. */
+  KAFKA_STATE_CACHE_DAMAGED: { retryable: true },
   /** What the broker shows of itself is not trusted here, or what is shown to it is not trusted there. */
   KAFKA_TLS_REFUSED: { retryable: false },
   KAFKA_UNAUTHENTICATED: { retryable: false },

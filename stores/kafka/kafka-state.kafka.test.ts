@@ -1,5 +1,5 @@
 // The state store on Kafka over a real broker: the contract, unchanged, then restoring, fencing and compaction.
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -7,10 +7,11 @@ import { type StateStoreUnderTest, stateStoreConformance } from '../../engine/st
 import type { StateStore } from '../../engine/state/store.ts'
 import { kafkaServer } from '../../tests/kafka-server.ts'
 import { realFiles } from '../files/real-files.ts'
+import { flipValue } from '../state/flip-value.fake.ts'
 import { deleteTopics } from './delete-topics.ts'
 import { TOMBSTONE_MS } from './ensure-topics.ts'
 import { kafkaClient } from './kafka-client.ts'
-import { type KafkaStateOptions, openKafkaState, type RestoreProgress } from './kafka-state.ts'
+import { type KafkaState, type KafkaStateOptions, openKafkaState, type RestoreProgress } from './kafka-state.ts'
 import { type KafkaWorld, kafkaWorld } from './kafka-world.fake.ts'
 import { makeTopic } from './make-topic.ts'
 import { Names } from './names.ts'
@@ -68,7 +69,7 @@ describe.runIf(server)('State on Kafka', () => {
     rmSync(root, { recursive: true, force: true })
   })
 
-  async function openOn(machine: string, more: Partial<KafkaStateOptions> = {}): Promise<StateStore> {
+  async function openOn(machine: string, more: Partial<KafkaStateOptions> = {}): Promise<KafkaState> {
     const store = await openKafkaState({ ...world.options, name: NAME, folder: join(root, machine), ...more })
     open.push(store)
     return store
@@ -142,6 +143,18 @@ describe.runIf(server)('State on Kafka', () => {
         return {}
       },
     ],
+    [
+      'damaged in what it lists',
+      (folder) => {
+        for (const name of readdirSync(folder).filter((name) => name.endsWith('.ckp'))) {
+          const bytes = readFileSync(join(folder, name))
+          // Behind it is the footer.
+          bytes[bytes.length - 33] ^= 1
+          writeFileSync(join(folder, name), bytes)
+        }
+        return {}
+      },
+    ],
   ])('a cache that is %s is made anew', async (_, spoil) => {
     const store = await openOn('a')
     await checkpoint(store, 1, { 1: 'one', 2: 'two' })
@@ -151,6 +164,43 @@ describe.runIf(server)('State on Kafka', () => {
     const again = await openOn('a', { ...spoil(join(root, 'a')), ...told(progress) })
     expect(progress.at(-1)!.rows).toBe(3)
     expect(texts(again)).toEqual({ 'org:product:user-1': 'more', 'org:product:user-2': 'two' })
+  })
+
+  it('a cache of which one value has gone bad is made anew for its task, which goes on; also where it was only closed', async () => {
+    const store = await openOn('a')
+    await checkpoint(store, 1, { 1: 'one', 2: 'two' })
+    await checkpoint(store, 2, { 2: 'more' })
+    const flip = () => flipValue(join(root, 'a'), (found) => found.equals(key(1)))
+    expect(flip()).toEqual(key(1))
+    const damaged = expect.objectContaining({ code: 'KAFKA_STATE_CACHE_DAMAGED', retryable: true })
+    expect(() => store.get(key(1))).toThrow(damaged)
+    expect(() => store.begin({ epoch: 3 })).toThrow(damaged)
+    await store.mend()
+    await store.mend()
+    expect(store.header).toEqual({ epoch: 2 })
+    expect(texts(store)).toEqual({ 'org:product:user-1': 'one', 'org:product:user-2': 'more' })
+    await checkpoint(store, 3, { 3: 'three' })
+    const kept = { 'org:product:user-1': 'one', 'org:product:user-2': 'more', 'org:product:user-3': 'three' }
+    flip()
+    expect(() => store.get(key(1))).toThrow(damaged)
+    await store.close()
+    const progress: RestoreProgress[] = []
+    expect(texts(await openOn('a', told(progress)))).toEqual(kept)
+    expect(progress.at(-1)!.rows).toBe(4)
+  })
+
+  it('a cache that turns out to be damaged while an open checkpoint has sent to the changelog: that is not committed', async () => {
+    const store = await openOn('a')
+    await checkpoint(store, 1, { 1: 'one' })
+    const half = store.begin({ epoch: 2 })
+    half.put(key(2), Buffer.from('half'), Buffer.from('i'))
+    await half.flush()
+    flipValue(join(root, 'a'))
+    expect(() => store.get(key(1))).toThrow(expect.objectContaining({ code: 'KAFKA_STATE_CACHE_DAMAGED' }))
+    await store.mend()
+    expect(texts(store)).toEqual({ 'org:product:user-1': 'one' })
+    await store.close()
+    expect(texts(await openOn('b'))).toEqual({ 'org:product:user-1': 'one' })
   })
 
   it('a cache that cannot be made anew is said as what it is', async () => {

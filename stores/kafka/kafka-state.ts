@@ -7,21 +7,21 @@
 //    its header stands. What follows is put again, which changes nothing where it was there.
 // 6. The cache is only used where deleted keys cannot have been compacted away meanwhile: younger than half of delete.retention.ms (protocol 17).
 //    Otherwise, and where it is damaged or of another changelog, it is made anew from the whole changelog.
+//    Damage that is found only when a value is read (each has its checksum) is an error that may pass, and `mend` makes the cache anew before the task recovers.
 // 7. A failed transaction ends the producer. The next one takes the id again, but only writes where nobody else has written himself down as the owner.
 import { randomUUID } from 'node:crypto'
-import { join } from 'node:path'
 import type { Admin, Kafka } from 'kafkajs'
 import type { TopicPartition } from '../../engine/log/contract.ts'
 import type { CheckpointHeader, OpenCheckpoint, StateStore } from '../../engine/state/store.ts'
 import type { Files } from '../files/files.ts'
 import { realFiles } from '../files/real-files.ts'
-import { openCheckpointStore } from '../state/checkpoint-store.ts'
 import { headerRecord, ownerRecord, readChangelog } from './changelog.ts'
 import { STATE_CONFIG, TOMBSTONE_MS } from './ensure-topics.ts'
 import { KafkaCheckpoint } from './kafka-checkpoint.ts'
 import { type KafkaConnection, kafkaClient, RETRY } from './kafka-client.ts'
 import { KafkaCluster } from './kafka-cluster.ts'
 import { fenced, isFence, KafkaError, kafkaError } from './kafka-error.ts'
+import { LocalCache } from './local-cache.ts'
 import { type KafkaNames, Names } from './names.ts'
 import { makeOwnTopic } from './own-topic.ts'
 import { type OutputRecord, TransactionalProducer } from './transactional-producer.ts'
@@ -89,8 +89,9 @@ export class KafkaState implements StateStore {
   private readonly transactionalId: string
   private readonly owner = randomUUID()
   private store: string = randomUUID()
-  /** Undefined before it is opened. */
-  private cache: StateStore | undefined
+  private readonly cache: LocalCache
+  /** The cache has all that the changelog had when it was opened or made anew. */
+  private isWhole = false
   private producer: TransactionalProducer | undefined
   /** Behind what of the changelog was read and written here. */
   private position = 0
@@ -108,10 +109,12 @@ export class KafkaState implements StateStore {
     this.cluster = new KafkaCluster(this.kafka, { signal })
     this.at = names.state(options.name)
     this.transactionalId = names.transactionalId(options.name, 'state')
+    const { folder, files = realFiles } = options
+    this.cache = new LocalCache({ files, folder })
   }
 
   get header(): CheckpointHeader | undefined {
-    return (this.cache?.header as CacheHeader | undefined)?.of?.header
+    return (this.cache.header as CacheHeader | undefined)?.of?.header
   }
 
   async open(): Promise<void> {
@@ -122,31 +125,37 @@ export class KafkaState implements StateStore {
     if (opened.status === 'fulfilled') this.producer = opened.value
     for (const result of [made, opened]) if (result.status === 'rejected') throw result.reason
     const end = await this.write([ownerRecord(this.owner)])
-    this.cache = await this.openCache()
-    const of = (this.cache.header as CacheHeader | undefined)?.of
-    const nowMs = this.now()
-    const isYoung = of !== undefined && of.from < end && nowMs - of.atMs >= 0 && nowMs - of.atMs < TOMBSTONE_MS / 2
-    if (of && isYoung && ((await this.isComplete(of, end)) || (await this.catchUp(of.from, end, of)))) return
-    await this.closeCache()
-    await this.dropCache()
-    this.cache = await this.openCache()
-    const { start } = await this.cluster.bounds(this.at)
-    await this.catchUp(start, end)
+    if (!(await this.canCatchUp(end))) await this.makeAnew(end)
+    this.isWhole = true
+  }
+
+  /** To be awaited before a task recovers: a cache that was found damaged, or was not wholly made anew then, is made anew. Errors: FENCED, and those of opening. */
+  async mend(): Promise<void> {
+    if (this.isWhole && !this.cache.isDamaged) return
+    try {
+      this.isWhole = false
+      // What it has sent must not be committed with what follows.
+      await this.checkpoint?.abort()
+      await this.makeAnew(await this.write([ownerRecord(this.owner)]))
+      this.isWhole = true
+    } catch (error) {
+      throw kafkaError(error, `the state of ${this.options.name}`)
+    }
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
-    return this.cache!.get(key)
+    return this.cache.get(key)
   }
 
   entries(): Iterable<[key: Uint8Array, index: Uint8Array]> {
-    return this.cache!.entries()
+    return this.cache.entries()
   }
 
   begin(header: CheckpointHeader): OpenCheckpoint {
     if (this.header && header.epoch <= this.header.epoch)
       throw new Error(`A checkpoint of epoch ${header.epoch} cannot follow one of epoch ${this.header.epoch}.`)
     const of = { header, store: this.store, from: this.position, atMs: this.now() }
-    const local = this.cache!.begin(this.cacheHeader(of))
+    const local = this.cache.begin(this.cacheHeader(of))
     this.checkpoint = new KafkaCheckpoint({
       local,
       header: headerRecord({ header, store: this.store }),
@@ -163,7 +172,7 @@ export class KafkaState implements StateStore {
   }
 
   maintain(): Promise<boolean> {
-    return this.cache!.maintain()
+    return this.cache.maintain()
   }
 
   async close(): Promise<void> {
@@ -175,7 +184,7 @@ export class KafkaState implements StateStore {
     this.options.signal?.removeEventListener('abort', this.cut)
     await this.producer?.close()
     await this.cluster.close()
-    await this.closeCache()
+    await this.cache.close()
   }
 
   private readonly cut = () => this.ending.abort()
@@ -184,34 +193,30 @@ export class KafkaState implements StateStore {
     return (this.options.nowMs ?? Date.now)()
   }
 
-  /** Once: what was closed may be another file's handle by now. */
-  private async closeCache(): Promise<void> {
-    const { cache } = this
-    this.cache = undefined
-    await cache?.close()
-  }
-
-  private async openCache(): Promise<StateStore> {
-    const { folder, files = realFiles } = this.options
-    const open = () => openCheckpointStore({ files, folder })
+  /** Whether the cache could be used, and has all up to `end` now. */
+  private async canCatchUp(end: number): Promise<boolean> {
     try {
-      return await open()
+      await this.cache.open()
+      const of = (this.cache.header as CacheHeader | undefined)?.of
+      const nowMs = this.now()
+      const isYoung = of !== undefined && of.from < end && nowMs - of.atMs >= 0 && nowMs - of.atMs < TOMBSTONE_MS / 2
+      return of !== undefined && isYoung && ((await this.isComplete(of, end)) || (await this.catchUp(of.from, end, of)))
     } catch (error) {
-      if ((error as { code?: string }).code !== 'STATE_CORRUPT') throw error
-      // It is a cache: what is damaged is made anew.
-      await this.dropCache()
-      return open()
+      if (!this.cache.isDamaged) throw error
+      return false
     }
   }
 
-  private async dropCache(): Promise<void> {
-    const { folder, files = realFiles } = this.options
-    for (const name of files.list(folder)) await files.remove(join(folder, name))
+  private async makeAnew(end: number): Promise<void> {
+    await this.cache.drop()
+    await this.cache.open()
+    const { start } = await this.cluster.bounds(this.at)
+    await this.catchUp(start, end)
   }
 
   /** The cache counts its own checkpoints: a restore has some that no task ever took. */
   private cacheHeader(of?: CacheHeader['of']): CacheHeader {
-    return { epoch: (this.cache?.header?.epoch ?? 0) + 1, ...(of && { of }) }
+    return { epoch: (this.cache.header?.epoch ?? 0) + 1, ...(of && { of }) }
   }
 
   /** Whether no checkpoint follows the one that the cache has, which is then the changelog's state up to `end`: a process that stopped as it should has nothing to read. */
@@ -229,7 +234,7 @@ export class KafkaState implements StateStore {
   private async caughtUp(newest: { header: CheckpointHeader; store: string; from: number }, end: number): Promise<void> {
     this.position = end
     this.store = newest.store
-    await this.cache!.begin(this.cacheHeader({ ...newest, atMs: this.now() })).finish()
+    await this.cache.begin(this.cacheHeader({ ...newest, atMs: this.now() })).finish()
   }
 
   /** Puts what the changelog has from `from` to `end` into the cache, which says it is `of`. False where it is of another changelog. */
@@ -246,7 +251,7 @@ export class KafkaState implements StateStore {
         if (record.is === 'header') newest = { ...record.value, from: offset }
         if (record.is !== 'entry') continue
         // One that is cut off says what it said before: then all of this is read again.
-        open ??= this.cache!.begin(this.cacheHeader(of))
+        open ??= this.cache.begin(this.cacheHeader(of))
         const { key, kept } = record
         if (kept) open.put(key, kept.value, kept.index)
         else open.delete(key)
@@ -260,7 +265,7 @@ export class KafkaState implements StateStore {
         await open.finish()
         open = undefined
         sliceFrom = 0
-        while (await this.cache!.maintain());
+        while (await this.cache.maintain());
       }
       const rowsPerSecond = Math.round((rows * 1000) / Math.max(1, performance.now() - startMs))
       this.options.onRestoring?.({ rows, bytes, rowsPerSecond, done: Math.min(position, end) - from, of: end - from })

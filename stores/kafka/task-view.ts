@@ -3,8 +3,9 @@
 import type { Bounds, Log, TopicPartition } from '../../engine/log/contract.ts'
 import type { KafkaLog } from './kafka-log.ts'
 
-/** For one reader at a time of the partition `at`. `start`: where that began when it was read last. */
-export function taskView(log: KafkaLog, at: TopicPartition): Log & { readonly start: number } {
+/** For one reader at a time of the partition `at`. `ready`: what each claim waits for, as a task that recovers begins with one. `start`: where the partition
+ *  began when it was read last. */
+export function taskView(log: KafkaLog, at: TopicPartition, ready: () => Promise<void>): Log & { readonly start: number } {
   let known: Bounds | undefined
   let begins = 0
   const isInput = ({ topic, partition }: TopicPartition) => topic === at.topic && partition === at.partition
@@ -12,7 +13,10 @@ export function taskView(log: KafkaLog, at: TopicPartition): Log & { readonly st
     get start() {
       return begins
     },
-    claim: (name, input, again) => log.claim(name, input, again),
+    async claim(name, input, again) {
+      await ready()
+      return log.claim(name, input, again)
+    },
     need: (consumer, of, from) => log.need(consumer, of, from),
     changed: () => log.changed(),
     close: () => log.close(),
