@@ -32,7 +32,7 @@ export const RETRY = { initialRetryTime: 20, multiplier: 2, factor: 0.2, maxRetr
 /** Of a producer's calls as a whole: the pauses grow to half a second, and end after about ten: longer than a new leader takes to be told of. */
 export const PRODUCER_RETRY = { initialRetryTime: 5, multiplier: 1.6, factor: 0.2, maxRetryTime: 500, retries: 24 }
 
-// Records of foreign producers. gzip is there; snappy and lz4 are not: KAFKA_COMPRESSION_UNKNOWN says what to do.
+// What kafkajs itself reads and writes; gzip is there. Packmill's own reading undoes more (record-batch.ts).
 const zstd = {
   compress: ({ buffer }: { buffer: Buffer }) => promisify(zstdCompress)(buffer),
   decompress: (buffer: Buffer) => promisify(zstdDecompress)(buffer),

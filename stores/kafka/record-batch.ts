@@ -6,6 +6,8 @@ import { promisify } from 'node:util'
 import { gunzip, zstdDecompress } from 'node:zlib'
 import { crc32c } from './crc32c.ts'
 import { KafkaError } from './kafka-error.ts'
+import { lz4Decompress } from './lz4.ts'
+import { snappyDecompress } from './snappy.ts'
 
 /** Where a header's fields are. */
 export const HEADER = {
@@ -47,10 +49,10 @@ export interface RecordBatch {
 
 /** Of one batch; larger is taken for damage. */
 const maxOutputLength = 1 << 28
-const CODECS: Record<number, { name: string; decompress?: (bytes: Buffer) => Promise<Buffer> }> = {
+const CODECS: Partial<Record<number, { name: string; decompress(bytes: Buffer): Promise<Buffer> }>> = {
   1: { name: 'gzip', decompress: (bytes) => promisify<Buffer, object, Buffer>(gunzip)(bytes, { maxOutputLength }) },
-  2: { name: 'snappy' },
-  3: { name: 'lz4' },
+  2: { name: 'snappy', decompress: async (bytes) => snappyDecompress(bytes, maxOutputLength) },
+  3: { name: 'lz4', decompress: async (bytes) => lz4Decompress(bytes, maxOutputLength) },
   4: { name: 'zstd', decompress: (bytes) => promisify<Buffer, object, Buffer>(zstdDecompress)(bytes, { maxOutputLength }) },
 }
 
@@ -90,8 +92,9 @@ async function readBatch(bytes: Buffer, at: number, end: number, where: string):
     return batch
   }
   if (batch.count === 0) return { ...batch, pos: end }
-  const { name, decompress } = CODECS[attributes & CODEC] ?? { name: `codec ${attributes & CODEC}` }
-  if (!decompress) throw unknownCompression(where, base, name)
+  const codec = CODECS[attributes & CODEC]
+  if (!codec) throw unknownCompression(where, base, attributes & CODEC)
+  const { name, decompress } = codec
   try {
     const whole = await decompress(bytes.subarray(batch.pos, end))
     return { ...batch, bytes: whole, pos: 0, end: whole.length }
@@ -114,9 +117,9 @@ export const damagedRecords = (where: string, what: string, cause?: unknown): Ka
     cause,
   )
 
-const unknownCompression = (where: string, offset: number, name: string) =>
+const unknownCompression = (where: string, offset: number, codec: number) =>
   new KafkaError(
     'KAFKA_COMPRESSION_UNKNOWN',
-    `Kafka: reading ${where}: the batch at offset ${offset} is compressed by ${name}`,
-    'Have producers compress with gzip or zstd, or the broker do it: kafka-configs --alter --entity-type topics --entity-name TOPIC --add-config compression.type=zstd.',
+    `Kafka: reading ${where}: the batch at offset ${offset} is compressed by codec ${codec}`,
+    'Have producers compress with gzip, snappy, lz4 or zstd, or the broker do it: kafka-configs --alter --entity-type topics --entity-name TOPIC --add-config compression.type=zstd.',
   )
