@@ -1,4 +1,5 @@
 // What a topic must be, asked of a real broker: each wrong setting is named with the command that mends it.
+import kafkajs from 'kafkajs'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { kafkaServer } from '../../tests/kafka-server.ts'
 import { type EnsureTopicsOptions, ensureTopics } from './ensure-topics.ts'
@@ -7,6 +8,9 @@ import { block, type KafkaWorld, kafkaWorld, raw } from './kafka-world.fake.ts'
 import { makeTopic } from './make-topic.ts'
 
 const server = await kafkaServer()
+const { ConfigResourceTypes } = kafkajs
+/** Where a setting comes from: it was given to the topic itself. */
+const OF_TOPIC = 1
 const HOUR_MS = 3_600_000
 const GB = 1 << 30
 
@@ -136,13 +140,31 @@ describe.runIf(server)('Topics at the start', () => {
     })
   })
 
-  it('one that was made a moment ago is refused, too, where the broker keeps its records for less long than they are needed', async () => {
-    const topic = world.named('events.sessionized')
-    const message = expect.stringContaining(`the topic ${topic} has retention.ms=`)
-    await expect(ensureTopics({ ...options, retentionMs: 365 * 24 * HOUR_MS })).rejects.toMatchObject({
+  it('one that is missing is made so that it keeps what is needed where the broker would keep less, else with the broker’s default; one that is there is not changed', async () => {
+    const YEAR_MS = 365 * 24 * HOUR_MS
+    const topics = ['events.short', 'events.sessionized'].map((topic) => ({ topic, partitions: 3 }))
+    const [short, long] = topics.map(({ topic }) => world.named(topic))
+    const retentionOf = async (topic: string) => {
+      const configNames = ['retention.ms', 'retention.bytes']
+      const { resources } = await world.withAdmin((admin) =>
+        admin.describeConfigs({ includeSynonyms: false, resources: [{ type: ConfigResourceTypes.TOPIC, name: topic, configNames }] }),
+      )
+      return Object.fromEntries(resources[0].configEntries.map((entry) => [entry.configName, [entry.configValue, entry.configSource]]))
+    }
+    await ensureTopics({ ...options, topics: [topics[0]] })
+    const byDefault = await retentionOf(short)
+    expect(byDefault['retention.ms'][1]).not.toBe(OF_TOPIC)
+    const needed = { ...options, topics, retentionMs: YEAR_MS }
+    // Both are looked at: the second was made as it must be.
+    await expect(ensureTopics(needed)).rejects.toMatchObject({
       code: 'KAFKA_TOPIC_WRONG',
-      message,
+      message: `the topic ${short} has retention.ms=${byDefault['retention.ms'][0]}; it must be at least ${YEAR_MS} ms, or -1`,
     })
+    expect(await retentionOf(short)).toEqual(byDefault)
+    expect((await retentionOf(long))['retention.ms']).toEqual([String(YEAR_MS), OF_TOPIC])
+    // What the broker's default is enough for is left to it.
+    expect((await retentionOf(long))['retention.bytes'][1]).not.toBe(OF_TOPIC)
+    await ensureTopics({ ...needed, topics: [topics[1]] })
   })
 
   it('all that is wrong is told at once', async () => {

@@ -1,6 +1,7 @@
 // Topics at the start: makes those that are missing, and refuses those that are not as they must be, with the command that mends each. It never
 // changes a topic that is there: somebody may rely on how it is.
 import kafkajs, { type Admin } from 'kafkajs'
+import { brokerRetention } from './broker-retention.ts'
 import { type KafkaConnection, kafkaClient, RETRY } from './kafka-client.ts'
 import { KafkaError, kafkaError } from './kafka-error.ts'
 import { makeTopic } from './make-topic.ts'
@@ -82,11 +83,15 @@ export async function ensureTopics(options: EnsureTopicsOptions): Promise<string
       const there = new Set(await admin.listTopics())
       plans = plan(options, there)
       const missing = plans.filter(({ topic }) => !there.has(topic))
-      for (const { topic, partitions, config } of missing) await makeTopic(admin, { topic, partitions, replication, config })
+      const defaults = missing.some(({ isData }) => isData) ? await brokerRetention(admin) : undefined
+      for (const one of missing) {
+        const { topic, partitions } = one
+        await makeTopic(admin, { topic, partitions, replication, config: { ...one.config, ...longer(one, defaults) } })
+      }
       isWhole = missing.length === 0
     }
     const findings: Finding[] = []
-    // Those that were just made, too: what they keep for how long is the broker's default.
+    // Those that were just made, too: brokers that do not say what their default is may keep too little.
     const [counts, settings] = await Promise.all([countsOf(admin, plans), settingsOf(admin, plans)])
     for (const one of plans)
       findings.push(
@@ -141,6 +146,15 @@ function plan(options: EnsureTopicsOptions, there: ReadonlySet<string>): Plan[] 
     },
   ])
   return [...data, ...own]
+}
+
+/** Of a topic that is made: what the broker's default would keep for less long than it is needed. More than that stays the broker's to decide. */
+function longer({ isData, rules }: Plan, defaults: ReadonlyMap<string, string> | undefined): Record<string, string> {
+  const lacking = rules.filter(({ setting, holds }) => {
+    const value = defaults?.get(setting)
+    return isData && value !== undefined && !holds(value)
+  })
+  return Object.fromEntries(lacking.map(({ setting, value }) => [setting, value]))
 }
 
 const exactly = (setting: string, value: string): Rule => ({ setting, must: value, value, holds: (is) => is === value })
