@@ -1,9 +1,13 @@
 // What a topic must be, asked of a real broker: each wrong setting is named with the command that mends it.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import kafkajs from 'kafkajs'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { kafkaServer } from '../../tests/kafka-server.ts'
 import { type EnsureTopicsOptions, ensureTopics } from './ensure-topics.ts'
 import { openKafkaLog } from './kafka-log.ts'
+import { openKafkaState } from './kafka-state.ts'
 import { block, type KafkaWorld, kafkaWorld, raw } from './kafka-world.fake.ts'
 import { makeTopic } from './make-topic.ts'
 
@@ -111,6 +115,19 @@ describe.runIf(server)('Topics at the start', () => {
     } finally {
       await log.close()
     }
+  })
+
+  it('transactions of the state that may last longer than the broker allows: only the broker’s setting is named, as there is none of ours', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'packmill-kafka-state-'))
+    const opening = openKafkaState({ ...world.options, name: 'task', folder, transactionTimeoutMs: 900_001 })
+    const error = await opening.catch((thrown: unknown) => thrown)
+    rmSync(folder, { recursive: true })
+    expect(error).toMatchObject({
+      code: 'KAFKA_SETTING_REFUSED',
+      retryable: false,
+      advice: expect.stringContaining('Raise transaction.max.timeout.ms of the brokers to at least 900001'),
+    })
+    expect((error as { advice: string }).advice).not.toContain('transactionMs')
   })
 
   it('an empty topic with too few partitions can grow, with too many it is made anew', async () => {

@@ -20,7 +20,7 @@ import { STATE_CONFIG, TOMBSTONE_MS } from './ensure-topics.ts'
 import { KafkaCheckpoint } from './kafka-checkpoint.ts'
 import { type KafkaConnection, kafkaClient, RETRY } from './kafka-client.ts'
 import { KafkaCluster } from './kafka-cluster.ts'
-import { fenced, isFence, KafkaError, kafkaError } from './kafka-error.ts'
+import { errorType, fenced, isFence, KafkaError, kafkaError } from './kafka-error.ts'
 import { LocalCache } from './local-cache.ts'
 import { type KafkaNames, Names } from './names.ts'
 import { makeOwnTopic } from './own-topic.ts'
@@ -338,10 +338,20 @@ export class KafkaState implements StateStore {
     return true
   }
 
-  private newProducer(): Promise<TransactionalProducer> {
+  private async newProducer(): Promise<TransactionalProducer> {
     const { transactionTimeoutMs = TRANSACTION_TIMEOUT_MS } = this.options
     const { signal } = this.ending
-    return TransactionalProducer.open({ kafka: this.kafka, transactionalId: this.transactionalId, transactionTimeoutMs, signal })
+    try {
+      return await TransactionalProducer.open({ kafka: this.kafka, transactionalId: this.transactionalId, transactionTimeoutMs, signal })
+    } catch (error) {
+      if (errorType(error) !== 'INVALID_TRANSACTION_TIMEOUT') throw error
+      throw new KafkaError(
+        'KAFKA_SETTING_REFUSED',
+        (error as Error).message,
+        `Raise transaction.max.timeout.ms of the brokers to at least ${transactionTimeoutMs} (their default is 900000): a checkpoint may be open for so long, and no setting of Packmill makes that less.`,
+        error,
+      )
+    }
   }
 
   /** One that connects when it is asked for: where the topic is there, nobody needs it. */
