@@ -184,7 +184,7 @@ describe.runIf(server)('packmill topology reset on Kafka', { timeout: 120_000 },
       }
     })
     expect(notices).toContainEqual({ type: 'reset', lineage: 'main-2', before: 'main' })
-    const { differences, evaluation, records } = await topicAnswer(log, PARTITIONS)
+    const { differences, evaluation, records } = await topicAnswer(log, PARTITIONS, options.connection)
     expect(differences).toEqual([])
     expect(records).toBe(EVENTS - TRIMMED)
     expect(evaluation.sessions.size).toBeGreaterThan(50)
@@ -199,7 +199,7 @@ describe.runIf(server)('packmill topology reset on Kafka', { timeout: 120_000 },
     expect(third.notices.filter(({ type }) => type === 'reset' || type === 'partition-stopped')).toEqual([
       { type: 'reset', lineage: 'main-3', before: 'main-2' },
     ])
-    expect((await topicAnswer(log, PARTITIONS)).differences).toEqual([])
+    expect((await topicAnswer(log, PARTITIONS, options.connection)).differences).toEqual([])
   })
 
   test('a lineage goes with its topics and its folder, and nothing else that is called alike', async () => {
@@ -268,7 +268,7 @@ describe.runIf(server)('packmill topology reset on Kafka', { timeout: 120_000 },
     const anew = await computed(b, { snapshots: false, close: true })
     expect(anew.notices.filter(({ type }) => type === 'partition-stopped' || type === 'sink-stopped')).toEqual([])
     const fresh = await openKafkaLog(options)
-    const { differences, records } = await topicAnswer(fresh, PARTITIONS)
+    const { differences, records } = await topicAnswer(fresh, PARTITIONS, options.connection)
     await fresh.close()
     expect([differences, records]).toEqual([[], EVENTS])
   })

@@ -128,9 +128,10 @@ async function answerOf(ground: Ground, folder: string, note: (text: string) => 
     await sleep(LAG_EVERY_MS)
   }
   note('lag is 0')
-  const log = await openKafkaLog({ connection: { brokers: [ground.address] }, topicPrefix: PREFIX, namespace: `${PREFIX}packmill` })
+  const connection = { brokers: [ground.address] }
+  const log = await openKafkaLog({ connection, topicPrefix: PREFIX, namespace: `${PREFIX}packmill` })
   try {
-    const { differences, records, evaluation } = await topicAnswer(log, PARTITIONS)
+    const { differences, records, evaluation } = await topicAnswer(log, PARTITIONS, connection)
     const [{ rows }] = await first.query<{ rows: number }>('SELECT count() AS rows FROM events_raw')
     const ofTables = await tableDifferences(first, evaluation)
     if (Number(rows) !== records) ofTables.unshift(`events_raw has ${rows} rows, ${TOPICS.raw} ${records} records`)
