@@ -105,6 +105,18 @@ describe('A checkpoint that the disk holds up', () => {
     expect(await differences(world, process, settings)).toEqual([])
   })
 
+  test('and then fails while the task stops: it stops with one of its own', async () => {
+    const world = new TaskWorld()
+    const process = await produced(world, log.events)
+    const { store, fail } = held()
+    const task = await process.recovered({ ...options, store })
+    await beside(task, 3)
+    const stopped = task.stop()
+    fail(new EngineError('DISK_FULL', 'no room', 'Make some.', { retryable: true }))
+    await stopped
+    expect(store.header?.epoch).toBe(3)
+  })
+
   test('is waited for by who drops the memory: no other begins before it has ended', async () => {
     const world = new TaskWorld()
     const process = await produced(world, log.events)

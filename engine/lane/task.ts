@@ -316,8 +316,8 @@ export class PartitionTask {
 
   /** All epochs are committed: a checkpoint of the last one, the claim released. */
   async stop(): Promise<void> {
+    // However it ends: another one follows.
     await this.writing
-    this.throwFailure()
     if (this.options.exactlyOnce) {
       if (this.computer.checkpoints.openEpoch !== undefined) await this.computer.checkpoints.abort()
       if (this.hasOnlyPassed) await this.commit((await this.next(undefined, { pass: true }))!)

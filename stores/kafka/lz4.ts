@@ -4,7 +4,7 @@
 // block: length (4; the highest bit: not compressed), sequences [, checksum (4)]
 // sequence: lengths of literals and of a copy (half a byte each, 15: bytes follow that are added, up to one that is not 255), literals, distance (2). The last
 // one ends with its literals.
-// Own code: what npm has is either unmaintained, or native for each platform and grows without a bound. Fast enough: once warm 250 to 400 MB/s of what comes out.
+// Own code: decision 0011. Once warm 250 to 400 MB/s of what comes out.
 import { Decoded } from './decoded.ts'
 
 const MAGIC = 0x184d2204
