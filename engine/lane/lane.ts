@@ -52,6 +52,8 @@ export class Lane {
   /** Of these, the ones that have nothing left to commit, or have committed: they go on once no checkpoint is unfinished either. */
   private readonly committing = new Set<PartitionTask>()
   private readonly stopped = new Set<PartitionTask>()
+  /** Of those: a write of a checkpoint may be under way, for which its store is kept open. */
+  private readonly leaving: Promise<void>[] = []
   /** Since when the checkpoints that are under way are so, and how many had finished then. */
   private readonly checkpointing = new Map<PartitionTask, { beganMs: number; finished: number }>()
   private drains: Drain[] = []
@@ -107,6 +109,7 @@ export class Lane {
     // One that finds no room for its checkpoint keeps no other from its own.
     for (const task of this.active) await task.stop().catch((error: unknown) => (failure ??= error))
     this.active.clear()
+    await Promise.all(this.leaving)
     for (const drain of this.drains) drain.reject(laneStopped())
     if (failure !== undefined) throw failure
   }
@@ -274,7 +277,7 @@ export class Lane {
     this.stopped.add(task)
     for (const drain of this.drains) if (drain.waiting.has(task) || drain.asking.has(task)) drain.reject(error)
     this.drains = this.drains.filter((drain) => !drain.waiting.has(task) && !drain.asking.has(task))
-    void task.leave()
+    this.leaving.push(task.leave())
     this.options.onStopped(task.partition, error)
   }
 

@@ -251,7 +251,7 @@ export class PartitionTask {
     const { cacheBytes, checkpointBytes, partition, checkpointDue } = this.options
     // Who has waited reads on, also where the checkpoint finishes in this call: nothing else may be left to wake its lane.
     const hasWaited = this.mustWait
-    if (this.computer.checkpoints.openEpoch === undefined) {
+    if (this.computer.checkpoints.openEpoch === undefined && this.writing === undefined) {
       const used = Math.max(this.bytesSinceCheckpoint / checkpointBytes, this.computer.checkpoints.dirtyShare(cacheBytes))
       if (used >= shareOf(partition) || (checkpointDue && this.passed > this.neededFrom && this.lastEpoch > this.checkpointed))
         this.beginCheckpoint()
@@ -372,9 +372,10 @@ export class PartitionTask {
   }
 
   private async finishCheckpoint(): Promise<void> {
+    const inputBefore = this.neededFrom
     await this.computer.checkpoints.finish()
     this.checkpoints++
-    this.release = { receiptsThrough: this.checkpointed, inputBefore: this.neededFrom }
+    this.release = { receiptsThrough: this.checkpointed, inputBefore }
   }
 
   private async recompute(receipt: Receipt): Promise<void> {

@@ -234,8 +234,10 @@ class CheckpointStore implements StateStore {
   /** Beside what its task does: that of a large file takes its time. What cannot be removed now, the next start removes: nobody reads it any more. */
   private async removeGone(): Promise<void> {
     for (let file = this.gone.shift(); file !== undefined; file = this.gone.shift()) {
-      file.file.close()
-      await this.options.files.discard(file.path).catch(() => undefined)
+      try {
+        file.file.close()
+        await this.options.files.discard(file.path)
+      } catch {}
     }
     this.removing = undefined
   }

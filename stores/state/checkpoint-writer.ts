@@ -127,6 +127,7 @@ export class CheckpointWriter implements OpenCheckpoint {
       await this.appended()
       const file = await this.opened()
       await this.syncing
+      if (this.over) throw over(this.epoch)
       if (this.failure !== undefined) throw this.failure
       // The footer comes after what it speaks of is durable: a file that has one is whole.
       await file.sync()
@@ -168,12 +169,14 @@ export class CheckpointWriter implements OpenCheckpoint {
       this.sliceEntries = 0
       await this.appended()
       const file = await this.opened()
-      const over = (error?: unknown) => {
+      // Given up meanwhile: its file is closed, and its number may be another's.
+      if (this.over) throw over(this.epoch)
+      const ended = (error?: unknown) => {
         this.failure ??= error
         this.appending = undefined
         if (this.failure === undefined) this.sync(file)
       }
-      this.appending = file.append([values, index]).then(() => over(), over)
+      this.appending = file.append([values, index]).then(() => ended(), ended)
       const [one, other] = this.options.slices
       this.slice = this.slice === one ? other : one
     } catch (error) {
